@@ -1,0 +1,49 @@
+"""The errors that a user can mend. Each is one line: what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class YtUploadError(Exception):
+    """Something that the user can mend; `str()` of it is the line to show."""
+
+
+class SettingsError(YtUploadError):
+    """One or more problems of the configuration, all found in one pass."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class SourceError(YtUploadError):
+    """Something among the sources that must not or cannot be packed."""
+
+
+class NoStagesError(SourceError):
+    """There is no stage with code to run."""
+
+
+class ModuleNotFoundInEnvironmentError(SourceError):
+    """A module to upload was not found, or is of a kind that cannot be packed."""
+
+
+class ArtifactError(YtUploadError):
+    """A bundle, a manifest or an archive that is missing, damaged or not what it claims to be."""
+
+
+class BuildFolderError(YtUploadError):
+    """The build folder refused or could not do what was asked; nothing in it has changed."""
+
+
+def one_line(text: object) -> str:
+    r"""Make any text fit into one line: names of files may hold newlines and control characters.
+
+    >>> one_line("a\nb")
+    'a\\nb'
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in str(text))
