@@ -1,0 +1,158 @@
+"""The pipeline's own files of configuration: `configs/config.yaml` and `configs/secrets.env`.
+
+Only what the product needs is read from them; a pipeline's config holds much more, which is none of our business.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from hatch_ytupload.errors import SettingsError, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+DEFAULT_CONFIG = "configs/config.yaml"
+SECRETS_FILE = "configs/secrets.env"
+
+
+class InterpolationError(Exception):
+    """A value holds `${...}` and cannot be resolved; `str()` says why."""
+
+
+class PipelineConfig:
+    """A parsed YAML file of the pipeline, with values looked up by dotted key.
+
+    Args:
+        name: how messages call the file, as the user would write it.
+        content: the top-level mapping.
+    """
+
+    def __init__(self, name: str, content: Mapping[str, Any]) -> None:
+        self.name = name
+        self._content = content
+
+    def get(self, key: str) -> Any:  # noqa: ANN401 - a YAML value can be anything; callers check it
+        """Return the value of a dotted key, or None where there is none, with `${...}` resolved.
+
+        Raises:
+            InterpolationError: the value needs omegaconf, which is not installed, or does not resolve.
+        """
+        value: Any = self._content
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        if not _has_interpolation(value):
+            return value
+        try:
+            from omegaconf import OmegaConf
+            from omegaconf.errors import OmegaConfBaseException
+        except ImportError:
+            message = (
+                f"`{key}` in `{self.name}` uses `${{...}}`, which needs omegaconf in this environment: "
+                "add `hatch-ytupload[interpolation]` to its requirements, or write the value out"
+            )
+            raise InterpolationError(message) from None
+        try:
+            selected = OmegaConf.select(OmegaConf.create(dict(self._content)), key, throw_on_resolution_failure=True)
+            return OmegaConf.to_container(selected, resolve=True) if OmegaConf.is_config(selected) else selected
+        except OmegaConfBaseException as error:
+            reason = str(error).partition("\n")[0]
+            message = f"`{key}` in `{self.name}` does not resolve: {one_line(reason)}"
+            raise InterpolationError(message) from None
+
+
+class Secrets:
+    """The pairs of `configs/secrets.env`. Values never appear in its `repr`."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+
+    def get(self, name: str) -> str | None:
+        """Return a value, or None where it is missing or empty."""
+        return self._values.get(name) or None
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._values.items())
+
+    def __repr__(self) -> str:
+        return f"<Secrets: {', '.join(sorted(self._values)) or 'none'}>"
+
+
+def load_yaml_mapping(path: str, name: str) -> dict[str, Any]:
+    """Read a YAML file whose top level is a mapping (an empty file counts as an empty one).
+
+    Raises:
+        SettingsError: the file cannot be read or parsed, or is no mapping.
+    """
+    import yaml
+
+    try:
+        with open(path, "rb") as file:
+            content = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
+    except OSError as error:
+        raise SettingsError([f"cannot read `{one_line(name)}`: {error.strerror}"]) from None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise SettingsError([f"`{one_line(name)}` is not valid YAML: {_yaml_problem(error)}"]) from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise SettingsError([f"`{one_line(name)}` must be a mapping at its top level, found {type(content).__name__}"])
+    return content
+
+
+def load_pipeline_config(pipeline_dir: str, config: str | None) -> PipelineConfig | None:
+    """Read the pipeline's config.
+
+    Args:
+        pipeline_dir: absolute path.
+        config: the file relative to it; None: the default one, if it exists.
+
+    Raises:
+        SettingsError: a named file is missing, or the file cannot be read.
+    """
+    name = config if config is not None else DEFAULT_CONFIG
+    path = os.path.join(pipeline_dir, name)
+    if not os.path.exists(path):
+        if config is None:
+            return None
+        raise SettingsError([f"the pipeline's config `{one_line(name)}` does not exist in `{one_line(pipeline_dir)}`"])
+    return PipelineConfig(name, load_yaml_mapping(path, name))
+
+
+def load_secrets(pipeline_dir: str) -> Secrets:
+    """Read `configs/secrets.env`: lines of `KEY=value`, `#` begins a comment line; a missing file is empty.
+
+    The format is the one that YT Framework reads (`yt_framework.utils.env`): nothing is unquoted or expanded.
+
+    Raises:
+        SettingsError: the file exists and cannot be read.
+    """
+    values = {}
+    try:
+        with open(os.path.join(pipeline_dir, SECRETS_FILE), encoding="utf-8") as file:
+            for line in file:
+                key, equals, value = line.strip().partition("=")
+                if equals and not key.startswith("#"):
+                    values[key.strip()] = value.strip()
+    except FileNotFoundError:
+        pass
+    except (OSError, UnicodeDecodeError) as error:
+        # The text of a decoding error would quote bytes of the file.
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError([f"cannot read `{SECRETS_FILE}`: {reason}"]) from None
+    return Secrets(values)
+
+
+def _has_interpolation(value: object) -> bool:
+    if isinstance(value, str):
+        return "${" in value
+    if isinstance(value, dict):
+        return any(map(_has_interpolation, value.values()))
+    return isinstance(value, list) and any(map(_has_interpolation, value))
+
+
+def _yaml_problem(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error).partition("\n")[0] or type(error).__name__
+    return one_line(f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else problem)
