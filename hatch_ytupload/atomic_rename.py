@@ -1,0 +1,71 @@
+"""Put a directory in the place of another one, in one step."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import sys
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2  # linux/fs.h
+_RENAME_SWAP = 2  # sys/stdio.h of macOS
+
+
+def replace_directory(new: str, place: str) -> None:
+    """Rename `new` to `place`; what was at `place` is then at `new`, or nowhere if there was nothing.
+
+    Both are on one file system. Where the system cannot exchange two names, the old directory is moved away first: for
+    that moment there is nothing at `place`.
+
+    Raises:
+        OSError: the directory that holds `place` cannot be written; nothing has changed.
+    """
+    while True:
+        try:
+            # Works where there is nothing, or an empty directory.
+            os.rename(new, place)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+        else:
+            return
+        try:
+            _exchange(new, place)
+        except FileNotFoundError:
+            continue  # somebody removed it in between
+        except NotImplementedError:
+            _exchange_in_two_steps(new, place)
+        return
+
+
+def _exchange(first: str, second: str) -> None:
+    """Exchange what two names stand for.
+
+    Raises:
+        NotImplementedError: this system or file system cannot.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    one, two = os.fsencode(first), os.fsencode(second)
+    if sys.platform == "darwin" and hasattr(library, "renamex_np"):
+        result = library.renamex_np(one, two, _RENAME_SWAP)
+    elif hasattr(library, "renameat2"):
+        result = library.renameat2(_AT_FDCWD, one, _AT_FDCWD, two, _RENAME_EXCHANGE)
+    else:
+        raise NotImplementedError
+    if result != 0:
+        number = ctypes.get_errno()
+        if number in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise NotImplementedError
+        raise OSError(number, os.strerror(number), second)
+
+
+def _exchange_in_two_steps(new: str, place: str) -> None:
+    aside = f"{new}.old"
+    os.rename(place, aside)
+    try:
+        os.rename(new, place)
+    except OSError:
+        os.rename(aside, place)
+        raise
+    os.rename(aside, new)

@@ -1,0 +1,143 @@
+"""One build: settings become a plan, the plan a bundle. What the target, the hook and the command line all call."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.__about__ import __version__
+from hatch_ytupload.archive import pack
+from hatch_ytupload.bundle import bundle_directory, replacing, write_file
+from hatch_ytupload.compression import COMPRESSOR
+from hatch_ytupload.errors import SettingsError, one_line
+from hatch_ytupload.manifest import (
+    MANIFEST_NAME,
+    SCHEMA,
+    ArchiveInfo,
+    FileInfo,
+    Manifest,
+    ModuleInfo,
+    PartInfo,
+    ProjectInfo,
+    StageInfo,
+    ToolInfo,
+)
+from hatch_ytupload.plan import Generated, make_plan
+from hatch_ytupload.provenance import GitQuestion
+from hatch_ytupload.sizes import megabytes, size_warning
+from hatch_ytupload.tar_format import LATEST_TIME
+from hatch_ytupload.wrappers import ARCHIVE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatch_ytupload.archive import Packed
+    from hatch_ytupload.manifest import GitInfo
+    from hatch_ytupload.plan import Plan
+    from hatch_ytupload.project import Project
+    from hatch_ytupload.settings import Settings
+
+DEFAULT_EPOCH = 1580601600
+"""Hatch's own default for reproducible builds (`hatchling.builders.utils.get_reproducible_timestamp`)."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished build."""
+
+    archive: str
+    """Path of the archive."""
+    manifest: Manifest
+    summary: str
+    """One line on what was packed."""
+    warnings: tuple[str, ...]
+
+
+def build_bundle(
+    project: Project,
+    settings: Settings,
+    build_directory: str,
+    *,
+    reproducible: bool = True,
+    environ: Mapping[str, str] | None = None,
+) -> Built:
+    """Build the archive of a pipeline and put the bundle into its place.
+
+    Args:
+        project: whose it is.
+        settings: of the pipeline.
+        build_directory: absolute path; the bundle gets a directory of its own in it.
+        reproducible: members get one fixed time; otherwise the times of their files.
+        environ: the environment; the process's own where None.
+
+    Raises:
+        SettingsError: `SOURCE_DATE_EPOCH` is no time.
+        SourceError: the sources cannot be packed.
+        ArtifactError: the bundle cannot be written; the one that was there is still there.
+    """
+    epoch = source_date_epoch(os.environ if environ is None else environ)
+    directory = bundle_directory(build_directory, project.file_name)
+    with GitQuestion(project.root, build_directory) as git:
+        plan = make_plan(settings)
+        with replacing(directory) as temporary:
+            with open(os.path.join(temporary, ARCHIVE_NAME), "wb") as file:
+                packed = pack(plan.parts, file, epoch=epoch, keep_times=not reproducible)
+                file.flush()
+                os.fsync(file.fileno())
+            manifest = _manifest(project, plan, packed, git.answer(), epoch)
+            write_file(os.path.join(temporary, MANIFEST_NAME), manifest.dump())
+            if settings.standalone_wrappers:
+                for entry in plan.entries():
+                    if isinstance(entry, Generated):
+                        write_file(os.path.join(temporary, entry.path), entry.data, entry.mode)
+    warnings = []
+    if COMPRESSOR != "libdeflate":
+        warnings.append(
+            f"the package `deflate` is missing, so `{ARCHIVE_NAME}` was compressed with {COMPRESSOR}: "
+            "its bytes may differ from those of other machines, its content does not"
+        )
+    warnings.extend(size_warning(packed.size, packed.files, settings.max_archive_mb))
+    return Built(os.path.join(directory, ARCHIVE_NAME), manifest, _summary(plan, packed), tuple(warnings))
+
+
+def source_date_epoch(environ: Mapping[str, str]) -> int:
+    """Return the time of all members, in seconds since 1970.
+
+    Raises:
+        SettingsError: `SOURCE_DATE_EPOCH` is no whole number that a tar archive can hold.
+    """
+    value = environ.get("SOURCE_DATE_EPOCH") or str(DEFAULT_EPOCH)
+    if not (value.isascii() and value.isdigit() and int(value[:20]) <= LATEST_TIME):
+        raise SettingsError(
+            [f"`SOURCE_DATE_EPOCH` must be whole seconds since 1970, at most {LATEST_TIME}, found `{one_line(value)}`"]
+        )
+    return int(value)
+
+
+def _manifest(project: Project, plan: Plan, packed: Packed, git: GitInfo | None, epoch: int) -> Manifest:
+    return Manifest(
+        schema=SCHEMA,
+        project=ProjectInfo(project.name, project.version),
+        archive=ArchiveInfo(ARCHIVE_NAME, packed.size, packed.sha256, packed.md5),
+        content_sha256=packed.content_sha256,
+        files=tuple(FileInfo(file.path, file.size, f"{file.mode:o}", file.sha256) for file in packed.files),
+        stages=tuple(
+            StageInfo(stage.name, tuple(operation.name for operation in stage.operations), stage.requirements)
+            for stage in plan.stages
+        ),
+        modules=tuple(ModuleInfo(module.name, module.distribution, module.version) for module in plan.modules),
+        parts=tuple(PartInfo(*part) for part in packed.parts),
+        git=git,
+        source_date_epoch=epoch,
+        tool=ToolInfo("hatch-ytupload", __version__),
+    )
+
+
+def _summary(plan: Plan, packed: Packed) -> str:
+    ignored = sum(1 for entry in plan.ignored if entry.rule.file)
+    content = sum(file.size for file in packed.files)
+    files = f"{len(packed.files)} file{'s' if len(packed.files) != 1 else ''}"
+    return (
+        f"packed {files} ({megabytes(content)}, {megabytes(packed.size)} compressed), left out {ignored} by `.ytignore`"
+    )

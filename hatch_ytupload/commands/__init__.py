@@ -1,0 +1,1 @@
+"""The commands of `hatch-ytupload`, one module each; they parse and print, the rules lie elsewhere."""

@@ -1,0 +1,45 @@
+"""`hatch-ytupload build`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from hatch_ytupload.console import Console
+
+
+@click.command()
+@click.option("-d", "--directory", metavar="DIR", help="Where the bundle goes, relative to here [default: dist].")
+@click.option("--config", metavar="FILE", help="The pipeline's YAML config, relative to the pipeline directory.")
+@click.pass_obj
+def command(console: Console, directory: str | None, config: str | None) -> None:
+    r"""Build the code archive of the pipeline, as the Hatch target `ytarchive` does.
+
+    Works in the current environment, whatever the project's build backend is.
+
+    \b
+    Example:
+      hatch-ytupload build
+      hatch-ytupload -C pipelines/ads build -d /tmp/out
+    """
+    from hatch_ytupload.build import build_bundle
+
+    project = console.project()
+    settings = console.settings(project, config=config)
+    built = build_bundle(project, settings, os.path.abspath(directory) if directory else project.build_directory)
+    for warning in built.warnings:
+        console.warning(warning)
+    console.info(built.summary)
+    archive = built.manifest.archive
+    data = {
+        "archive": built.archive,
+        "size": archive.size,
+        "sha256": archive.sha256,
+        "content_sha256": built.manifest.content_sha256,
+        "files": len(built.manifest.files),
+        "warnings": [*settings.warnings, *built.warnings],
+    }
+    console.result(data, os.path.relpath(built.archive))

@@ -1,0 +1,27 @@
+"""What Hatch loads: the registration of the target, the hook and the publisher, each imported when it is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hatchling.plugin import hookimpl
+
+if TYPE_CHECKING:
+    from hatch_ytupload.build_hook import YtArchiveBuildHook
+    from hatch_ytupload.builder import YtArchiveBuilder
+
+
+@hookimpl
+def hatch_register_builder() -> type[YtArchiveBuilder]:
+    """Register the target `ytarchive`."""
+    from hatch_ytupload.builder import YtArchiveBuilder
+
+    return YtArchiveBuilder
+
+
+@hookimpl
+def hatch_register_build_hook() -> type[YtArchiveBuildHook]:
+    """Register the build hook `ytarchive`."""
+    from hatch_ytupload.build_hook import YtArchiveBuildHook
+
+    return YtArchiveBuildHook

@@ -1,0 +1,182 @@
+"""`manifest.json`: what an archive is, what it holds and what it was made from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from hatch_ytupload.errors import ArtifactError
+
+SCHEMA = 1
+MANIFEST_NAME = "manifest.json"
+# Far above any real manifest; a larger file is not read into memory.
+_LARGEST = 256 << 20
+
+
+@dataclass(frozen=True)
+class ProjectInfo:
+    """The project that was built."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class ArchiveInfo:
+    """The archive as a file; size in bytes."""
+
+    name: str
+    size: int
+    sha256: str
+    md5: str
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """One member of the archive: size in bytes, mode as octal digits."""
+
+    path: str
+    size: int
+    mode: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class StageInfo:
+    """One stage: its operations, and the lines of its requirements (None: it has no such file)."""
+
+    name: str
+    operations: tuple[str, ...]
+    requirements: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class ModuleInfo:
+    """One uploaded module and the installed distribution that it came from, if any."""
+
+    name: str
+    distribution: str | None
+    version: str | None
+
+
+@dataclass(frozen=True)
+class PartInfo:
+    """A run of whole gzip members: its sizes in bytes and the digest of the compressed bytes."""
+
+    name: str
+    size: int
+    content_size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class GitInfo:
+    """The commit that was checked out, and whether the sources differed from it."""
+
+    commit: str
+    dirty: bool
+
+
+@dataclass(frozen=True)
+class ToolInfo:
+    """What built the archive."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything that is known about an archive."""
+
+    schema: int
+    project: ProjectInfo
+    archive: ArchiveInfo
+    content_sha256: str
+    """Of the uncompressed tar stream: the identity of a release, whatever compressed it."""
+    files: tuple[FileInfo, ...]
+    stages: tuple[StageInfo, ...]
+    modules: tuple[ModuleInfo, ...]
+    parts: tuple[PartInfo, ...]
+    git: GitInfo | None
+    source_date_epoch: int
+    tool: ToolInfo
+
+    def dump(self) -> bytes:
+        """Return the manifest as JSON text; the same manifest is always the same bytes."""
+        return (json.dumps(asdict(self), indent=1, ensure_ascii=False, sort_keys=False) + "\n").encode()
+
+
+def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
+    """Parse a manifest; keys that a later version of the same schema may add are passed over.
+
+    Args:
+        data: the JSON text.
+        name: how messages call it.
+
+    Raises:
+        ArtifactError: it is no manifest of a schema we know.
+    """
+    if len(data) > _LARGEST:
+        raise ArtifactError(f"`{name}` is too large for a manifest ({len(data)} bytes)")
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"`{name}` is not valid JSON: {error}; build again") from None
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != SCHEMA:
+        raise ArtifactError(f"`{name}` is no manifest of schema {SCHEMA} (found {schema!r}); build again")
+    try:
+        return Manifest(
+            schema=SCHEMA,
+            project=_one(ProjectInfo, content["project"]),
+            archive=_one(ArchiveInfo, content["archive"]),
+            content_sha256=_checked(str, content["content_sha256"]),
+            files=_many(FileInfo, content["files"]),
+            stages=tuple(_stage(item) for item in content["stages"]),
+            modules=_many(ModuleInfo, content["modules"]),
+            parts=_many(PartInfo, content.get("parts", [])),
+            git=None if content["git"] is None else _one(GitInfo, content["git"]),
+            source_date_epoch=_checked(int, content["source_date_epoch"]),
+            tool=_one(ToolInfo, content["tool"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ArtifactError(f"`{name}` is damaged: {type(error).__name__} at {error}; build again") from None
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "bool": (bool,),
+    "str | None": (str, type(None)),
+}
+
+
+def _checked(kind: type, value: Any) -> Any:  # noqa: ANN401 - the type is checked right here
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError(f"{value!r}"[:80])
+    return value
+
+
+def _one(cls: type, item: Any) -> Any:  # noqa: ANN401 - a dataclass of the type that is asked for
+    values = {}
+    for field in fields(cls):
+        value = item[field.name]
+        if not isinstance(value, _TYPES[str(field.type)]) or (field.type == "int" and isinstance(value, bool)):
+            raise TypeError(f"{field.name} = {value!r}"[:80])
+        values[field.name] = value
+    return cls(**values)
+
+
+def _many(cls: type, items: Any) -> tuple[Any, ...]:  # noqa: ANN401 - JSON
+    return tuple(_one(cls, item) for item in _checked(list, items))
+
+
+def _stage(item: Any) -> StageInfo:  # noqa: ANN401 - JSON
+    requirements = item["requirements"]
+    return StageInfo(
+        _checked(str, item["name"]),
+        tuple(_checked(str, name) for name in _checked(list, item["operations"])),
+        None if requirements is None else tuple(_checked(str, line) for line in _checked(list, requirements)),
+    )

@@ -1,0 +1,271 @@
+"""What goes into an archive: settings become a sorted list of entries, before a byte is packed."""
+
+from __future__ import annotations
+
+import os
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_ytupload import targets
+from hatch_ytupload.errors import NoStagesError, SourceError, one_line
+from hatch_ytupload.framework_source import find_ytjobs
+from hatch_ytupload.ignoring import IGNORE_FILE_NAME, IgnoreRules
+from hatch_ytupload.modules import find_module
+from hatch_ytupload.stages import (
+    CONFIG,
+    ENTRY_POINTS,
+    REQUIREMENTS,
+    STAGES,
+    Stage,
+    no_stages_message,
+    read_operations,
+    requirement_lines,
+    stage_names,
+)
+from hatch_ytupload.tree import SourceFile, describe_rule, read_ignore_file, rules_in, single_file, walk
+from hatch_ytupload.wrappers import wrapper_name, wrapper_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hatch_ytupload.ignoring import Rule
+    from hatch_ytupload.modules import Module, ModuleRoot
+    from hatch_ytupload.settings import Settings
+    from hatch_ytupload.values import UploadPath
+
+
+class Generated(NamedTuple):
+    """A file of the archive that we write ourselves: a wrapper script."""
+
+    path: str
+    data: bytes
+    mode: int
+
+
+class Part(NamedTuple):
+    """A run of neighbours in the archive that come from one source."""
+
+    name: str
+    entries: tuple[SourceFile | Generated, ...]
+
+
+class Ignored(NamedTuple):
+    """Something that an ignore rule keeps out; a directory stands for all below it."""
+
+    path: str
+    rule: Rule
+
+
+class Plan(NamedTuple):
+    """Everything that an archive is made of."""
+
+    parts: tuple[Part, ...]
+    """In the order of the archive; all their entries together are sorted by path."""
+    stages: tuple[Stage, ...]
+    modules: tuple[Module, ...]
+    ignored: tuple[Ignored, ...]
+
+    def entries(self) -> Iterable[SourceFile | Generated]:
+        """Iterate over all entries in the order of the archive."""
+        for part in self.parts:
+            yield from part.entries
+
+
+def make_plan(settings: Settings) -> Plan:
+    """Find out what goes into the archive.
+
+    Raises:
+        NoStagesError: there is no stage with code to run.
+        SourceError: something can neither be packed nor is it ignored; two sources collide; a module is missing.
+        SettingsError: a stage's config or the selection of stages is wrong.
+    """
+    planner = _Planner(settings)
+    planner.add_stages()
+    planner.add_modules()
+    planner.add_paths()
+    return planner.plan()
+
+
+class _Planner:
+    """Gathers files source by source."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.taken = targets.Targets()
+        self.sources: list[tuple[str, list[SourceFile | Generated]]] = []
+        self.stages: list[Stage] = []
+        self.modules: list[Module] = []
+        self.ignored: list[Ignored] = []
+
+    def plan(self) -> Plan:
+        """Sort everything into the order of the archive."""
+        tagged = sorted(
+            ((entry.path, name, entry) for name, entries in self.sources for entry in entries),
+            key=lambda item: item[0],
+        )
+        parts = (
+            Part(name, tuple(entry for _, _, entry in run)) for name, run in groupby(tagged, key=lambda item: item[1])
+        )
+        return Plan(tuple(parts), tuple(self.stages), tuple(self.modules), tuple(self.ignored))
+
+    def add_stages(self) -> None:
+        """Take the code of the stages, and a wrapper script for each of their operations."""
+        top = self.settings.pipeline_dir
+        directory = os.path.join(top, STAGES)
+        rules = rules_in(directory, top) if os.path.isdir(directory) else IgnoreRules.root(None)
+        names = stage_names(self.settings, rules)
+        files: list[SourceFile | Generated] = []
+        wrappers: list[SourceFile | Generated] = []
+        for name in names:
+            stage = self._stage(name, files)
+            if stage is None:
+                continue
+            self.stages.append(stage)
+            for operation in stage.operations:
+                text = wrapper_text(stage.name, operation.name, operation.script)
+                wrappers.append(Generated(wrapper_name(stage.name, operation.name), text.encode(), 0o755))
+        if not wrappers:
+            raise NoStagesError(no_stages_message(self.settings, names))
+        self.sources += [(targets.WRAPPERS, wrappers), (STAGES, files)]
+
+    def add_modules(self) -> None:
+        """Take `ytjobs` and what `upload_modules` names."""
+        own = own_directories(self.settings)
+        self._module(find_ytjobs(own), "the framework's package", reserved=True)
+        for name in self.settings.upload_modules:
+            module = find_module(name, own)
+            if module.name not in {known.name for known in self.modules} or module.name == targets.YTJOBS:
+                self._module(module, f"`{one_line(name)}` of `upload_modules`")
+
+    def add_paths(self) -> None:
+        """Take the directories of `upload_paths`."""
+        for number, entry in enumerate(self.settings.upload_paths, 1):
+            self._path(entry, f"entry #{number} of `upload_paths` (`{one_line(entry.source)}`)")
+
+    def _stage(self, name: str, files: list[SourceFile | Generated]) -> Stage | None:
+        top = self.settings.pipeline_dir
+        directory = os.path.join(top, STAGES, name)
+        shown = f"{STAGES}/{name}"
+        rules = rules_in(directory, top)
+        source = os.path.join(directory, "src")
+        found = self._walk(source, f"{shown}/src", rules_in(source, top), boundary=top, own=True, shown=f"{shown}/src")
+        if not found:
+            return None
+        beside = {
+            file.path.rpartition("/")[2]: file
+            for file in (self._beside(directory, shown, item, rules) for item in (CONFIG, REQUIREMENTS))
+            if file is not None
+        }
+        files += [*found, *beside.values()]
+        prefix = f"{shown}/src/"
+        scripts = {file.path[len(prefix) :] for file in found}
+        _refuse_directories(f"{shown}/src", scripts)
+        operations = read_operations(name, directory, scripts, config=CONFIG in beside)
+        requirements = _read_requirements(beside[REQUIREMENTS]) if REQUIREMENTS in beside else None
+        return Stage(name, operations, requirements)
+
+    def _beside(self, directory: str, shown: str, name: str, rules: IgnoreRules) -> SourceFile | None:
+        """Take a file that lies beside `src`, None where it is missing or ignored."""
+        path = os.path.join(directory, name)
+        if not os.path.lexists(path):
+            return None
+        rule = rules.decide(name, is_dir=os.path.isdir(path))
+        if rule is not None and not rule.negated:
+            self.ignored.append(Ignored(f"{shown}/{name}", rule))
+            return None
+        if os.path.isdir(path):
+            raise SourceError(f"`{shown}/{name}` is a directory, and a file is expected there; rename it")
+        top = self.settings.pipeline_dir
+        return single_file(path, f"{shown}/{name}", top, own=True, shown=f"{shown}/{name}")
+
+    def _module(self, module: Module, description: str, *, reserved: bool = False) -> None:
+        self.modules.append(module)
+        files: dict[str, dict[str, SourceFile]] = {}
+        for root in module.roots:
+            self.taken.take(root.target, description, reserved=reserved, owner=module.name)
+            part = files.setdefault(root.target, {})
+            # Of several portions of a namespace package the first wins, as it does on import.
+            for file in self._module_root(module, root):
+                part.setdefault(file.path, file)
+        self.sources += [(target, list(part.values())) for target, part in files.items()]
+
+    def _module_root(self, module: Module, root: ModuleRoot) -> list[SourceFile]:
+        top = self.settings.pipeline_dir
+        inside = module.own and _is_inside(os.path.realpath(root.source), top)
+        shown = os.path.relpath(os.path.realpath(root.source), top) if inside else root.source
+        if not os.path.isdir(root.source):
+            if inside:
+                self._refuse_ignored(os.path.realpath(root.source))
+            return [single_file(root.source, root.target, root.boundary, own=module.own, shown=shown)]
+        if inside:
+            rules = rules_in(os.path.realpath(root.source), top)
+        else:
+            rules = IgnoreRules.root(read_ignore_file(root.source, shown), os.path.join(shown, IGNORE_FILE_NAME))
+        return self._walk(root.source, root.target, rules, boundary=root.boundary, own=module.own, shown=shown)
+
+    def _refuse_ignored(self, file: str) -> None:
+        rule = rules_in(os.path.dirname(file), self.settings.pipeline_dir).decide(os.path.basename(file), is_dir=False)
+        if rule is not None and not rule.negated:
+            shown = os.path.relpath(file, self.settings.pipeline_dir)
+            raise SourceError(f"nothing of `{one_line(shown)}` is left to pack: {describe_rule(rule)} excludes it")
+
+    def _path(self, entry: UploadPath, description: str) -> None:
+        top = self.settings.pipeline_dir
+        path = os.path.join(top, entry.source)
+        real = os.path.realpath(path)
+        if not _is_inside(real, top):
+            raise SourceError(
+                f"{description} leads out of the pipeline directory `{one_line(top)}`, to `{one_line(real)}`; "
+                "copy it into the pipeline, or list the package in `upload_modules`"
+            )
+        if not os.path.isdir(real):
+            problem = "is not a directory" if os.path.lexists(path) else "does not exist"
+            raise SourceError(f"{description} {problem}: `{one_line(real)}`")
+        target = targets.normal_target(entry.target or os.path.basename(os.path.normpath(path)), description)
+        if not self.taken.take(target, description, owner=real):
+            return
+        rules = rules_in(real, top)
+        shown = os.path.relpath(real, top)
+        self.sources.append((target, [*self._walk(real, target, rules, boundary=top, own=True, shown=shown)]))
+
+    def _walk(
+        self, source: str, target: str, rules: IgnoreRules, *, boundary: str, own: bool, shown: str
+    ) -> list[SourceFile]:
+        """List the files of a source; one that has files, but none left, is an error."""
+        tree = walk(source, target, rules, boundary, own=own, shown=shown)
+        self.ignored.extend(Ignored(path, rule) for path, rule in tree.ignored)
+        if not tree.files:
+            if tree.ignored:
+                path, rule = tree.ignored[0]
+                raise SourceError(
+                    f"nothing of `{one_line(shown)}` is left to pack: {describe_rule(rule)} excludes `{one_line(path)}`"
+                )
+            if not target.startswith(f"{STAGES}/"):
+                raise SourceError(f"`{one_line(shown)}` holds no files to pack")
+        return tree.files
+
+
+def own_directories(settings: Settings) -> list[str]:
+    """List where the project's own packages may lie, in the order in which they are looked for."""
+    root = settings.project_root
+    return list(dict.fromkeys([settings.pipeline_dir, root, os.path.join(root, "src")]))
+
+
+def _is_inside(path: str, directory: str) -> bool:
+    return os.path.commonpath([path, directory]) == directory
+
+
+def _refuse_directories(shown: str, scripts: set[str]) -> None:
+    """Report a directory that is named as an entry point, rather than calling the entry point absent."""
+    for name in ENTRY_POINTS:
+        if name not in scripts and any(script.startswith(f"{name}/") for script in scripts):
+            raise SourceError(f"`{shown}/{name}` is a directory, and a Python file is expected there; rename it")
+
+
+def _read_requirements(file: SourceFile) -> tuple[str, ...]:
+    try:
+        with open(file.source, encoding="utf-8") as text:
+            return requirement_lines(text.read())
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SourceError(f"cannot read `{file.path}`: {reason}") from None

@@ -1,0 +1,73 @@
+"""The places of the archive and who takes them: no source may take another's, or one of ours."""
+
+from __future__ import annotations
+
+import posixpath
+from fnmatch import fnmatchcase
+
+from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.stages import STAGES
+from hatch_ytupload.wrappers import ARCHIVE_NAME
+
+YTJOBS = "ytjobs"
+WRAPPERS = "operation_wrapper_*.sh"
+_RESERVED = {
+    STAGES: "the code of the stages",
+    YTJOBS: "the framework's package, which is always packed",
+    ARCHIVE_NAME: "the archive itself",
+}
+
+
+def normal_target(target: str, description: str) -> str:
+    """Return a target in its normal form.
+
+    Raises:
+        SourceError: it is empty or leads out of the archive.
+    """
+    normal = posixpath.normpath(target)
+    if target.startswith("/") or normal in (".", "..") or normal.startswith("../"):
+        raise SourceError(
+            f"{description} has the target `{one_line(target)}`, which is not a path inside the archive; "
+            "name one such as `lib/name`"
+        )
+    try:
+        normal.encode()
+    except UnicodeEncodeError:
+        raise SourceError(
+            f"{description} has the target `{one_line(target)}`, which is not UTF-8; name another"
+        ) from None
+    return normal
+
+
+class Targets:
+    """Remembers which source takes which place."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, tuple[str, str]] = {}
+
+    def take(self, target: str, description: str, *, owner: str, reserved: bool = False) -> bool:
+        """Give a place to a source; tell whether it is new: an owner may take its own place again.
+
+        Raises:
+            SourceError: it is reserved, belongs to somebody else, or lies inside or around what does.
+        """
+        first = target.partition("/")[0]
+        if not reserved and first in _RESERVED:
+            raise SourceError(
+                f"{description} would take `{one_line(target)}`, and `{first}` is reserved for {_RESERVED[first]}; "
+                "choose another target or remove the entry"
+            )
+        if fnmatchcase(first, WRAPPERS):
+            raise SourceError(
+                f"{description} would take `{one_line(target)}`, a name reserved for wrapper scripts; choose another"
+            )
+        for taken, (other, other_owner) in self._taken.items():
+            if taken == target and other_owner == owner:
+                return False
+            if taken == target or taken.startswith(f"{target}/") or target.startswith(f"{taken}/"):
+                shown = f"`{one_line(target)}`" + ("" if taken == target else f" and `{one_line(taken)}`")
+                raise SourceError(
+                    f"{description} and {other} both want {shown} in the archive; give one another target"
+                )
+        self._taken[target] = (description, owner)
+        return True

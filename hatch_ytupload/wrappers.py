@@ -1,0 +1,47 @@
+"""The text of `operation_wrapper_<stage>_<operation>.sh`, the scripts that a job starts."""
+
+from __future__ import annotations
+
+import shlex
+
+ARCHIVE_NAME = "source.tar.gz"
+
+
+def wrapper_name(stage: str, operation: str) -> str:
+    """Return the file name under which YT Framework's operations look for the script."""
+    return f"operation_wrapper_{stage}_{operation}.sh"
+
+
+def wrapper_text(stage: str, operation: str, script: str) -> str:
+    """Return a script that turns a sandbox with `source.tar.gz` in it into one running operation.
+
+    Args:
+        stage: name of the stage.
+        operation: `map`, `vanilla`, `map_reduce_mapper`, `map_reduce_reducer` or `reduce`.
+        script: path of the Python file below the stage's `src`.
+
+    The script may be started from inside the extracted archive, as YT Framework does, or lie beside an archive that
+    nobody has extracted yet. Standard input and output belong to the job: nothing here reads or writes them.
+    """
+    name = shlex.quote(wrapper_name(stage, operation))
+    config = shlex.quote(f"stages/{stage}/config.yaml")
+    requirements = shlex.quote(f"stages/{stage}/requirements.txt")
+    run = shlex.quote(f"stages/{stage}/src/{script}")
+    return f"""#!/bin/bash
+set -e
+
+# A script that lies beside the archive may find it still packed.
+if [ -f {ARCHIVE_NAME} ] && [ ! -f {run} ]; then
+    tar -xzf {ARCHIVE_NAME} < /dev/null >&2 || {{ echo {name}": cannot extract {ARCHIVE_NAME}" >&2; exit 1; }}
+fi
+
+export PYTHONPATH="${{PYTHONPATH:+${{PYTHONPATH}}:}}${{PWD}}"
+export JOB_CONFIG_PATH="${{PWD}}/"{config}
+
+if [ -f {requirements} ]; then
+    python3 -m pip install --quiet --no-cache-dir --disable-pip-version-check -r {requirements} < /dev/null >&2 \\
+        || {{ echo {name}": cannot install "{requirements} >&2; exit 1; }}
+fi
+
+exec python3 {run}
+"""
