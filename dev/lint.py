@@ -1,0 +1,17 @@
+"""Check style and types: `python3 dev/lint.py`."""
+
+from __future__ import annotations
+
+from environment import environment, run
+
+
+def main() -> None:
+    """Make the environment and run the linters in it."""
+    python = environment("lint", "--group", "lint", "--group", "test")
+    run([python, "-m", "ruff", "check"])
+    run([python, "-m", "ruff", "format", "--check"])
+    run([python, "-m", "mypy"])
+
+
+if __name__ == "__main__":
+    main()

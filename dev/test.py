@@ -1,0 +1,35 @@
+"""Run all tests: `python3 dev/test.py`.
+
+`--fresh` makes the environment new first, `--coverage` measures branches (over subprocesses too) and holds them to the
+limit in `pyproject.toml`; all other arguments go to pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from environment import ROOT, environment, run
+
+OWN_FLAGS = ("--fresh", "--coverage")
+
+
+def main() -> None:
+    """Make the environment and run pytest in it."""
+    arguments = [argument for argument in sys.argv[1:] if argument not in OWN_FLAGS]
+    python = environment("test", "--group", "test", fresh="--fresh" in sys.argv)
+    tests = ["pytest", *(arguments or ["-n", str(min(os.cpu_count() or 1, 4))])]
+    # Hatch, hatchling and the command line are looked up on PATH by what the tests start.
+    env = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(python.parent.parent)}
+    if "--coverage" not in sys.argv:
+        run([python, "-m", *tests], env=env)
+        return
+    for old in ROOT.glob(".coverage*"):
+        old.unlink()
+    run([python, "-m", "coverage", "run", "-m", *tests], env=env)
+    run([python, "-m", "coverage", "combine", "--quiet"])
+    run([python, "-m", "coverage", "report"])
+
+
+if __name__ == "__main__":
+    main()
