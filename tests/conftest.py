@@ -1,0 +1,34 @@
+"""What holds for every test: a clean environment, and hypothesis without deadlines and files in the checkout."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+from pipelines import clean_environment, make_pipeline
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pipelines import Pipeline
+
+hypothesis.settings.register_profile("suite", deadline=None, database=None)
+hypothesis.settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take away the variables of the machine that could change a build."""
+    clean = clean_environment()
+    for name in set(os.environ) - set(clean):
+        # pytest and its plugins talk through variables of their own.
+        if not name.startswith("PYTEST"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Pipeline:
+    """Return a small pipeline that builds."""
+    return make_pipeline(tmp_path / "demo")

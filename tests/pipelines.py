@@ -1,0 +1,246 @@
+"""Pipelines written for one test, and the ways to build them: in this process or through the command line.
+
+They carry a stand-in for the package `ytjobs` themselves, so that no YT Framework is needed and every Python will do.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hatch_ytupload.build import Built, build_bundle
+from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.plan import Plan, make_plan
+from hatch_ytupload.project import Project, find_project
+from hatch_ytupload.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+CHECKOUT = Path(__file__).parents[1]
+
+PYPROJECT = '[project]\nname = "demo"\nversion = "1.0"\n'
+MAPPER = "import sys\n\nsys.stdout.write(sys.stdin.read())\n"
+
+# What could change a build or its messages; COVERAGE_* stays, so that subprocesses are measured too.
+_UNWANTED = ("YT_", "YTUPLOAD_", "GIT_", "HATCH_", "PYTHON", "PIP_", "UV_", "LC_")
+_UNWANTED_NAMES = {"SOURCE_DATE_EPOCH", "LANG", "LANGUAGE", "TZ", "NO_COLOR", "FORCE_COLOR", "VIRTUAL_ENV"}
+_GIT = {
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+    "GIT_AUTHOR_NAME": "Test",
+    "GIT_AUTHOR_EMAIL": "test@example.com",
+    "GIT_COMMITTER_NAME": "Test",
+    "GIT_COMMITTER_EMAIL": "test@example.com",
+}
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """Return the environment of this process without what could influence a build, and with `extra`."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_UNWANTED) and name not in _UNWANTED_NAMES
+    }
+    return {**kept, "LC_ALL": "C.UTF-8", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, **extra}
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A project on disk."""
+
+    root: Path
+
+    def write(self, files: Mapping[str, str | bytes]) -> Pipeline:
+        """Write files; a path that ends in `/` becomes an empty directory."""
+        for path, content in files.items():
+            place = self.root / path
+            if path.endswith("/"):
+                place.mkdir(parents=True, exist_ok=True)
+                continue
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return self
+
+    def link(self, path: str, to: str | Path) -> Pipeline:
+        """Make a symbolic link at `path` that holds `to`."""
+        place = self.root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(to)
+        return self
+
+    def remove(self, *paths: str) -> Pipeline:
+        """Remove files and whole directories."""
+        for path in paths:
+            place = self.root / path
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place)
+            else:
+                place.unlink()
+        return self
+
+    def commit(self) -> str:
+        """Commit everything into a new or the existing git repository; return the commit."""
+        self.git("init", "--quiet")
+        self.git("add", "--all", "--force")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "Everything")
+        return self.git("rev-parse", "HEAD").strip()
+
+    def git(self, *arguments: str) -> str:
+        """Run git in the project and return its output."""
+        process = subprocess.run(
+            ["git", *arguments],
+            cwd=self.root,
+            env=clean_environment(**_GIT),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return process.stdout
+
+    def project(self) -> Project:
+        """Load the project."""
+        return find_project(str(self.root))
+
+    def settings(
+        self,
+        table: Mapping[str, object] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        **overrides: object,
+    ) -> Settings:
+        """Load the settings: from `pyproject.toml`, or from `table` in its place."""
+        content = self.project().table if table is None else table
+        return load_settings(str(self.root), content, environ=environ or {}, overrides=overrides)
+
+    def plan(self, table: Mapping[str, object] | None = None) -> Plan:
+        """Plan the archive."""
+        return make_plan(self.settings(table))
+
+    def paths(self, table: Mapping[str, object] | None = None) -> list[str]:
+        """List the paths of the planned archive, the stand-in for `ytjobs` left out."""
+        return [entry.path for entry in self.plan(table).entries() if not entry.path.startswith("ytjobs/")]
+
+    def build(
+        self,
+        dist: Path | None = None,
+        table: Mapping[str, object] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        reproducible: bool = True,
+    ) -> Built:
+        """Build the bundle in this process, into `dist` of the project unless told otherwise."""
+        return build_bundle(
+            self.project(),
+            self.settings(table, environ=environ),
+            str(dist or self.root / "dist"),
+            reproducible=reproducible,
+            environ=environ or {},
+        )
+
+    def refusal(self, table: Mapping[str, object] | None = None, *, build: bool = False) -> str:
+        """Return the one line that says why the pipeline cannot be planned, or built."""
+        return refusal(lambda: self.build(table=table) if build else self.plan(table))
+
+    def run(
+        self, *arguments: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command line in a process of its own, in the project's directory unless told otherwise."""
+        return run_command_line(*arguments, cwd=cwd or self.root, environ=environ)
+
+    def archive(self) -> Path:
+        """Return where the archive lies after a build into `dist`."""
+        return self.root / "dist" / "demo-1.0.ytarchive" / "source.tar.gz"
+
+
+def make_pipeline(
+    directory: Path,
+    files: Mapping[str, str | bytes] | None = None,
+    *,
+    settings: str = "",
+    pyproject: str = PYPROJECT,
+    stage: bool = True,
+    framework: bool = True,
+) -> Pipeline:
+    """Write a small pipeline that builds.
+
+    Args:
+        directory: becomes the project root.
+        files: what to write besides, or instead, by path.
+        settings: TOML lines under `[tool.ytupload]`.
+        pyproject: the rest of `pyproject.toml`.
+        stage: with a stage `first` that has a mapper.
+        framework: with the stand-in for `ytjobs`.
+    """
+    content: dict[str, str | bytes] = {"pyproject.toml": f"{pyproject}\n[tool.ytupload]\n{settings}\n"}
+    if stage:
+        content["stages/first/src/mapper.py"] = MAPPER
+    if framework:
+        content["ytjobs/__init__.py"] = "STAND_IN = True\n"
+    directory.mkdir(parents=True, exist_ok=True)
+    return Pipeline(directory).write({**content, **(files or {})})
+
+
+def run_command_line(
+    *arguments: str,
+    cwd: Path,
+    environ: Mapping[str, str] | None = None,
+    command: Sequence[str] = (sys.executable, "-m", "hatch_ytupload"),
+) -> subprocess.CompletedProcess[str]:
+    """Run the checkout's command line in a clean environment.
+
+    Args:
+        arguments: of the command line.
+        cwd: working directory.
+        environ: variables to set besides.
+        command: what comes before the arguments.
+    """
+    return subprocess.run(
+        [*command, *arguments],
+        cwd=cwd,
+        env=clean_environment(PYTHONPATH=str(CHECKOUT), **(environ or {})),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def refusal(action: Callable[[], object]) -> str:
+    """Return the one line of the error that an action ends with."""
+    with pytest.raises(YtUploadError) as error:
+        action()
+    line = str(error.value)
+    assert line.isprintable(), f"not one printable line: {line!r}"
+    return line
+
+
+def refused_line(process: subprocess.CompletedProcess[str]) -> str:
+    """Return the one line that a command ended with, having checked that it was one, with status 1."""
+    assert process.returncode == 1, process
+    assert process.stdout == ""
+    lines = process.stderr.splitlines()
+    assert len(lines) == 1, process.stderr
+    assert lines[0].startswith("Error: ")
+    return lines[0].removeprefix("Error: ")
+
+
+def contents(archive: str | Path) -> dict[str, bytes]:
+    """Return the files of an archive, in its order, as Python's tarfile reads them."""
+    found: dict[str, bytes] = {}
+    with tarfile.open(archive, encoding="utf-8", errors="strict") as tar:
+        for member in tar:
+            assert member.isreg(), member
+            assert member.name not in found, member
+            file = tar.extractfile(member)
+            assert file is not None
+            found[member.name] = file.read()
+    return found
