@@ -26,8 +26,13 @@ class UploadPath(NamedTuple):
 def describe(value: object) -> str:
     """Name a value as its writer would recognise it, on one line and in bounded length."""
     longest = 60
-    shown = one_line(repr(value) if not isinstance(value, str) else f'"{value}"')
-    kind = {bool: "boolean", int: "integer", float: "number", str: "string", type(None): "null"}.get(type(value))
+    if value is None:
+        return "null"
+    try:
+        shown = one_line(repr(value) if not isinstance(value, str) else f'"{value}"')
+    except ValueError:  # Python writes no integer of many thousand digits
+        shown = "with too many digits to show"
+    kind = {bool: "boolean", int: "integer", float: "number", str: "string"}.get(type(value))
     kind = kind or ("table" if isinstance(value, Mapping) else "array" if isinstance(value, list) else "value")
     return f"the {kind} {shown if len(shown) <= longest else shown[: longest - 3] + '...'}"
 
