@@ -23,6 +23,7 @@ from hatch_ytupload.manifest import (
     StageInfo,
     ToolInfo,
 )
+from hatch_ytupload.own_output import refuse_own_output
 from hatch_ytupload.plan import Generated, make_plan
 from hatch_ytupload.provenance import GitQuestion
 from hatch_ytupload.sizes import megabytes, size_warning
@@ -80,6 +81,7 @@ def build_bundle(
     directory = bundle_directory(build_directory, project.file_name)
     with GitQuestion(project.root, build_directory) as git:
         plan = make_plan(settings)
+        refuse_own_output(settings, plan, directory)
         with replacing(directory) as temporary:
             with open(os.path.join(temporary, ARCHIVE_NAME), "wb") as file:
                 packed = pack(plan.parts, file, epoch=epoch, keep_times=not reproducible)
