@@ -137,9 +137,7 @@ def _manifest(project: Project, plan: Plan, packed: Packed, git: GitInfo | None,
 
 
 def _summary(plan: Plan, packed: Packed) -> str:
-    ignored = sum(1 for entry in plan.ignored if entry.rule.file)
-    content = sum(file.size for file in packed.files)
+    content = megabytes(sum(file.size for file in packed.files))
     files = f"{len(packed.files)} file{'s' if len(packed.files) != 1 else ''}"
-    return (
-        f"packed {files} ({megabytes(content)}, {megabytes(packed.size)} compressed), left out {ignored} by `.ytignore`"
-    )
+    packed_size = megabytes(packed.size)
+    return f"packed {files} ({content}, {packed_size} compressed), left out {plan.ignored} by `.ytignore`"

@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.ignore_scope import IgnoreScopes
 from hatch_ytupload.ignoring import IGNORE_FILE_NAME
 from hatch_ytupload.stages import STAGES
-from hatch_ytupload.tree import rules_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ def refuse_own_output(settings: Settings, plan: Plan, bundle: str) -> None:
             continue
         top = settings.pipeline_dir
         try:
-            rules_in(place, top if os.path.commonpath([real, top]) == top else real)
+            IgnoreScopes(top if os.path.commonpath([real, top]) == top else real).of(place)
         except SourceError:
             continue  # a rule keeps it out
         raise SourceError(

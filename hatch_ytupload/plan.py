@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_ytupload import targets
 from hatch_ytupload.errors import NoStagesError, SourceError, one_line
 from hatch_ytupload.framework_source import find_ytjobs
-from hatch_ytupload.ignoring import IGNORE_FILE_NAME, IgnoreRules
+from hatch_ytupload.ignore_scope import IgnoreScope, IgnoreScopes, describe_rule
+from hatch_ytupload.listings import Listings
 from hatch_ytupload.modules import find_module
 from hatch_ytupload.stages import (
     CONFIG,
@@ -22,13 +23,12 @@ from hatch_ytupload.stages import (
     requirement_lines,
     stage_names,
 )
-from hatch_ytupload.tree import SourceFile, describe_rule, read_ignore_file, rules_in, single_file, walk
+from hatch_ytupload.tree import SourceFile, single_file, walk
 from hatch_ytupload.wrappers import wrapper_name, wrapper_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hatch_ytupload.ignoring import Rule
     from hatch_ytupload.modules import Module, ModuleRoot
     from hatch_ytupload.settings import Settings
     from hatch_ytupload.values import UploadPath
@@ -49,13 +49,6 @@ class Part(NamedTuple):
     entries: tuple[SourceFile | Generated, ...]
 
 
-class Ignored(NamedTuple):
-    """Something that an ignore rule keeps out; a directory stands for all below it."""
-
-    path: str
-    rule: Rule
-
-
 class Plan(NamedTuple):
     """Everything that an archive is made of."""
 
@@ -63,7 +56,8 @@ class Plan(NamedTuple):
     """In the order of the archive; all their entries together are sorted by path."""
     stages: tuple[Stage, ...]
     modules: tuple[Module, ...]
-    ignored: tuple[Ignored, ...]
+    ignored: int
+    """How many files and directories the user's ignore rules keep out; a directory counts as one."""
 
     def entries(self) -> Iterable[SourceFile | Generated]:
         """Iterate over all entries in the order of the archive."""
@@ -71,15 +65,19 @@ class Plan(NamedTuple):
             yield from part.entries
 
 
-def make_plan(settings: Settings) -> Plan:
+def make_plan(settings: Settings, listings: Listings | None = None) -> Plan:
     """Find out what goes into the archive.
+
+    Args:
+        settings: of the pipeline.
+        listings: what lists directories; a new one, which remembers nothing, where None.
 
     Raises:
         NoStagesError: there is no stage with code to run.
         SourceError: something can neither be packed nor is it ignored; two sources collide; a module is missing.
         SettingsError: a stage's config or the selection of stages is wrong.
     """
-    planner = _Planner(settings)
+    planner = _Planner(settings, listings or Listings({}, 0))
     planner.add_stages()
     planner.add_modules()
     planner.add_paths()
@@ -89,13 +87,15 @@ def make_plan(settings: Settings) -> Plan:
 class _Planner:
     """Gathers files source by source."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, listings: Listings) -> None:
         self.settings = settings
         self.taken = targets.Targets()
         self.sources: list[tuple[str, list[SourceFile | Generated]]] = []
         self.stages: list[Stage] = []
         self.modules: list[Module] = []
-        self.ignored: list[Ignored] = []
+        self.ignored = 0
+        self.scopes = IgnoreScopes(settings.pipeline_dir)
+        self.listings = listings
 
     def plan(self) -> Plan:
         """Sort everything into the order of the archive."""
@@ -106,18 +106,17 @@ class _Planner:
         parts = (
             Part(name, tuple(entry for _, _, entry in run)) for name, run in groupby(tagged, key=lambda item: item[1])
         )
-        return Plan(tuple(parts), tuple(self.stages), tuple(self.modules), tuple(self.ignored))
+        return Plan(tuple(parts), tuple(self.stages), tuple(self.modules), self.ignored)
 
     def add_stages(self) -> None:
         """Take the code of the stages, and a wrapper script for each of their operations."""
         top = self.settings.pipeline_dir
         directory = os.path.join(top, STAGES)
-        rules = rules_in(directory, top) if os.path.isdir(directory) else IgnoreRules.root(None)
-        names = stage_names(self.settings, rules)
-        files: list[SourceFile | Generated] = []
+        scope = self.scopes.of(directory if os.path.isdir(directory) else top)
+        names = stage_names(self.settings, scope)
         wrappers: list[SourceFile | Generated] = []
         for name in names:
-            stage = self._stage(name, files)
+            stage = self._stage(name)
             if stage is None:
                 continue
             self.stages.append(stage)
@@ -126,7 +125,7 @@ class _Planner:
                 wrappers.append(Generated(wrapper_name(stage.name, operation.name), text.encode(), 0o755))
         if not wrappers:
             raise NoStagesError(no_stages_message(self.settings, names))
-        self.sources += [(targets.WRAPPERS, wrappers), (STAGES, files)]
+        self.sources.append((targets.WRAPPERS, wrappers))
 
     def add_modules(self) -> None:
         """Take `ytjobs` and what `upload_modules` names."""
@@ -142,21 +141,21 @@ class _Planner:
         for number, entry in enumerate(self.settings.upload_paths, 1):
             self._path(entry, f"entry #{number} of `upload_paths` (`{one_line(entry.source)}`)")
 
-    def _stage(self, name: str, files: list[SourceFile | Generated]) -> Stage | None:
+    def _stage(self, name: str) -> Stage | None:
         top = self.settings.pipeline_dir
         directory = os.path.join(top, STAGES, name)
         shown = f"{STAGES}/{name}"
-        rules = rules_in(directory, top)
+        scope = self.scopes.of(directory)
         source = os.path.join(directory, "src")
-        found = self._walk(source, f"{shown}/src", rules_in(source, top), boundary=top, own=True, shown=f"{shown}/src")
+        found = self._walk(source, f"{shown}/src", self.scopes.of(source), boundary=top, own=True, shown=f"{shown}/src")
         if not found:
             return None
         beside = {
             file.path.rpartition("/")[2]: file
-            for file in (self._beside(directory, shown, item, rules) for item in (CONFIG, REQUIREMENTS))
+            for file in (self._beside(directory, shown, item, scope) for item in (CONFIG, REQUIREMENTS))
             if file is not None
         }
-        files += [*found, *beside.values()]
+        self.sources.append((shown, [*found, *beside.values()]))
         prefix = f"{shown}/src/"
         scripts = {file.path[len(prefix) :] for file in found}
         _refuse_directories(f"{shown}/src", scripts)
@@ -164,14 +163,13 @@ class _Planner:
         requirements = _read_requirements(beside[REQUIREMENTS]) if REQUIREMENTS in beside else None
         return Stage(name, operations, requirements)
 
-    def _beside(self, directory: str, shown: str, name: str, rules: IgnoreRules) -> SourceFile | None:
+    def _beside(self, directory: str, shown: str, name: str, scope: IgnoreScope) -> SourceFile | None:
         """Take a file that lies beside `src`, None where it is missing or ignored."""
         path = os.path.join(directory, name)
         if not os.path.lexists(path):
             return None
-        rule = rules.decide(name, is_dir=os.path.isdir(path))
-        if rule is not None and not rule.negated:
-            self.ignored.append(Ignored(f"{shown}/{name}", rule))
+        if scope.excluding(name, is_dir=os.path.isdir(path)) is not None:
+            self.ignored += 1
             return None
         if os.path.isdir(path):
             raise SourceError(f"`{shown}/{name}` is a directory, and a file is expected there; rename it")
@@ -197,15 +195,12 @@ class _Planner:
             if inside:
                 self._refuse_ignored(os.path.realpath(root.source))
             return [single_file(root.source, root.target, root.boundary, own=module.own, shown=shown)]
-        if inside:
-            rules = rules_in(os.path.realpath(root.source), top)
-        else:
-            rules = IgnoreRules.root(read_ignore_file(root.source, shown), os.path.join(shown, IGNORE_FILE_NAME))
-        return self._walk(root.source, root.target, rules, boundary=root.boundary, own=module.own, shown=shown)
+        scope = self.scopes.of(os.path.realpath(root.source)) if inside else IgnoreScope.top(root.source, shown)
+        return self._walk(root.source, root.target, scope, boundary=root.boundary, own=module.own, shown=shown)
 
     def _refuse_ignored(self, file: str) -> None:
-        rule = rules_in(os.path.dirname(file), self.settings.pipeline_dir).decide(os.path.basename(file), is_dir=False)
-        if rule is not None and not rule.negated:
+        rule = self.scopes.of(os.path.dirname(file)).excluding(os.path.basename(file), is_dir=False)
+        if rule is not None:
             shown = os.path.relpath(file, self.settings.pipeline_dir)
             raise SourceError(f"nothing of `{one_line(shown)}` is left to pack: {describe_rule(rule)} excludes it")
 
@@ -224,24 +219,28 @@ class _Planner:
         target = targets.normal_target(entry.target or os.path.basename(os.path.normpath(path)), description)
         if not self.taken.take(target, description, owner=real):
             return
-        rules = rules_in(real, top)
+        scope = self.scopes.of(real)
         shown = os.path.relpath(real, top)
-        self.sources.append((target, [*self._walk(real, target, rules, boundary=top, own=True, shown=shown)]))
+        self.sources.append((target, [*self._walk(real, target, scope, boundary=top, own=True, shown=shown)]))
 
     def _walk(
-        self, source: str, target: str, rules: IgnoreRules, *, boundary: str, own: bool, shown: str
+        self, source: str, target: str, scope: IgnoreScope, *, boundary: str, own: bool, shown: str
     ) -> list[SourceFile]:
         """List the files of a source; one that has files, but none left, is an error."""
-        tree = walk(source, target, rules, boundary, own=own, shown=shown)
-        self.ignored.extend(Ignored(path, rule) for path, rule in tree.ignored)
-        if not tree.files:
-            if tree.ignored:
-                path, rule = tree.ignored[0]
-                raise SourceError(
-                    f"nothing of `{one_line(shown)}` is left to pack: {describe_rule(rule)} excludes `{one_line(path)}`"
-                )
-            if not target.startswith(f"{STAGES}/"):
-                raise SourceError(f"`{one_line(shown)}` holds no files to pack")
+        tree = walk(source, target, scope, boundary, self.listings, own=own, shown=shown)
+        self.ignored += tree.ignored
+        if tree.files:
+            return tree.files
+        if tree.ignored and not tree.excluded:
+            # Remembered listings do not tell which rule it was.
+            tree = walk(source, target, scope, boundary, Listings({}, 0), own=own, shown=shown)
+        if tree.excluded:
+            path, rule = tree.excluded
+            raise SourceError(
+                f"nothing of `{one_line(shown)}` is left to pack: {describe_rule(rule)} excludes `{one_line(path)}`"
+            )
+        if not target.startswith(f"{STAGES}/"):
+            raise SourceError(f"`{one_line(shown)}` holds no files to pack")
         return tree.files
 
 

@@ -8,13 +8,13 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.errors import NoStagesError, SettingsError, SourceError, one_line
+from hatch_ytupload.ignore_scope import describe_rule
 from hatch_ytupload.pipeline_config import InterpolationError, PipelineConfig, load_yaml_mapping
-from hatch_ytupload.tree import describe_rule
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from hatch_ytupload.ignoring import IgnoreRules
+    from hatch_ytupload.ignore_scope import IgnoreScope
     from hatch_ytupload.settings import Settings
 
 STAGES = "stages"
@@ -44,12 +44,12 @@ class Stage(NamedTuple):
     """The requirement lines of its `requirements.txt`, None where it has none."""
 
 
-def stage_names(settings: Settings, rules: IgnoreRules) -> list[str]:
+def stage_names(settings: Settings, scope: IgnoreScope) -> list[str]:
     """List the selected stages that have a `src` directory, sorted.
 
     Args:
         settings: of the pipeline.
-        rules: the ignore rules in force in its `stages` directory.
+        scope: the ignore rules in force in its `stages` directory.
 
     Raises:
         NoStagesError: there is none.
@@ -64,12 +64,12 @@ def stage_names(settings: Settings, rules: IgnoreRules) -> list[str]:
         raise NoStagesError(no_stages_message(settings, [])) from None
     except OSError as error:
         raise SourceError(f"cannot list `{one_line(directory)}`: {error.strerror}") from None
-    names = [name for name in all_names if not rules.is_ignored(name, is_dir=True)]
+    names = [name for name in all_names if scope.excluding(name, is_dir=True) is None]
     with_code = [name for name in names if os.path.isdir(os.path.join(directory, name, "src"))]
     if settings.stages == "all":
         selected = with_code
     else:
-        _refuse_unknown(settings, all_names, with_code, rules)
+        _refuse_unknown(settings, all_names, with_code, scope)
         selected = [name for name in with_code if name in settings.stages]
     for name in selected:
         if not _is_safe(name):
@@ -147,18 +147,18 @@ def _script(config: PipelineConfig, key: str, usual: tuple[str, ...], scripts: C
     return normal
 
 
-def _refuse_unknown(settings: Settings, all_names: list[str], with_code: list[str], rules: IgnoreRules) -> None:
+def _refuse_unknown(settings: Settings, all_names: list[str], with_code: list[str], scope: IgnoreScope) -> None:
     """Report every selected stage that cannot be packed; an enabled one may be without code."""
     problems = []
     for name in settings.stages:
         if name in with_code:
             continue
-        rule = rules.decide(name, is_dir=True)
+        rule = scope.excluding(name, is_dir=True)
         if name not in all_names:
             near = get_close_matches(name, all_names, n=1)
             hint = f"; did you mean `{one_line(near[0])}`?" if near else ""
             problems.append(f"stage `{one_line(name)}` of `stages` has no directory `{STAGES}/{one_line(name)}`{hint}")
-        elif rule is not None and not rule.negated:
+        elif rule is not None:
             problems.append(f"stage `{one_line(name)}` of `stages` is ignored by {describe_rule(rule)}")
         elif not settings.stages_are_enabled_ones:
             problems.append(f"stage `{one_line(name)}` of `stages` has no directory `{STAGES}/{one_line(name)}/src`")

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.credentials import is_credential_name
 from hatch_ytupload.errors import SourceError, one_line
-from hatch_ytupload.ignoring import IGNORE_FILE_NAME, IgnoreRules
+from hatch_ytupload.ignore_scope import join_shown
+from hatch_ytupload.ignoring import IGNORE_FILE_NAME
 
 if TYPE_CHECKING:
+    from hatch_ytupload.ignore_scope import IgnoreScope
     from hatch_ytupload.ignoring import Rule
+    from hatch_ytupload.listings import Listing, Listings
 
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -33,6 +36,8 @@ class SourceFile(NamedTuple):
     mode: int
     """0o644 or 0o755."""
     mtime_ns: int
+    ctime_ns: int
+    device: int
     inode: int
     own: bool
     """Belongs to the pipeline, not to an installed package: credentials in it are refused."""
@@ -42,18 +47,23 @@ class Tree(NamedTuple):
     """What a walk found."""
 
     files: list[SourceFile]
-    ignored: list[tuple[str, Rule]]
-    """Ignored files and directories (these without what is below), as paths of the source, with the deciding rule."""
+    ignored: int
+    """How many entries the user's rules keep out; a directory counts as one, whatever is below it."""
+    excluded: tuple[str, Rule] | None
+    """One of these, as shown, with the rule that decided, if the walk saw it for itself."""
 
 
-def walk(source: str, target: str, rules: IgnoreRules, boundary: str, *, own: bool, shown: str) -> Tree:
+def walk(
+    source: str, target: str, scope: IgnoreScope, boundary: str, listings: Listings, *, own: bool, shown: str
+) -> Tree:
     """List what of a source directory goes into the archive.
 
     Args:
         source: absolute path of the directory.
         target: its path in the archive.
-        rules: the rules in force in that directory, its own `.ytignore` included.
+        scope: the ignore rules in force in that directory, its own included.
         boundary: absolute path of the directory that symbolic links must not lead out of.
+        listings: what lists directories.
         own: the source belongs to the pipeline.
         shown: how messages call the directory.
 
@@ -62,11 +72,18 @@ def walk(source: str, target: str, rules: IgnoreRules, boundary: str, *, own: bo
     """
     walker = _Walker(os.path.realpath(boundary), own=own)
     real = os.path.realpath(source)
-    pending = [_Directory(real, shown, target, rules, ((_identity(_stat(real, shown)), shown),))]
+    status = _stat(real, shown)
+    pending = [_Directory(real, shown, target, scope, status, ((_identity(status), shown),))]
+    ignored = 0
+    excluded = None
     while pending:
+        directory = pending.pop()
+        listing = listings.of(directory.real, directory.shown, directory.status, directory.scope)
+        ignored += listing.ignored
+        excluded = excluded or listing.excluded
         # The first of the directories found comes next: of several problems every machine reports the same one.
-        pending.extend(reversed(walker.entries_of(pending.pop())))
-    return Tree(walker.files, walker.ignored)
+        pending.extend(reversed(walker.take(directory, listing)))
+    return Tree(walker.files, ignored, excluded)
 
 
 def single_file(source: str, target: str, boundary: str, *, own: bool, shown: str) -> SourceFile:
@@ -81,49 +98,8 @@ def single_file(source: str, target: str, boundary: str, *, own: bool, shown: st
     return walker.files[0]
 
 
-def rules_in(directory: str, top: str) -> IgnoreRules:
-    """Return the rules in force in a directory: those of the ignore files from `top` down to it.
-
-    Both are absolute; `directory` is `top` or lies below it.
-
-    Raises:
-        SourceError: a directory on the way, or the last one, is ignored; or an ignore file cannot be read.
-    """
-    rules = IgnoreRules.root(read_ignore_file(top, os.curdir), IGNORE_FILE_NAME)
-    relative = os.path.relpath(directory, top)
-    shown = os.curdir
-    for name in [] if relative == os.curdir else relative.split(os.sep):
-        rule = rules.decide(name, is_dir=True)
-        shown = _join(shown, name)
-        if rule is not None and not rule.negated:
-            raise SourceError(f"`{one_line(relative)}` is ignored: {describe_rule(rule)} excludes `{one_line(shown)}`")
-        rules = rules.child(name, read_ignore_file(os.path.join(top, shown), shown), _join(shown, IGNORE_FILE_NAME))
-    return rules
-
-
-def read_ignore_file(directory: str, shown: str) -> bytes | None:
-    """Return the content of a directory's ignore file, None where there is none.
-
-    Raises:
-        SourceError: it exists and is no readable file.
-    """
-    try:
-        with open(os.path.join(directory, IGNORE_FILE_NAME), "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise SourceError(f"cannot read `{one_line(_join(shown, IGNORE_FILE_NAME))}`: {error.strerror}") from None
-
-
-def describe_rule(rule: Rule) -> str:
-    """Say which rule it is: pattern, file and line."""
-    where = f"line {rule.line} of `{one_line(rule.file)}`" if rule.file else "a built-in rule"
-    return f"`{one_line(rule.pattern)}` ({where})"
-
-
 class _Directory(NamedTuple):
-    """A directory that is still to be listed."""
+    """A directory that is still to be walked."""
 
     real: str
     """Its path without symbolic links."""
@@ -131,45 +107,39 @@ class _Directory(NamedTuple):
     """Its path as the user knows it."""
     target: str
     """Its path in the archive."""
-    rules: IgnoreRules
+    scope: IgnoreScope
+    status: os.stat_result
     branch: tuple[tuple[tuple[int, int], str], ...]
     """Identity and shown path of every directory from the source down to it."""
 
 
 class _Walker:
-    """Sorts what it is shown into files, ignored paths and errors; one for each source."""
+    """Turns listings into files, or errors; one for each source."""
 
     def __init__(self, boundary: str, *, own: bool) -> None:
         self.boundary = boundary
         self.own = own
         self.files: list[SourceFile] = []
-        self.ignored: list[tuple[str, Rule]] = []
 
-    def entries_of(self, directory: _Directory) -> list[_Directory]:
+    def take(self, directory: _Directory, listing: Listing) -> list[_Directory]:
         """Take the files of a directory; return its subdirectories."""
         below = []
-        rules = directory.rules
-        for entry in _scan(directory):
-            name = entry.name
-            is_link = entry.is_symlink()
-            # Git takes a link for a file, whatever it leads to: a pattern `name/` does not match it.
-            is_directory = not is_link and entry.is_dir(follow_symlinks=False)
-            shown = _join(directory.shown, name)
-            if rules.is_ignored(name, is_dir=is_directory):
-                rule = rules.decide(name, is_dir=is_directory)
-                if rule is not None:
-                    self.ignored.append((shown, rule))
-                continue
-            target = f"{directory.target}/{_archive_name(name, shown)}"
-            if is_directory:
-                below.append(_below(directory, f"{directory.real}{os.sep}{name}", shown, target, name))
-                continue
-            source = self.followed(entry.path, shown) if is_link else entry.path
-            status = _stat(source, shown)
+        real, shown, target, *_ = directory
+        for name in listing.files:
+            path = f"{real}/{name}"
+            place = join_shown(shown, name)
+            self.file(path, place, f"{target}/{_archive_name(name, place)}", _stat(path, place))
+        for name in listing.links:
+            place = join_shown(shown, name)
+            path = self.followed(f"{real}/{name}", place)
+            status = _stat(path, place)
             if stat.S_ISDIR(status.st_mode):
-                below.append(_below(directory, source, shown, target, name))
+                below.append(_below(directory, path, name, status))
             else:
-                self.file(source, shown, target, status)
+                self.file(path, place, f"{target}/{_archive_name(name, place)}", status)
+        for name in listing.directories:
+            path = f"{real}/{name}"
+            below.append(_below(directory, path, name, _stat(path, join_shown(shown, name))))
         return below
 
     def followed(self, path: str, shown: str) -> str:
@@ -202,30 +172,24 @@ class _Walker:
         if self.own and is_credential_name(os.path.basename(shown)):
             raise _credential_error(shown)
         mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
-        self.files.append(SourceFile(path, source, status.st_size, mode, status.st_mtime_ns, status.st_ino, self.own))
+        times = status.st_mtime_ns, status.st_ctime_ns
+        self.files.append(
+            SourceFile(path, source, status.st_size, mode, *times, status.st_dev, status.st_ino, self.own)
+        )
 
 
-def _below(parent: _Directory, real: str, shown: str, target: str, name: str) -> _Directory:
-    identity = _identity(_stat(real, shown))
+def _below(parent: _Directory, real: str, name: str, status: os.stat_result) -> _Directory:
+    shown = join_shown(parent.shown, name)
+    identity = _identity(status)
     above = [known for known, _ in parent.branch]
     if identity in above:
         chain = [place for _, place in parent.branch[above.index(identity) :]]
         links = " -> ".join(f"`{one_line(place)}`" for place in [*chain, shown])
         raise SourceError(f"a symbolic link leads back to a directory above it: {links}; {_WAY_OUT}")
-    rules = parent.rules.child(name, read_ignore_file(real, shown), _join(shown, IGNORE_FILE_NAME))
-    return _Directory(real, shown, target, rules, (*parent.branch, (identity, shown)))
-
-
-def _scan(directory: _Directory) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(directory.real) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        raise SourceError(f"cannot list `{one_line(directory.shown)}`: {error.strerror}; {_WAY_OUT}") from None
-
-
-def _join(shown: str, name: str) -> str:
-    return name if shown == os.curdir else f"{shown}/{name}"
+    target = f"{parent.target}/{_archive_name(name, shown)}"
+    return _Directory(
+        real, shown, target, parent.scope.child(name, real, shown), status, (*parent.branch, (identity, shown))
+    )
 
 
 def _credential_error(shown: str, remark: str = "") -> SourceError:
