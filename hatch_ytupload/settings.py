@@ -48,6 +48,9 @@ KEYS: dict[str, Key] = {
     "keep_releases": Key(values.count, 10),
     "provided_modules": Key(values.module_names, ()),
     "max_archive_mb": Key(values.size_in_mb, 100),
+    "lock_wait_seconds": Key(values.seconds, 300),
+    "request_timeout_seconds": Key(values.positive_seconds, 20),
+    "request_attempts": Key(values.positive_count, 5),
 }
 """Every setting, in the order of the documentation; a test holds README and docs against it."""
 
@@ -74,6 +77,9 @@ class Settings:
     keep_releases: int
     provided_modules: tuple[str, ...]
     max_archive_mb: float
+    lock_wait_seconds: float
+    request_timeout_seconds: float
+    request_attempts: int
     config_name: str | None
     """The config that was read, relative to `pipeline_dir`; None: none."""
     warnings: tuple[str, ...] = ()

@@ -65,6 +65,28 @@ def size_in_mb(value: object) -> float:
     return value
 
 
+def positive_count(value: object) -> int:
+    """Read a whole number, 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UnexpectedValueError("a whole number, 1 or more", value)
+    return value
+
+
+def seconds(value: object) -> float:
+    """Read a time in seconds, 0 or more; a year is for ever."""
+    longest = 365 * 86400
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= longest:
+        raise UnexpectedValueError("a number of seconds, 0 or more", value)
+    return value
+
+
+def positive_seconds(value: object) -> float:
+    """Read a time in seconds, more than 0."""
+    if value == 0 and not isinstance(value, bool):
+        raise UnexpectedValueError("a number of seconds, more than 0", value)
+    return seconds(value)
+
+
 def mode(value: object) -> str:
     """Read `prod` or `dev`, in any case, as YT Framework does."""
     lowered = value.strip().lower() if isinstance(value, str) else value
