@@ -1,0 +1,59 @@
+"""Clients for the proxy, set up for tests: short waits between retries, and everything closed at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from typing import TYPE_CHECKING
+
+import yt.wrapper
+from yt.wrapper.config import get_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from proxy.server import ProxyServer
+
+QUICK_RETRIES = {
+    "enable": True,
+    "count": 4,
+    "total_timeout": 20_000,
+    "backoff": {"policy": "constant_time", "constant_time": 10},
+}
+NO_RETRIES = {**QUICK_RETRIES, "enable": False}
+
+
+def client_config(*, retries: dict[str, object] | None = None) -> dict[str, object]:
+    """Give the configuration of a client that waits 10 ms between its four attempts."""
+    chosen = QUICK_RETRIES if retries is None else retries
+    return {
+        "proxy": {
+            "retries": copy.deepcopy(chosen),
+            "request_timeout": 10_000,
+            "connect_timeout": 2_000,
+            "heavy_request_timeout": 10_000,
+            "enable_proxy_discovery": True,
+            "content_encoding": "identity",
+        },
+        "write_retries": copy.deepcopy(chosen),
+        "read_retries": copy.deepcopy(chosen),
+        # A pinger looks so often, in ms, whether it may end; each commit waits for it.
+        "transaction_sleep_period": 2,
+        "ping_failed_mode": "pass",
+        "apply_remote_patch_at_start": None,
+    }
+
+
+@contextlib.contextmanager
+def connect(
+    proxy: ProxyServer, *, token: str | None = None, retries: dict[str, object] | None = None, **config: object
+) -> Iterator[yt.wrapper.YtClient]:
+    """Give a client of the proxy; its connections are closed at the end."""
+    settings = {**client_config(retries=retries), **config}
+    client = yt.wrapper.YtClient(proxy=proxy.address, token=token or proxy.token, config=settings)
+    try:
+        yield client
+    finally:
+        session = get_option("_requests_session", client)
+        if session is not None:
+            session.close()

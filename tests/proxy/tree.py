@@ -1,0 +1,407 @@
+"""The tree of nodes and the transactions over it; everything here happens under one lock, as on the master.
+
+Operations are split by subject over `transacting`, `attributes`, `verbs` and `files`; this module holds the state,
+finds nodes by path, and makes, attaches and detaches them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import itertools
+import random
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from proxy import ypath
+from proxy.errors import Code, ServerError, no_such_transaction, resolve_error
+from proxy.locks import EXCLUSIVE, LockManager, LockRequest
+from proxy.nodes import TYPE_NUMBERS, UNSET, LockMode, Node, Version
+from proxy.security import REPLICATION_FACTOR, AccessRules, Accounts, Usage
+from proxy.transactions import NULL_ID, Transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from proxy.blobs import BlobStore
+
+CELL_TAG = 1
+MAX_LINK_DEPTH = 16
+MAX_KEY_LENGTH = 4096
+_TOLERANT = frozenset({"Exists", "Remove", "Set", "Create", "Copy"})
+"""Methods that may be asked of a path whose end does not exist."""
+_ON_LINK_ITSELF = frozenset({"Remove", "Create", "Copy"})
+"""Methods that take a link at the end of the path for what it is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """On whose behalf, and in which transaction, something is done."""
+
+    user: str
+    transaction: Transaction | None = None
+
+    def within(self, transaction: Transaction) -> Call:
+        """Give the same call in another transaction."""
+        return Call(self.user, transaction)
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """Where a path leads: the last node that exists, and the keys that do not."""
+
+    node: Node
+    missing: tuple[str, ...]
+    path: ypath.Path
+
+
+class Tree:
+    """The state of the master."""
+
+    def __init__(
+        self,
+        blobs: BlobStore,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        seed: int = 0,
+    ) -> None:
+        self.lock = threading.RLock()
+        self.changed = threading.Condition(self.lock)
+        """Notified after every request to the master."""
+        self.blobs = blobs
+        self.clock = clock
+        self.rules = AccessRules()
+        self.accounts = Accounts()
+        self.nodes: dict[str, Node] = {}
+        self.transactions: dict[str, Transaction] = {}
+        self.expiring: set[str] = set()
+        """Ids of nodes that may have an expiration time."""
+        self._counter = itertools.count(1)
+        self._revision = itertools.count(1)
+        self._random = random.Random(seed)
+        self._last_time = dt.datetime.now(dt.timezone.utc)
+        self.locks = LockManager(new_id=lambda: self.new_id("lock"), now=self.now, path_of=self.path_of)
+        self.root = self._register("map_node", "sys", "root")
+        for key, account in (("sys", "sys"), ("tmp", "tmp"), ("home", "tmp")):
+            self.attach(Call("root"), self.root, key, self._register("map_node", account, "root"))
+
+    # Ids, times, revisions.
+
+    def new_id(self, kind: str) -> str:
+        """Give an id that nothing has: counter, random part, cell and type, hash."""
+        kind_number = (CELL_TAG << 16) | TYPE_NUMBERS[kind]
+        number = next(self._counter)
+        return f"{number & 0xF:x}-{number:x}-{kind_number:x}-{self._random.randrange(1, 2**32):x}"
+
+    def now(self) -> dt.datetime:
+        """Give the time, never the same twice."""
+        current = dt.datetime.now(dt.timezone.utc)
+        self._last_time = max(current, self._last_time + dt.timedelta(microseconds=1))
+        return self._last_time
+
+    def next_revision(self) -> int:
+        """Give the number of a change."""
+        return next(self._revision)
+
+    # Transactions.
+
+    def transaction(self, transaction_id: str | None) -> Transaction | None:
+        """Find a live transaction; the null id is none.
+
+        Raises:
+            ServerError: it is not live.
+        """
+        if transaction_id is None or transaction_id == NULL_ID:
+            return None
+        if transaction_id not in self.transactions:
+            raise no_such_transaction(transaction_id)
+        return self.transactions[transaction_id]
+
+    # Resolving paths.
+
+    def resolve(self, text: str, call: Call, method: str) -> Target:
+        """Find the node that a path leads to.
+
+        Raises:
+            ServerError: the path is not one, or leads to nothing and the method needs something.
+        """
+        try:
+            path = ypath.parse(text)
+            return self._walk(path, call, method, depth=0)
+        except ServerError as error:
+            raise resolve_error(text, method, error) from None
+
+    def existing(self, text: str, call: Call, method: str) -> Node:
+        """Find a node that has to exist; the path must not name attributes.
+
+        Raises:
+            ServerError: there is no such node.
+        """
+        target = self.resolve(text, call, method)
+        if target.path.is_attribute or target.path.everything:
+            raise ServerError(f"Method {method} is not supported", code=Code.NO_SUCH_METHOD)
+        if target.missing:
+            raise resolve_error(text, method, self.no_child(target.node, target.missing[0], call))
+        return target.node
+
+    def _walk(self, path: ypath.Path, call: Call, method: str, *, depth: int) -> Target:
+        if depth > MAX_LINK_DEPTH:
+            raise ServerError("Maximum resolve depth exceeded; the path contains a cycle of links", code=Code.RESOLVE)
+        node = self.root if path.root_id is None else self._object(path.root_id)
+        beyond = path.is_attribute or path.everything
+        suppressed = path.root_suppressed
+        for index in range(len(path.steps) + 1):
+            rest = path.steps[index:]
+            if node.type == "link" and not suppressed and (rest or beyond or method not in _ON_LINK_ITSELF):
+                aim = ypath.parse(str(node.value(call.transaction)))
+                followed = dataclasses.replace(path, root_id=aim.root_id, steps=aim.steps + rest)
+                return self._walk(followed, call, method, depth=depth + 1)
+            if not rest:
+                break
+            if not node.is_map:
+                if method == "Exists":
+                    return Target(node, tuple(step.key for step in rest), path)
+                raise ServerError(f"Node {self.path_of(node, call.transaction)} cannot have children")
+            child = self.nodes.get(node.child(rest[0].key, call.transaction) or "")
+            if child is None:
+                if method in _TOLERANT:
+                    return Target(node, tuple(step.key for step in rest), path)
+                raise self.no_child(node, rest[0].key, call)
+            node, suppressed = child, rest[0].suppressed
+        return Target(node, (), path)
+
+    def _object(self, object_id: str) -> Node:
+        parts = object_id.split("-")
+        try:
+            numbers = [int(part, 16) for part in parts]
+        except ValueError:
+            numbers = []
+        if len(numbers) != 4:
+            raise ServerError(f'Error parsing object id "{object_id}"')
+        if object_id in self.nodes:
+            return self.nodes[object_id]
+        if numbers[2] >> 16 != CELL_TAG:
+            raise ServerError(f"Unknown cell tag {numbers[2] >> 16}")
+        raise ServerError(f"No such object {object_id}", code=Code.RESOLVE)
+
+    def no_child(self, node: Node, key: str, call: Call) -> ServerError:
+        """Give the error for a key that the node does not have."""
+        path = self.path_of(node, call.transaction)
+        return ServerError(f'Node {path} has no child with key "{ypath.literal(key)}"', code=Code.RESOLVE)
+
+    def path_of(self, node: Node, transaction: Transaction | None) -> str:
+        """Give the path of a node as the transaction sees it."""
+        if node is self.root:
+            return "/"
+        keys: list[str] = []
+        current = node
+        while current is not self.root:
+            parent_id = current.parent(transaction)
+            parent = self.nodes.get(parent_id) if parent_id else None
+            key = self.key_of(current, parent, transaction) if parent else None
+            if parent is None or key is None:
+                return "#" + node.id if not keys else "#" + current.id + "".join(f"/{k}" for k in reversed(keys))
+            keys.append(ypath.literal(key))
+            current = parent
+        return "/" + "".join(f"/{key}" for key in reversed(keys))
+
+    def key_of(self, node: Node, parent: Node | None, transaction: Transaction | None) -> str | None:
+        """Find the key under which the parent has the node."""
+        if parent is not None:
+            for key, child in parent.children(transaction).items():
+                if child == node.id:
+                    return key
+        return None
+
+    def parent_of(self, node: Node, call: Call) -> Node | None:
+        """Find the parent that the transaction sees."""
+        parent_id = node.parent(call.transaction)
+        return self.nodes.get(parent_id) if parent_id else None
+
+    def subtree(self, node: Node, call: Call) -> Iterator[Node]:
+        """Give the node and everything below it."""
+        yield node
+        for child in self.children(node, call).values():
+            yield from self.subtree(child, call)
+
+    def children(self, node: Node, call: Call) -> dict[str, Node]:
+        """Give the children that the transaction sees; those that a snapshot lock outlived are not among them."""
+        found = {key: self.nodes.get(child) for key, child in node.children(call.transaction).items()}
+        return {key: child for key, child in found.items() if child is not None}
+
+    # Permissions and limits.
+
+    def permit(self, node: Node, permission: str, call: Call) -> None:
+        """Make sure that the caller has the permission on the node.
+
+        Raises:
+            ServerError: he does not.
+        """
+        self.rules.check(node, self.path_of(node, call.transaction), permission, call.user)
+
+    def permit_children(self, node: Node, call: Call) -> None:
+        """Make sure that the caller may add and remove children of the node.
+
+        Raises:
+            ServerError: he may not.
+        """
+        for permission in ("write", "modify_children"):
+            self.permit(node, permission, call)
+
+    def usage(self, account: str) -> Usage:
+        """Sum up what the nodes of an account use."""
+        result = Usage()
+        seen: set[int] = set()
+        for node in self.nodes.values():
+            if node.account != account:
+                continue
+            result.node_count += 1
+            for version in [node.trunk, *node.branches.values()]:
+                blobs = (version.content.blobs if version.content is not UNSET else ()) + version.appended
+                for blob in blobs:
+                    if blob.index not in seen:
+                        seen.add(blob.index)
+                        result.disk_space += blob.size * REPLICATION_FACTOR
+        return result
+
+    def check_node_count(self, account: str, count: int) -> None:
+        """Make sure that so many more nodes fit into the account.
+
+        Raises:
+            ServerError: they do not.
+        """
+        if self.accounts.get(account).node_count_limit is None:
+            return
+        usage = self.usage(account)
+        for _ in range(count):
+            self.accounts.check_node(account, usage)
+            usage.node_count += 1
+
+    # Making, attaching and detaching nodes.
+
+    def version(self, node: Node, call: Call) -> Version:
+        """Give the version that the caller writes to; the lock for it is taken already."""
+        return node.trunk if call.transaction is None else node.branches[call.transaction.id]
+
+    def touch(self, node: Node, call: Call, *, attributes: bool = False) -> None:
+        """Note that the node was changed."""
+        version = self.version(node, call)
+        version.modification_time = self.now()
+        if attributes:
+            version.attribute_revision = self.next_revision()
+        else:
+            version.content_revision = self.next_revision()
+
+    def lock_node(self, node: Node, call: Call, request: LockRequest = EXCLUSIVE, *, recursive: bool = False) -> None:
+        """Take the lock that a change needs.
+
+        Raises:
+            ServerError: it conflicts.
+        """
+        nodes = list(self.subtree(node, call)) if recursive else [node]
+        self.locks.acquire_implicit(nodes, call.transaction, request)
+
+    def check_child_lock(self, parent: Node, key: str, call: Call) -> None:
+        """Make sure that a child could be locked.
+
+        Raises:
+            ServerError: it could not.
+        """
+        if error := self.locks.check(parent, call.transaction, LockRequest(LockMode.SHARED, child_key=key)):
+            raise error
+
+    def check_key(self, parent: Node, key: str, call: Call) -> None:
+        """Make sure that a child may have this key.
+
+        Raises:
+            ServerError: the key is empty or too long.
+        """
+        if not key:
+            raise ServerError("Child key cannot be empty")
+        if len(key.encode("utf-8", "surrogateescape")) > MAX_KEY_LENGTH:
+            path = self.path_of(parent, call.transaction)
+            raise ServerError(
+                f"Map node {path} is not allowed to contain items with keys longer than {MAX_KEY_LENGTH} symbols",
+                code=Code.MAX_KEY_LENGTH,
+            )
+
+    def make(self, kind: str, call: Call, account: str) -> Node:
+        """Make a node; in a transaction it belongs to it until it commits."""
+        node = self._register(kind, account, call.user)
+        if call.transaction is not None:
+            call.transaction.staged.append(node)
+            self.lock_node(node, call)
+        return node
+
+    def _register(self, kind: str, account: str, owner: str) -> Node:
+        time_now, revision = self.now(), self.next_revision()
+        trunk = Version(None, parent=None, attribute_revision=revision, content_revision=revision)
+        node = Node(self.new_id(kind), kind, time_now, account, owner, trunk)
+        self.nodes[node.id] = node
+        return node
+
+    def attach(self, call: Call, parent: Node, key: str, child: Node) -> None:
+        """Put a node under a key of another.
+
+        Raises:
+            ServerError: the key cannot be locked, or is too long.
+        """
+        self.check_key(parent, key, call)
+        self.lock_node(parent, call, LockRequest(LockMode.SHARED, child_key=key))
+        self.version(parent, call).children[key] = child.id
+        self.version(child, call).parent = parent.id
+        self.touch(parent, call)
+
+    def detach(self, call: Call, parent: Node, child: Node) -> None:
+        """Take a node and everything below it away from its parent.
+
+        Raises:
+            ServerError: something there is locked.
+        """
+        key = self.key_of(child, parent, call.transaction)
+        if key is None:
+            raise ServerError("Node is not a child")
+        self.check_child_lock(parent, key, call)
+        self.lock_node(child, call, recursive=True)
+        self.lock_node(parent, call, LockRequest(LockMode.SHARED, child_key=key))
+        if call.transaction is None:
+            del parent.trunk.children[key]
+        else:
+            self.version(parent, call).children[key] = None
+        self.version(child, call).parent = None
+        self.touch(parent, call)
+        self.collect(child)
+
+    def replace(self, call: Call, parent: Node, old: Node, new: Node) -> None:
+        """Put a node in the place of another.
+
+        Raises:
+            ServerError: something there is locked.
+        """
+        key = self.key_of(old, parent, call.transaction)
+        if key is None:
+            raise ServerError("Node is not a child")
+        self.lock_node(old, call, recursive=True)
+        self.lock_node(parent, call, LockRequest(LockMode.SHARED, child_key=key))
+        self.version(old, call).parent = None
+        self.version(parent, call).children[key] = new.id
+        self.version(new, call).parent = parent.id
+        self.touch(parent, call)
+        self.collect(old)
+
+    def collect(self, node: Node) -> None:
+        """Forget a node that nothing refers to any more, and what it held."""
+        if not node.alive or node is self.root or node.trunk.parent is not None or node.branches:
+            return
+        if any(node in transaction.staged for transaction in self.transactions.values()):
+            return
+        node.alive = False
+        del self.nodes[node.id]
+        self.expiring.discard(node.id)
+        self.locks.orphan(node)
+        for child_id in node.trunk.children.values():
+            child = self.nodes.get(child_id) if child_id else None
+            if child is not None and child.trunk.parent == node.id:
+                child.trunk.parent = None
+                self.collect(child)
