@@ -15,6 +15,10 @@ from hatch_ytupload.errors import YtUploadError
 
 COMMANDS = {
     "build": "Build the code archive of the pipeline.",
+    "publish": "Publish a built bundle to the build folder.",
+    "status": "Show whether the local bundle is the current release.",
+    "history": "Show the releases of the build folder.",
+    "rollback": "Make a kept release current.",
 }
 """Names and one-line descriptions, in the order of `--help`; each lives in the module of its name."""
 

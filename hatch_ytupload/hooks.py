@@ -9,6 +9,7 @@ from hatchling.plugin import hookimpl
 if TYPE_CHECKING:
     from hatch_ytupload.build_hook import YtArchiveBuildHook
     from hatch_ytupload.builder import YtArchiveBuilder
+    from hatch_ytupload.publisher import YtUploadPublisher
 
 
 @hookimpl
@@ -25,3 +26,11 @@ def hatch_register_build_hook() -> type[YtArchiveBuildHook]:
     from hatch_ytupload.build_hook import YtArchiveBuildHook
 
     return YtArchiveBuildHook
+
+
+@hookimpl
+def hatch_register_publisher() -> type[YtUploadPublisher]:
+    """Register the publisher `ytupload`; only Hatch itself asks for it."""
+    from hatch_ytupload.publisher import YtUploadPublisher
+
+    return YtUploadPublisher

@@ -1,0 +1,157 @@
+"""What a build folder is to those who keep releases in it: a tree of files that changes all at once or not at all.
+
+Paths are relative to the folder, with `/` between names; the empty one is the folder itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+FILE = "file"
+FOLDER = "map_node"
+"""The kinds of nodes that we make, in the words of Cypress; others go by the name that Cypress gives them."""
+
+RELEASES = "releases"
+"""The directory of the releases."""
+
+ATTRIBUTE = "ytupload"
+"""The attribute that says what a node of ours is."""
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Node:
+    """What lies under a name."""
+
+    kind: str
+    size: int = 0
+    """In bytes, of a file."""
+    executable: bool = False
+    attribute: Any = None
+    """The value of the attribute `ytupload`; None: it has none."""
+    md5: Callable[[], str | None] = field(default=lambda: None, compare=False)
+    """Gives the MD5 of a file's content as the build folder knows it; None: it does not."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """The content of a file that is to be written."""
+
+    size: int
+    """In bytes."""
+    blocks: Callable[[], Iterator[bytes]]
+    """Gives the bytes from the beginning, each time it is called."""
+
+
+class Reader(Protocol):
+    """A file that is open for reading; what it gives belongs to one state of the file, whoever replaces it."""
+
+    @property
+    def size(self) -> int:
+        """Size in bytes."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return a range of the content; shorter than asked for only at its end.
+
+        Raises:
+            BuildFolderError: it cannot be read.
+        """
+
+
+class Look(Protocol):
+    """Reading."""
+
+    def look(self, *directories: str) -> list[Mapping[str, Node] | None]:
+        """List directories, all at one time where the build folder can do that; None: there is no such directory.
+
+        Raises:
+            BuildFolderError: they cannot be read.
+        """
+
+    def open(self, path: str) -> AbstractContextManager[Reader]:
+        """Open a file.
+
+        Raises:
+            BuildFolderError: there is none, or it cannot be read.
+        """
+
+
+class Changes(Look, Protocol):
+    """Reading and writing while nobody else does; nobody sees any of it before all of it is done."""
+
+    def make_directory(self, path: str) -> None:
+        """Make a directory, and those above it; one that is there stays as it is.
+
+        Raises:
+            BuildFolderError: it cannot be made.
+        """
+
+    def write(self, path: str, content: Content, *, attribute: Any = None, executable: bool = False) -> None:  # noqa: ANN401 - plain JSON
+        """Write a file in place of whatever lies there.
+
+        Raises:
+            BuildFolderError: it cannot be written.
+        """
+
+    def copy(self, source: str, target: str) -> None:
+        """Copy a file with its attribute in place of whatever lies there.
+
+        Raises:
+            BuildFolderError: it cannot be copied.
+        """
+
+    def set_attribute(self, path: str, value: Any) -> None:  # noqa: ANN401 - plain JSON
+        """Set the attribute `ytupload` of a node.
+
+        Raises:
+            BuildFolderError: it cannot be set.
+        """
+
+    def remove(self, path: str) -> None:
+        """Remove a node and all below it.
+
+        Raises:
+            BuildFolderError: it cannot be removed.
+        """
+
+
+class BuildFolder(Look, Protocol):
+    """A build folder, on a cluster or on disk."""
+
+    @property
+    def location(self) -> str:
+        """How messages call it."""
+
+    def path(self, name: str) -> str:
+        """Return how messages call a file in it."""
+
+    def user(self) -> str:
+        """Return who we are to it.
+
+        Raises:
+            BuildFolderError: it cannot be asked.
+        """
+
+    def change(self, purpose: str, action: Callable[[Changes], Result]) -> Result:
+        """Wait until no other publisher is at work, and run `action`: everything it does becomes visible in one step.
+
+        It may run more than once: when a cluster lost the first attempt, that one has left nothing behind.
+
+        Args:
+            purpose: what is being done, for those who wait; in one line.
+            action: does it. When it raises, nothing has changed.
+
+        Raises:
+            BuildFolderError: somebody else holds the folder for too long, or the changes cannot be made.
+        """
+
+
+def content_of(data: bytes) -> Content:
+    """Return bytes as the content of a file."""
+    return Content(len(data), lambda: iter((data,)))

@@ -1,0 +1,116 @@
+"""One publisher at a time, and who it is: for build folders on disk, and the words for those on a cluster."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import time
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from hatch_ytupload.errors import BuildFolderError, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_POLL_SECONDS = 0.1
+
+
+def user_name() -> str:
+    """Return the name of this process's user; the number, where it has no name."""
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # as in a container
+        return str(os.geteuid())
+
+
+def describe_ourselves(purpose: str) -> dict[str, Any]:
+    """Return what those who wait for us may read.
+
+    Args:
+        purpose: what we are doing.
+    """
+    return {
+        "user": user_name(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        "purpose": purpose,
+    }
+
+
+def describe_holder(holder: object) -> str:
+    """Say in words who holds a folder, of what `describe_ourselves` returned somewhere else."""
+    if not isinstance(holder, dict) or not holder.get("user"):
+        return "another publisher"
+    text = f"`{holder['user']}@{holder.get('host', '?')}` (process {holder.get('pid', '?')})"
+    return one_line(f"{text}, {holder.get('purpose', 'at work')}, since {holder.get('since', '?')}")
+
+
+def waiting(location: str, holder: str) -> str:
+    """Return the line that says what we wait for."""
+    return f"waiting: `{location}` is held by {holder}"
+
+
+def waited_too_long(location: str, holder: str, seconds: float) -> BuildFolderError:
+    """Return the error of having waited in vain."""
+    return BuildFolderError(
+        f"`{location}` is held by {holder}; waited {seconds:g} s, nothing was changed; try again when it has ended, or "
+        "wait longer with `lock_wait_seconds`"
+    )
+
+
+@contextmanager
+def exclusive(
+    lock_file: str, location: str, purpose: str, wait_seconds: float, notice: Callable[[str], None]
+) -> Iterator[None]:
+    """Hold a lock that ends with the process, whatever ends it.
+
+    Args:
+        lock_file: made if it is missing, and never removed: those who wait hold on to it.
+        location: what is locked, for messages.
+        purpose: why, for the others.
+        wait_seconds: how long to wait.
+        notice: is told once when there is something to wait for.
+
+    Raises:
+        BuildFolderError: somebody else held it all the time.
+    """
+    descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        deadline = time.monotonic() + wait_seconds
+        told = False
+        while not _try_lock(descriptor):
+            holder = describe_holder(_read_holder(descriptor))
+            if time.monotonic() >= deadline:
+                raise waited_too_long(location, holder, wait_seconds)
+            if not told:
+                notice(waiting(location, holder))
+                told = True
+            time.sleep(_POLL_SECONDS)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(describe_ourselves(purpose)).encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read_holder(descriptor: int) -> object:
+    try:
+        return json.loads(os.pread(descriptor, 4096, 0))
+    except ValueError:  # it has the lock and has not written yet
+        return None
