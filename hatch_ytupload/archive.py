@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from typing import IO, TYPE_CHECKING, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import IO, TYPE_CHECKING
 
 from hatch_ytupload import tar_format
 from hatch_ytupload.compression import BlockCompressor
 from hatch_ytupload.credentials import HEAD_SIZE, holds_private_key
 from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.packed import Packed, PackedFile, PackedPart
 from hatch_ytupload.tree import SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
+    from hatch_ytupload.part_memory import PartMemory, Recorder
     from hatch_ytupload.plan import Generated, Part
 
 _CHUNK = 1 << 20
@@ -23,39 +27,15 @@ _CHUNK = 1 << 20
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
-class PackedFile(NamedTuple):
-    """A member of the archive."""
-
-    path: str
-    size: int
-    mode: int
-    sha256: str
-
-
-class PackedPart(NamedTuple):
-    """A run of whole gzip members that one source has become."""
-
-    name: str
-    size: int
-    """Compressed, in bytes."""
-    content_size: int
-    """Of its tar stream, in bytes."""
-    sha256: str
-    """Of the compressed bytes."""
-
-
-class Packed(NamedTuple):
-    """What an archive turned out to be."""
-
-    size: int
-    sha256: str
-    md5: str
-    content_sha256: str
-    files: tuple[PackedFile, ...]
-    parts: tuple[PackedPart, ...]
-
-
-def pack(parts: tuple[Part, ...], output: IO[bytes], *, epoch: int, keep_times: bool = False) -> Packed:
+def pack(
+    parts: tuple[Part, ...],
+    output: IO[bytes],
+    *,
+    epoch: int,
+    keep_times: bool = False,
+    memory: PartMemory | None = None,
+    threads: int | None = None,
+) -> Packed:
     """Write the archive.
 
     Args:
@@ -63,91 +43,156 @@ def pack(parts: tuple[Part, ...], output: IO[bytes], *, epoch: int, keep_times: 
         output: where the compressed bytes go.
         epoch: time of every member, in seconds since 1970.
         keep_times: members get their files' times instead.
+        memory: parts of earlier builds; the bytes are the same with it and without.
+        threads: how many compress at once; None: as many as there are cores for this process.
 
     Raises:
         SourceError: a file cannot be read, is not what it was when the plan was made, or is a private key.
         OSError: the output cannot be written.
     """
-    packing = _Packing(output, epoch, keep_times=keep_times)
+    packing = _Packing(output, epoch, memory, threads, keep_times=keep_times)
     try:
         for part in parts:
             packing.part(part)
         return packing.finish()
     finally:
-        packing.compressor.close()
+        packing.close()
 
 
 class _Packing:
     """The state of one pass."""
 
-    def __init__(self, output: IO[bytes], epoch: int, *, keep_times: bool) -> None:
+    def __init__(
+        self, output: IO[bytes], epoch: int, memory: PartMemory | None, threads: int | None, *, keep_times: bool
+    ) -> None:
         self.output = output
         self.epoch = epoch
         self.keep_times = keep_times
-        self.compressor = BlockCompressor(self._write)
+        self.memory = memory
+        self.compressor = BlockCompressor(threads)
+        self.content = _BackgroundDigest()
         self.sha256 = hashlib.sha256()
         self.md5 = hashlib.md5(usedforsecurity=False)
-        self.part_sha256 = hashlib.sha256()
-        self.content = hashlib.sha256()
         self.size = 0
-        self.content_size = 0
         self.files: list[PackedFile] = []
-        self.parts: list[PackedPart] = []
+        self.parts: list[_PartOutput] = []
 
     def part(self, part: Part) -> None:
-        """Pack the entries of a part into members of their own."""
-        size, content_size = self.size, self.content_size
-        self.part_sha256 = hashlib.sha256()
-        for entry in part.entries:
-            digest = self._entry(entry)
-            entry_size = entry.size if isinstance(entry, SourceFile) else len(entry.data)
-            self.files.append(PackedFile(entry.path, entry_size, entry.mode, digest))
-        self.compressor.flush()
-        self.parts.append(
-            PackedPart(part.name, self.size - size, self.content_size - content_size, self.part_sha256.hexdigest())
-        )
+        """Pack a part into members of its own, or take those of an earlier build."""
+        output = _PartOutput(part.name, self)
+        self.parts.append(output)
+        key = self.memory.key(part) if self.memory else ""
+        kept = self.memory.find(key) if self.memory else None
+        if kept is not None:
+            for member in kept.members():
+                self.compressor.write_member(member, output)
+            output.files = kept.files
+        else:
+            output.recorder = self.memory.recorder(key, part) if self.memory else None
+            for entry in part.entries:
+                output.files.append(self._entry(entry, output))
+        self.files += output.files
+        self.compressor.end_part(output)
 
     def finish(self) -> Packed:
         """End the archive."""
-        self._stream(tar_format.END)
+        end = _PartOutput("", self)
+        self.compressor.write(tar_format.END, end)
+        self.compressor.end_part(end)
         self.compressor.flush()
+        parts = [PackedPart(part.name, part.size, part.content_size, part.sha256.hexdigest()) for part in self.parts]
         return Packed(
-            self.size,
-            self.sha256.hexdigest(),
-            self.md5.hexdigest(),
-            self.content.hexdigest(),
-            tuple(self.files),
-            tuple(self.parts),
+            self.size, self.sha256.hexdigest(), self.md5.hexdigest(), self.content.hexdigest(), self.files, parts
         )
 
-    def _entry(self, entry: SourceFile | Generated) -> str:
-        """Write header, content and padding; return the digest of the content."""
+    def close(self) -> None:
+        """Stop all threads; drop what is not finished."""
+        self.compressor.close()
+        self.content.close()
+        for part in self.parts:
+            if part.recorder is not None:
+                part.recorder.discard()
+
+    def _entry(self, entry: SourceFile | Generated, output: _PartOutput) -> PackedFile:
+        """Write header, content and padding of an entry."""
         name = entry.path.encode()
         if not isinstance(entry, SourceFile):
             size = len(entry.data)
             header = tar_format.member_header(name, size, entry.mode, self.epoch)
-            self._stream(header + entry.data + bytes(tar_format.padding(size)))
-            return hashlib.sha256(entry.data).hexdigest()
+            self.compressor.write(header + entry.data + tar_format.padding(size), output)
+            return PackedFile(entry.path, size, entry.mode, hashlib.sha256(entry.data).hexdigest())
+        size = entry.size
         mtime = entry.mtime_ns // 10**9 if self.keep_times else self.epoch
-        self._stream(tar_format.member_header(name, entry.size, entry.mode, mtime))
+        header = tar_format.member_header(name, size, entry.mode, mtime)
+        if size <= _CHUNK:
+            data = b"".join(read_unchanged(entry))
+            self.compressor.write(b"".join((header, data, tar_format.padding(size))), output)
+            return PackedFile(entry.path, size, entry.mode, hashlib.sha256(data).hexdigest())
+        self.compressor.write(header, output)
         digest = hashlib.sha256()
         for chunk in read_unchanged(entry):
             digest.update(chunk)
-            self._stream(chunk)
-        self._stream(bytes(tar_format.padding(entry.size)))
-        return digest.hexdigest()
+            self.compressor.write(chunk, output)
+        self.compressor.write(tar_format.padding(size), output)
+        return PackedFile(entry.path, size, entry.mode, digest.hexdigest())
 
-    def _stream(self, data: bytes) -> None:
-        self.content.update(data)
-        self.content_size += len(data)
-        self.compressor.write(data)
 
-    def _write(self, member: bytes) -> None:
-        self.output.write(member)
-        self.size += len(member)
+class _PartOutput:
+    """Takes the members of one part to where they belong."""
+
+    def __init__(self, name: str, packing: _Packing) -> None:
+        self.name = name
+        self.packing = packing
+        self.files: list[PackedFile] = []
+        self.recorder: Recorder | None = None
+        self.size = 0
+        self.content_size = 0
+        self.sha256 = hashlib.sha256()
+
+    def member(self, member: bytes, block: bytes) -> None:
+        packing = self.packing
+        packing.content.update(block)
+        packing.output.write(member)
+        packing.sha256.update(member)
+        packing.md5.update(member)
+        packing.size += len(member)
         self.sha256.update(member)
-        self.md5.update(member)
-        self.part_sha256.update(member)
+        self.size += len(member)
+        self.content_size += len(block)
+        if self.recorder is not None:
+            self.recorder.member(member)
+
+    def end(self) -> None:
+        if self.recorder is not None:
+            self.recorder.finish(self.files)
+            self.recorder = None
+
+
+class _BackgroundDigest:
+    """SHA-256 of a stream, computed in a thread of its own."""
+
+    _MOST_WAITING = 4
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="digest")
+        self._waiting: list[Future[None]] = []
+
+    def update(self, data: bytes) -> None:
+        """Take the next bytes."""
+        if len(self._waiting) >= self._MOST_WAITING:
+            self._waiting.pop(0).result()
+        self._waiting.append(self._thread.submit(self._digest.update, data))
+
+    def hexdigest(self) -> str:
+        """Wait for the thread and return the digest."""
+        for future in self._waiting:
+            future.result()
+        return self._digest.hexdigest()
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
 
 
 def read_unchanged(file: SourceFile) -> Iterator[bytes]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.archive import pack
+from hatch_ytupload.build_memory import ArchiveIdentity, BuildMemory
 from hatch_ytupload.bundle import bundle_directory, replacing, write_file
-from hatch_ytupload.compression import COMPRESSOR
+from hatch_ytupload.compression import CODEC
 from hatch_ytupload.errors import SettingsError, one_line
 from hatch_ytupload.manifest import (
     MANIFEST_NAME,
@@ -24,7 +25,7 @@ from hatch_ytupload.manifest import (
     ToolInfo,
 )
 from hatch_ytupload.own_output import refuse_own_output
-from hatch_ytupload.plan import Generated, make_plan
+from hatch_ytupload.plan import Generated, entry_size, make_plan
 from hatch_ytupload.provenance import GitQuestion
 from hatch_ytupload.sizes import megabytes, size_warning
 from hatch_ytupload.tar_format import LATEST_TIME
@@ -33,8 +34,9 @@ from hatch_ytupload.wrappers import ARCHIVE_NAME
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hatch_ytupload.archive import Packed
+    from hatch_ytupload.cache import Cache
     from hatch_ytupload.manifest import GitInfo
+    from hatch_ytupload.packed import Packed
     from hatch_ytupload.plan import Plan
     from hatch_ytupload.project import Project
     from hatch_ytupload.settings import Settings
@@ -49,7 +51,14 @@ class Built:
 
     archive: str
     """Path of the archive."""
-    manifest: Manifest
+    size: int
+    """Of the archive, in bytes."""
+    sha256: str
+    content_sha256: str
+    files: int
+    """How many files are in the archive."""
+    changed: bool
+    """Whether there was anything to do: False if the bundle was already what it should be, and was left alone."""
     summary: str
     """One line on what was packed."""
     warnings: tuple[str, ...]
@@ -61,6 +70,7 @@ def build_bundle(
     build_directory: str,
     *,
     reproducible: bool = True,
+    cache: Cache | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Built:
     """Build the archive of a pipeline and put the bundle into its place.
@@ -70,6 +80,7 @@ def build_bundle(
         settings: of the pipeline.
         build_directory: absolute path; the bundle gets a directory of its own in it.
         reproducible: members get one fixed time; otherwise the times of their files.
+        cache: what earlier builds left; the result is the same with it and without.
         environ: the environment; the process's own where None.
 
     Raises:
@@ -79,28 +90,34 @@ def build_bundle(
     """
     epoch = source_date_epoch(os.environ if environ is None else environ)
     directory = bundle_directory(build_directory, project.file_name)
+    memory = BuildMemory(cache, project.root, epoch, keep_times=not reproducible) if cache else None
     with GitQuestion(project.root, build_directory) as git:
-        plan = make_plan(settings)
+        plan = make_plan(settings, memory.listings if memory else None)
         refuse_own_output(settings, plan, directory)
-        with replacing(directory) as temporary:
-            with open(os.path.join(temporary, ARCHIVE_NAME), "wb") as file:
-                packed = pack(plan.parts, file, epoch=epoch, keep_times=not reproducible)
-                file.flush()
-                os.fsync(file.fileno())
-            manifest = _manifest(project, plan, packed, git.answer(), epoch)
-            write_file(os.path.join(temporary, MANIFEST_NAME), manifest.dump())
-            if settings.standalone_wrappers:
-                for entry in plan.entries():
-                    if isinstance(entry, Generated):
-                        write_file(os.path.join(temporary, entry.path), entry.data, entry.mode)
-    warnings = []
-    if COMPRESSOR != "libdeflate":
-        warnings.append(
-            f"the package `deflate` is missing, so `{ARCHIVE_NAME}` was compressed with {COMPRESSOR}: "
-            "its bytes may differ from those of other machines, its content does not"
-        )
-    warnings.extend(size_warning(packed.size, packed.files, settings.max_archive_mb))
-    return Built(os.path.join(directory, ARCHIVE_NAME), manifest, _summary(plan, packed), tuple(warnings))
+        inputs = memory.inputs(project, settings, plan, git.answer()) if memory else ""
+        archive = memory.unchanged(directory, inputs) if memory else None
+        changed = archive is None
+        if archive is None:
+            with replacing(directory) as temporary:
+                with open(os.path.join(temporary, ARCHIVE_NAME), "wb") as file:
+                    parts = memory.parts if memory else None
+                    packed = pack(plan.parts, file, epoch=epoch, keep_times=not reproducible, memory=parts)
+                manifest = _manifest(project, plan, packed, git.answer(), epoch)
+                _write_beside(temporary, manifest, plan if settings.standalone_wrappers else None)
+            archive = ArchiveIdentity(packed.size, packed.sha256, packed.content_sha256)
+    if memory:
+        memory.close(plan, directory, inputs, archive)
+    warnings = [*_compressor_warning(), *size_warning(archive.size, plan, settings.max_archive_mb)]
+    return Built(
+        os.path.join(directory, ARCHIVE_NAME),
+        archive.size,
+        archive.sha256,
+        archive.content_sha256,
+        sum(len(part.entries) for part in plan.parts),
+        changed,
+        _summary(plan, archive.size, changed=changed),
+        tuple(warnings),
+    )
 
 
 def source_date_epoch(environ: Mapping[str, str]) -> int:
@@ -117,13 +134,23 @@ def source_date_epoch(environ: Mapping[str, str]) -> int:
     return int(value)
 
 
+def _write_beside(directory: str, manifest: Manifest, wrappers_of: Plan | None) -> None:
+    """Write what lies beside the archive: the manifest, and the wrapper scripts of a plan if one is given."""
+    write_file(os.path.join(directory, MANIFEST_NAME), manifest.dump())
+    for entry in wrappers_of.entries() if wrappers_of else ():
+        if isinstance(entry, Generated):
+            write_file(os.path.join(directory, entry.path), entry.data, entry.mode)
+
+
 def _manifest(project: Project, plan: Plan, packed: Packed, git: GitInfo | None, epoch: int) -> Manifest:
     return Manifest(
         schema=SCHEMA,
         project=ProjectInfo(project.name, project.version),
         archive=ArchiveInfo(ARCHIVE_NAME, packed.size, packed.sha256, packed.md5),
         content_sha256=packed.content_sha256,
-        files=tuple(FileInfo(file.path, file.size, f"{file.mode:o}", file.sha256) for file in packed.files),
+        files=tuple(
+            FileInfo(file.path, file.size, "755" if file.mode & 0o100 else "644", file.sha256) for file in packed.files
+        ),
         stages=tuple(
             StageInfo(stage.name, tuple(operation.name for operation in stage.operations), stage.requirements)
             for stage in plan.stages
@@ -136,8 +163,18 @@ def _manifest(project: Project, plan: Plan, packed: Packed, git: GitInfo | None,
     )
 
 
-def _summary(plan: Plan, packed: Packed) -> str:
-    content = megabytes(sum(file.size for file in packed.files))
-    files = f"{len(packed.files)} file{'s' if len(packed.files) != 1 else ''}"
-    packed_size = megabytes(packed.size)
-    return f"packed {files} ({content}, {packed_size} compressed), left out {plan.ignored} by `.ytignore`"
+def _compressor_warning() -> list[str]:
+    if CODEC.name == "libdeflate":
+        return []
+    problem = f"the package `deflate` is missing, so `{ARCHIVE_NAME}` is compressed with {CODEC.name}"
+    return [f"{problem}: its bytes may differ from those of other machines, its content does not"]
+
+
+def _summary(plan: Plan, size: int, *, changed: bool) -> str:
+    files = sum(len(part.entries) for part in plan.parts)
+    content = megabytes(sum(entry_size(entry) for entry in plan.entries()))
+    done = "packed" if changed else "nothing changed:"
+    plural = "" if files == 1 else "s"
+    return (
+        f"{done} {files} file{plural} ({content}, {megabytes(size)} compressed), left out {plan.ignored} by `.ytignore`"
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,17 +23,45 @@ LEVEL = 6
 
 # Each thread has one block at work; more threads than this would only cost memory.
 _MOST_THREADS = 8
+_GZIP = 31  # zlib's window bits for a gzip member
 
 
-def _compressor() -> tuple[Callable[[bytes], bytes], str]:
+class Codec(NamedTuple):
+    """A compressor of whole gzip members."""
+
+    name: str
+    compress: Callable[[bytes], bytes]
+    decompress: Callable[[bytes], bytes]
+    library: str
+    """The file that the bytes depend on, or the version of the library."""
+
+
+class Sink(Protocol):
+    """Takes what has become of a part, in order."""
+
+    def member(self, member: bytes, block: bytes) -> None:
+        """Take a gzip member and the block that it holds."""
+
+    def end(self) -> None:
+        """Know that the part has ended."""
+
+
+def _codec() -> Codec:
     try:
-        from deflate import gzip_compress
+        from deflate import _deflate, gzip_compress, gzip_decompress
     except ImportError:
-        return _zlib_member, "zlib"
-    return lambda block: bytes(gzip_compress(block, LEVEL)), "libdeflate"
+        import zlib
+
+        return Codec("zlib", zlib_member, lambda member: zlib.decompress(member, _GZIP), zlib.ZLIB_RUNTIME_VERSION)
+    return Codec(
+        "libdeflate",
+        lambda block: bytes(gzip_compress(block, LEVEL)),
+        lambda member: bytes(gzip_decompress(member)),
+        str(_deflate.__file__),
+    )
 
 
-def _zlib_member(block: bytes) -> bytes:
+def zlib_member(block: bytes) -> bytes:
     """Compress a block with the interpreter's zlib: a fallback, whose bytes are those of that zlib."""
     import zlib
 
@@ -43,63 +71,91 @@ def _zlib_member(block: bytes) -> bytes:
     return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + body + trailer
 
 
-compress_block, COMPRESSOR = _compressor()
+CODEC = _codec()
+
+
+def identity() -> str:
+    """Describe everything but the content that compressed bytes depend on."""
+    library = CODEC.library
+    if os.path.isfile(library):
+        status = os.stat(library)
+        library = f"{library} {status.st_size} {status.st_mtime_ns}"
+    return f"{CODEC.name} {library} {LEVEL} {BLOCK_SIZE}"
 
 
 class BlockCompressor:
-    """Takes bytes, hands gzip members to a sink, in order.
+    """Takes the bytes of part after part, hands gzip members to the part's sink, in order.
 
-    Memory is bounded: when the sink or the cores are slower than the source, `write` waits.
+    Memory is bounded: when a sink or the cores are slower than the source, the caller waits. Sinks are called from the
+    thread that writes.
 
     Args:
-        sink: called with the bytes of each finished member, from the thread that writes.
         threads: how many compress at once; None: as many as there are cores for this process.
     """
 
-    def __init__(self, sink: Callable[[bytes], object], threads: int | None = None) -> None:
-        self._sink = sink
+    def __init__(self, threads: int | None = None) -> None:
         threads = threads or min(_usable_cores(), _MOST_THREADS)
         self._most_waiting = threads + 2
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="compress")
-        self._waiting: deque[Future[bytes]] = deque()
+        # A pair whose future is None stands for the end of the sink's part.
+        self._waiting: deque[tuple[Future[tuple[bytes, bytes]] | None, Sink]] = deque()
         self._pieces: list[bytes] = []
         self._size = 0
 
-    def write(self, data: bytes) -> None:
-        """Take bytes of any length."""
+    def write(self, data: bytes, sink: Sink) -> None:
+        """Take bytes of the sink's part, of any length."""
         self._pieces.append(data)
         self._size += len(data)
         if self._size >= BLOCK_SIZE:
-            self._cut()
+            self._cut(sink)
 
-    def end_part(self) -> None:
-        """Finish the current member: what comes next begins a new one."""
+    def write_member(self, member: bytes, sink: Sink) -> None:
+        """Take a whole gzip member of the sink's part that was compressed before."""
+        self._submit(_decompressed, member, sink)
+
+    def end_part(self, sink: Sink) -> None:
+        """End the sink's part: what comes next begins a new member."""
         if self._size:
-            self._submit(b"".join(self._pieces))
+            self._submit(_compressed, b"".join(self._pieces), sink)
             self._pieces, self._size = [], 0
+        self._waiting.append((None, sink))
 
     def flush(self) -> None:
-        """Finish the current member and wait until the sink has seen everything."""
-        self.end_part()
+        """Wait until the sinks have seen everything."""
         while self._waiting:
-            self._sink(self._waiting.popleft().result())
+            self._hand_over()
 
     def close(self) -> None:
         """Stop the threads; what is not finished is dropped."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _cut(self) -> None:
+    def _cut(self, sink: Sink) -> None:
         data = b"".join(self._pieces)
         whole = len(data) - len(data) % BLOCK_SIZE
         for start in range(0, whole, BLOCK_SIZE):
-            self._submit(data[start : start + BLOCK_SIZE])
+            self._submit(_compressed, data[start : start + BLOCK_SIZE], sink)
         rest = data[whole:]
         self._pieces, self._size = ([rest], len(rest)) if rest else ([], 0)
 
-    def _submit(self, block: bytes) -> None:
-        if len(self._waiting) >= self._most_waiting:
-            self._sink(self._waiting.popleft().result())
-        self._waiting.append(self._pool.submit(compress_block, block))
+    def _submit(self, work: Callable[[bytes], tuple[bytes, bytes]], data: bytes, sink: Sink) -> None:
+        while len(self._waiting) >= self._most_waiting:
+            self._hand_over()
+        self._waiting.append((self._pool.submit(work, data), sink))
+
+    def _hand_over(self) -> None:
+        future, sink = self._waiting.popleft()
+        if future is None:
+            sink.end()
+        else:
+            sink.member(*future.result())
+
+
+def _compressed(block: bytes) -> tuple[bytes, bytes]:
+    return CODEC.compress(block), block
+
+
+def _decompressed(member: bytes) -> tuple[bytes, bytes]:
+    return member, CODEC.decompress(member)
 
 
 def _usable_cores() -> int:

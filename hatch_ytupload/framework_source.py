@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
-from hatch_ytupload.modules import find_module
+from hatch_ytupload.modules import ModuleMissingError, find_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ def find_ytjobs(own_directories: Sequence[str]) -> Module:
     """
     try:
         return find_module("ytjobs", own_directories)
-    except ModuleNotFoundInEnvironmentError:
+    except ModuleMissingError:
         raise ModuleNotFoundInEnvironmentError(_ways_to_ytjobs()) from None
 
 

@@ -66,10 +66,12 @@ def run_build(project: Project, app: Application, *, reproducible: bool) -> str:
         YtUploadError: the user has something to mend.
     """
     from hatch_ytupload.build import build_bundle
+    from hatch_ytupload.cache import user_cache
     from hatch_ytupload.settings import load_settings
 
     settings = load_settings(project.root, project.table)
-    built = build_bundle(project, settings, project.build_directory, reproducible=reproducible)
+    cache = user_cache(os.environ)
+    built = build_bundle(project, settings, project.build_directory, reproducible=reproducible, cache=cache)
     for warning in (*settings.warnings, *built.warnings):
         app.display_warning(f"Warning: {warning}")
     app.display_info(built.summary)

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from hatch_ytupload.errors import ArtifactError
 
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
+_OBJECTS = ("project", "archive", "git", "tool")
+_LISTS = ("stages", "modules", "parts", "files")
 # Far above any real manifest; a larger file is not read into memory.
 _LARGEST = 256 << 20
 
 
-@dataclass(frozen=True)
-class ProjectInfo:
+class ProjectInfo(NamedTuple):
     """The project that was built."""
 
     name: str
     version: str
 
 
-@dataclass(frozen=True)
-class ArchiveInfo:
+class ArchiveInfo(NamedTuple):
     """The archive as a file; size in bytes."""
 
     name: str
@@ -32,8 +32,7 @@ class ArchiveInfo:
     md5: str
 
 
-@dataclass(frozen=True)
-class FileInfo:
+class FileInfo(NamedTuple):
     """One member of the archive: size in bytes, mode as octal digits."""
 
     path: str
@@ -42,8 +41,7 @@ class FileInfo:
     sha256: str
 
 
-@dataclass(frozen=True)
-class StageInfo:
+class StageInfo(NamedTuple):
     """One stage: its operations, and the lines of its requirements (None: it has no such file)."""
 
     name: str
@@ -51,8 +49,7 @@ class StageInfo:
     requirements: tuple[str, ...] | None
 
 
-@dataclass(frozen=True)
-class ModuleInfo:
+class ModuleInfo(NamedTuple):
     """One uploaded module and the installed distribution that it came from, if any."""
 
     name: str
@@ -60,8 +57,7 @@ class ModuleInfo:
     version: str | None
 
 
-@dataclass(frozen=True)
-class PartInfo:
+class PartInfo(NamedTuple):
     """A run of whole gzip members: its sizes in bytes and the digest of the compressed bytes."""
 
     name: str
@@ -70,16 +66,14 @@ class PartInfo:
     sha256: str
 
 
-@dataclass(frozen=True)
-class GitInfo:
+class GitInfo(NamedTuple):
     """The commit that was checked out, and whether the sources differed from it."""
 
     commit: str
     dirty: bool
 
 
-@dataclass(frozen=True)
-class ToolInfo:
+class ToolInfo(NamedTuple):
     """What built the archive."""
 
     name: str
@@ -105,7 +99,27 @@ class Manifest:
 
     def dump(self) -> bytes:
         """Return the manifest as JSON text; the same manifest is always the same bytes."""
-        return (json.dumps(asdict(self), indent=1, ensure_ascii=False, sort_keys=False) + "\n").encode()
+        lines = [f'"schema": {self.schema}']
+        for name in _OBJECTS:
+            value = getattr(self, name)
+            lines.append(f'"{name}": {_json(None if value is None else value._asdict())}')
+        lines += [f'"content_sha256": {_json(self.content_sha256)}', f'"source_date_epoch": {self.source_date_epoch}']
+        lines += [f'"{name}": {_list(getattr(self, name))}' for name in _LISTS]
+        return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _list(items: tuple[Any, ...]) -> str:
+    """Return a list of objects, each on a line of its own; fast for a hundred thousand of them."""
+    if not items:
+        return "[]"
+    first = items[0]._fields[0]
+    text = _json([dict(zip(item._fields, item, strict=True)) for item in items])
+    # A quote inside a string is escaped, so this is found between two objects only.
+    return "[\n" + text[1:-1].replace(f'}},{{"{first}":', f'}},\n{{"{first}":') + "\n]"
 
 
 def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
@@ -159,18 +173,21 @@ def _checked(kind: type, value: Any) -> Any:  # noqa: ANN401 - the type is check
     return value
 
 
-def _one(cls: type, item: Any) -> Any:  # noqa: ANN401 - a dataclass of the type that is asked for
-    values = {}
-    for field in fields(cls):
-        value = item[field.name]
-        if not isinstance(value, _TYPES[str(field.type)]) or (field.type == "int" and isinstance(value, bool)):
-            raise TypeError(f"{field.name} = {value!r}"[:80])
-        values[field.name] = value
-    return cls(**values)
+def _one(cls: Any, item: Any) -> Any:  # noqa: ANN401 - a named tuple of the class that is asked for
+    return _many(cls, [item])[0]
 
 
-def _many(cls: type, items: Any) -> tuple[Any, ...]:  # noqa: ANN401 - JSON
-    return tuple(_one(cls, item) for item in _checked(list, items))
+def _many(cls: Any, items: Any) -> tuple[Any, ...]:  # noqa: ANN401 - JSON
+    types = [(name, _TYPES[str(kind.__forward_arg__)]) for name, kind in cls.__annotations__.items()]
+    found = []
+    for item in _checked(list, items):
+        values = [item[name] for name, _ in types]
+        for value, (name, allowed) in zip(values, types, strict=True):
+            # `type` rather than isinstance: true is no size.
+            if type(value) not in allowed:
+                raise TypeError(f"{name} = {value!r}"[:80])
+        found.append(cls(*values))
+    return tuple(found)
 
 
 def _stage(item: Any) -> StageInfo:  # noqa: ANN401 - JSON

@@ -93,6 +93,7 @@ class _Planner:
         self.sources: list[tuple[str, list[SourceFile | Generated]]] = []
         self.stages: list[Stage] = []
         self.modules: list[Module] = []
+        self.packed_roots: set[tuple[str, str]] = set()
         self.ignored = 0
         self.scopes = IgnoreScopes(settings.pipeline_dir)
         self.listings = listings
@@ -178,14 +179,17 @@ class _Planner:
 
     def _module(self, module: Module, description: str, *, reserved: bool = False) -> None:
         self.modules.append(module)
-        files: dict[str, dict[str, SourceFile]] = {}
+        seen: set[str] = set()
         for root in module.roots:
+            # Two modules of one distribution bring along the same libraries.
+            if (root.source, root.target) in self.packed_roots:
+                continue
+            self.packed_roots.add((root.source, root.target))
             self.taken.take(root.target, description, reserved=reserved, owner=module.name)
-            part = files.setdefault(root.target, {})
             # Of several portions of a namespace package the first wins, as it does on import.
-            for file in self._module_root(module, root):
-                part.setdefault(file.path, file)
-        self.sources += [(target, list(part.values())) for target, part in files.items()]
+            files = [file for file in self._module_root(module, root) if file.path not in seen]
+            seen.update(file.path for file in files)
+            self.sources.append((root.target, [*files]))
 
     def _module_root(self, module: Module, root: ModuleRoot) -> list[SourceFile]:
         top = self.settings.pipeline_dir
@@ -242,6 +246,11 @@ class _Planner:
         if not target.startswith(f"{STAGES}/"):
             raise SourceError(f"`{one_line(shown)}` holds no files to pack")
         return tree.files
+
+
+def entry_size(entry: SourceFile | Generated) -> int:
+    """Return the size of an entry's content, in bytes."""
+    return entry.size if isinstance(entry, SourceFile) else len(entry.data)
 
 
 def own_directories(settings: Settings) -> list[str]:

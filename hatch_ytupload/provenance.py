@@ -31,6 +31,7 @@ class GitQuestion:
         inside = relative not in (os.curdir, os.pardir) and not relative.startswith(os.pardir + os.sep)
         exclude = [f":(exclude,literal){relative}"] if inside else []
         self._process: subprocess.Popen[bytes] | None = None
+        self._output: bytes | None = None
         with suppress(OSError):  # there may be no git on this machine
             self._process = subprocess.Popen(
                 ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", ".", *exclude],
@@ -55,11 +56,12 @@ class GitQuestion:
         """Return what git said, None outside a repository, before its first commit, or without git."""
         if self._process is None:
             return None
-        output, _ = self._process.communicate()
+        if self._output is None:
+            self._output, _ = self._process.communicate()
         if self._process.returncode != 0:
             return None
         commit, dirty = "", False
-        for line in output.decode("utf-8", "replace").splitlines():
+        for line in self._output.decode("utf-8", "replace").splitlines():
             if line.startswith("# branch.oid "):
                 commit = line.removeprefix("# branch.oid ")
             elif not line.startswith("#"):

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.errors import one_line
+from hatch_ytupload.plan import entry_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from hatch_ytupload.archive import PackedFile
+    from hatch_ytupload.plan import Plan
 
 _MEGA = 1_000_000
 _UNITS = ("kB", "MB", "GB")
@@ -29,17 +28,17 @@ def megabytes(size: int) -> str:
     return f"{size / 1000**exponent:.1f} {_UNITS[exponent - 1]}"
 
 
-def size_warning(size: int, files: Iterable[PackedFile], limit: float) -> list[str]:
+def size_warning(size: int, plan: Plan, limit: float) -> list[str]:
     """Return a warning that names the largest files, or nothing.
 
     Args:
         size: of the archive, in bytes.
-        files: what is in it.
+        plan: what it was made of.
         limit: in MB; 0: none.
     """
     if not limit or size <= limit * _MEGA:
         return []
-    largest = sorted(files, key=lambda file: (-file.size, file.path))[:_SHOWN]
-    shown = ", ".join(f"`{one_line(file.path)}` ({megabytes(file.size)})" for file in largest)
+    largest = sorted((-entry_size(entry), entry.path) for entry in plan.entries())[:_SHOWN]
+    shown = ", ".join(f"`{one_line(path)}` ({megabytes(-negative)})" for negative, path in largest)
     problem = f"the archive has {megabytes(size)}, more than `max_archive_mb = {limit:g}`; its largest files: {shown}"
     return [f"{problem}; leave out what jobs do not need with a line in `.ytignore`, or raise the limit"]

@@ -14,9 +14,13 @@ END = bytes(20 * BLOCK)
 
 # A name of exactly 100 bytes would fit without a terminator, which not every reader expects.
 _LONGEST_NAME = 99
-LATEST_TIME = _LARGEST_OCTAL = 8**11 - 1
+LATEST_TIME = 8**11 - 1
+"""The largest number that a field of 11 octal digits can hold: of seconds since 1970, and of bytes."""
 _LONG_NAME = b"././@LongLink"
-_BLANK_CHECKSUM = b" " * 8
+_ZEROS = bytes(BLOCK)
+# No link name, GNU's magic, no names of owners, no devices.
+_AFTER_KIND = bytes(100) + b"ustar  \0" + bytes(247)
+_CHECKSUM_REST = sum(b" " * 8) + sum(_AFTER_KIND)
 
 
 def member_header(name: bytes, size: int, mode: int, mtime: int) -> bytes:
@@ -31,22 +35,23 @@ def member_header(name: bytes, size: int, mode: int, mtime: int) -> bytes:
     header = _header(name[:100], size, mode, mtime, b"0")
     if len(name) <= _LONGEST_NAME:
         return header
-    return _header(_LONG_NAME, len(name) + 1, 0o644, 0, b"L") + name + bytes(1 + padding(len(name) + 1)) + header
+    long_name = name + b"\0"
+    return _header(_LONG_NAME, len(long_name), 0o644, 0, b"L") + long_name + padding(len(long_name)) + header
 
 
-def padding(size: int) -> int:
-    """Return how many zero bytes follow a content of this size."""
-    return -size % BLOCK
+def padding(size: int) -> bytes:
+    """Return the zero bytes that follow a content of this size."""
+    return _ZEROS[: -size % BLOCK]
 
 
 def _header(name: bytes, size: int, mode: int, mtime: int, kind: bytes) -> bytes:
-    octal_size = b"%011o\0" % size if size <= _LARGEST_OCTAL else b"\x80" + size.to_bytes(11, "big")
-    before = b"%b%07o\x000000000\x000000000\0%b%011o\0" % (
-        name.ljust(100, b"\0"),
+    octal_size = b"%011o" % size if size <= LATEST_TIME else b"\x80" + size.to_bytes(11, "big")
+    # Name, mode, uid 0, gid 0, size, time; the checksum counts itself as blanks.
+    before = b"%b%b%07o\x000000000\x000000000\0%b%011o\0" % (
+        name,
+        _ZEROS[: 100 - len(name)],
         mode,
-        octal_size,
-        min(max(mtime, 0), _LARGEST_OCTAL),
+        octal_size.ljust(12, b"\0"),
+        min(max(mtime, 0), LATEST_TIME),
     )
-    after = kind + bytes(100) + b"ustar  \0" + bytes(247)
-    checksum = sum(before) + sum(_BLANK_CHECKSUM) + sum(after)
-    return before + b"%06o\0 " % checksum + after
+    return b"%b%06o\0 %b%b" % (before, sum(before) + _CHECKSUM_REST + kind[0], kind, _AFTER_KIND)

@@ -46,7 +46,7 @@ class Targets:
         self._taken: dict[str, tuple[str, str]] = {}
 
     def take(self, target: str, description: str, *, owner: str, reserved: bool = False) -> bool:
-        """Give a place to a source; tell whether it is new: an owner may take its own place again.
+        """Give a place to a source; tell whether it is new: an owner may take its own place again, or one inside it.
 
         Raises:
             SourceError: it is reserved, belongs to somebody else, or lies inside or around what does.
@@ -62,8 +62,10 @@ class Targets:
                 f"{description} would take `{one_line(target)}`, a name reserved for wrapper scripts; choose another"
             )
         for taken, (other, other_owner) in self._taken.items():
-            if taken == target and other_owner == owner:
-                return False
+            if other_owner == owner:
+                if taken == target:
+                    return False
+                continue
             if taken == target or taken.startswith(f"{target}/") or target.startswith(f"{taken}/"):
                 shown = f"`{one_line(target)}`" + ("" if taken == target else f" and `{one_line(taken)}`")
                 raise SourceError(

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("-d", "--directory", metavar="DIR", help="Where the bundle goes, relative to here [default: dist].")
 @click.option("--config", metavar="FILE", help="The pipeline's YAML config, relative to the pipeline directory.")
+@click.option("--no-cache", is_flag=True, help="Pack everything again, and keep nothing for later builds.")
 @click.pass_obj
-def command(console: Console, directory: str | None, config: str | None) -> None:
+def command(console: Console, directory: str | None, config: str | None, *, no_cache: bool) -> None:
     r"""Build the code archive of the pipeline, as the Hatch target `ytarchive` does.
 
     Works in the current environment, whatever the project's build backend is.
@@ -26,20 +27,22 @@ def command(console: Console, directory: str | None, config: str | None) -> None
       hatch-ytupload -C pipelines/ads build -d /tmp/out
     """
     from hatch_ytupload.build import build_bundle
+    from hatch_ytupload.cache import user_cache
 
     project = console.project()
     settings = console.settings(project, config=config)
-    built = build_bundle(project, settings, os.path.abspath(directory) if directory else project.build_directory)
+    target = os.path.abspath(directory) if directory else project.build_directory
+    built = build_bundle(project, settings, target, cache=None if no_cache else user_cache(os.environ))
     for warning in built.warnings:
         console.warning(warning)
     console.info(built.summary)
-    archive = built.manifest.archive
     data = {
         "archive": built.archive,
-        "size": archive.size,
-        "sha256": archive.sha256,
-        "content_sha256": built.manifest.content_sha256,
-        "files": len(built.manifest.files),
+        "size": built.size,
+        "sha256": built.sha256,
+        "content_sha256": built.content_sha256,
+        "files": built.files,
+        "changed": built.changed,
         "warnings": [*settings.warnings, *built.warnings],
     }
     console.result(data, os.path.relpath(built.archive))
