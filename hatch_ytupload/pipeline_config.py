@@ -6,12 +6,16 @@ Only what the product needs is read from them; a pipeline's config holds much mo
 from __future__ import annotations
 
 import os
+import stat
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.errors import SettingsError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from yaml import CSafeLoader, SafeLoader
 
 DEFAULT_CONFIG = "configs/config.yaml"
 SECRETS_FILE = "configs/secrets.env"
@@ -41,25 +45,27 @@ class PipelineConfig:
         """
         value: Any = self._content
         for part in key.split("."):
+            if isinstance(value, str) and "${" in value:
+                break  # what is looked for lies behind a reference
             value = value.get(part) if isinstance(value, dict) else None
         if not _has_interpolation(value):
             return value
+        shown = f"`{key}` in `{one_line(self.name)}`"
         try:
             from omegaconf import OmegaConf
             from omegaconf.errors import OmegaConfBaseException
         except ImportError:
             message = (
-                f"`{key}` in `{self.name}` uses `${{...}}`, which needs omegaconf in this environment: "
+                f"{shown} uses `${{...}}`, which needs omegaconf in this environment: "
                 "add `hatch-ytupload[interpolation]` to its requirements, or write the value out"
             )
             raise InterpolationError(message) from None
         try:
             selected = OmegaConf.select(OmegaConf.create(dict(self._content)), key, throw_on_resolution_failure=True)
             return OmegaConf.to_container(selected, resolve=True) if OmegaConf.is_config(selected) else selected
-        except OmegaConfBaseException as error:
+        except (OmegaConfBaseException, RecursionError) as error:
             reason = str(error).partition("\n")[0]
-            message = f"`{key}` in `{self.name}` does not resolve: {one_line(reason)}"
-            raise InterpolationError(message) from None
+            raise InterpolationError(f"{shown} does not resolve: {one_line(reason)}") from None
 
 
 class Secrets:
@@ -88,11 +94,16 @@ def load_yaml_mapping(path: str, name: str) -> dict[str, Any]:
     import yaml
 
     try:
-        with open(path, "rb") as file:
-            content = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe loaders
+        # Nobody waits for the other end of a FIFO.
+        with open(path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SettingsError([f"`{one_line(name)}` is no regular file"])
+            text = file.read()
+        content = yaml.load(text, Loader=_loader(in_c=not _may_nest_deep(text)))  # noqa: S506 - it is a safe one
     except OSError as error:
         raise SettingsError([f"cannot read `{one_line(name)}`: {error.strerror}"]) from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, ValueError) as error:
+        # The library's own constructors fail in many ways on tagged values such as `!!bool perhaps`.
         raise SettingsError([f"`{one_line(name)}` is not valid YAML: {_yaml_problem(error)}"]) from None
     if content is None:
         return {}
@@ -113,7 +124,7 @@ def load_pipeline_config(pipeline_dir: str, config: str | None) -> PipelineConfi
     """
     name = config if config is not None else DEFAULT_CONFIG
     path = os.path.join(pipeline_dir, name)
-    if not os.path.exists(path):
+    if not os.path.lexists(path):
         if config is None:
             return None
         raise SettingsError([f"the pipeline's config `{one_line(name)}` does not exist in `{one_line(pipeline_dir)}`"])
@@ -144,15 +155,46 @@ def load_secrets(pipeline_dir: str) -> Secrets:
     return Secrets(values)
 
 
+def _may_nest_deep(text: bytes) -> bool:
+    """Tell whether a YAML text could nest so deep that the loader in C overruns its stack, which ends the process."""
+    deepest = 5000
+    longest_line = max(map(len, text.splitlines()), default=0)
+    return text.count(b"[") + text.count(b"{") + longest_line > deepest
+
+
+@cache
+def _loader(*, in_c: bool) -> type[SafeLoader | CSafeLoader]:
+    """Return the loader that reads what YT Framework's own reads: dates are text."""
+    import yaml
+
+    base = getattr(yaml, "CSafeLoader", yaml.SafeLoader) if in_c else yaml.SafeLoader
+    resolvers = {
+        letter: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
+        for letter, known in base.yaml_implicit_resolvers.items()
+    }
+    return type("Loader", (base,), {"yaml_implicit_resolvers": resolvers})
+
+
 def _has_interpolation(value: object) -> bool:
-    if isinstance(value, str):
-        return "${" in value
-    if isinstance(value, dict):
-        return any(map(_has_interpolation, value.values()))
-    return isinstance(value, list) and any(map(_has_interpolation, value))
+    # Anchors make a value appear in many places, even in itself.
+    seen: set[int] = set()
+    waiting = [value]
+    for item in waiting:
+        if isinstance(item, str) and "${" in item:
+            return True
+        if isinstance(item, (dict, list)) and id(item) not in seen:
+            seen.add(id(item))
+            waiting.extend(item.values() if isinstance(item, dict) else item)
+    return False
 
 
 def _yaml_problem(error: Exception) -> str:
+    import yaml
+
+    if isinstance(error, RecursionError):
+        return "it nests too deep"
+    if not isinstance(error, yaml.YAMLError):
+        return f"a value does not fit its tag: {one_line(error)}"
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error).partition("\n")[0] or type(error).__name__
+    problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
     return one_line(f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else problem)
