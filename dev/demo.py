@@ -25,7 +25,7 @@ def main() -> None:
     if sys.version_info < OLDEST_PYTHON:
         sys.exit("The sample pipeline uses YT Framework, which needs Python 3.11 or newer: run this with a newer python3.")
     # Hatch, and the publisher beside it.
-    python = environment("demo", "hatch>=1.16", fresh="--fresh" in sys.argv)
+    python = environment("demo", "hatch>=1.16.5", fresh="--fresh" in sys.argv)
     shutil.rmtree(BUILD_FOLDER, ignore_errors=True)
     with tempfile.TemporaryDirectory() as directory:
         # A data directory of its own: Hatch would keep an older copy of the plugin in its build environment.

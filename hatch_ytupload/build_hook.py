@@ -8,7 +8,7 @@ from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 from hatch_ytupload.errors import NoStagesError
-from hatch_ytupload.framework_source import framework_requirement
+from hatch_ytupload.framework_source import framework_requirements
 from hatch_ytupload.hatch_glue import clean, errors_end_the_build, project_of, run_build
 
 
@@ -19,7 +19,7 @@ class YtArchiveBuildHook(BuildHookInterface[BuilderConfig]):
 
     def dependencies(self) -> list[str]:
         """Return what brings `ytjobs` into the build environment."""
-        return [framework_requirement(self.metadata.core.dependencies)]
+        return framework_requirements(self.metadata.core.dependencies)
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - Hatch's interface
         """Build the bundle before the target's artifact, so that what is wrong shows early."""

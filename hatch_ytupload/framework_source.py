@@ -30,8 +30,8 @@ def find_ytjobs(own_directories: Sequence[str]) -> Module:
         raise ModuleNotFoundInEnvironmentError(_ways_to_ytjobs()) from None
 
 
-def framework_requirement(requirements: Sequence[str]) -> str:
-    """Return the requirement that brings `ytjobs`: the project's own on the framework if it has one.
+def framework_requirements(requirements: Sequence[str]) -> list[str]:
+    """Return the requirements that bring `ytjobs`: the project's own on the framework if it has any.
 
     Args:
         requirements: the project's dependencies, valid requirement strings.
@@ -39,11 +39,10 @@ def framework_requirement(requirements: Sequence[str]) -> str:
     from packaging.requirements import Requirement
     from packaging.utils import canonicalize_name
 
-    for text in requirements:
-        if canonicalize_name(Requirement(text).name) == FRAMEWORK:
-            return text
+    # There may be one for each platform or Python.
+    own = [text for text in requirements if canonicalize_name(Requirement(text).name) == FRAMEWORK]
     # Older Pythons get our explanation instead of a resolver's.
-    return f"{FRAMEWORK}; python_version >= '{FRAMEWORK_PYTHON[0]}.{FRAMEWORK_PYTHON[1]}'"
+    return own or [f"{FRAMEWORK}; python_version >= '{FRAMEWORK_PYTHON[0]}.{FRAMEWORK_PYTHON[1]}'"]
 
 
 def _ways_to_ytjobs() -> str:
@@ -58,6 +57,6 @@ def _ways_to_ytjobs() -> str:
         f"the package `ytjobs` of {FRAMEWORK} is not installed in the build environment{reason or ';'} use one of "
         '`requires = ["hatchling", "hatch-ytupload[framework]"]` under `[build-system]`, '
         "the hook `[tool.hatch.build.targets.ytarchive.hooks.ytarchive]`, "
-        f'or `dependencies = ["{FRAMEWORK}"]` or `require-runtime-dependencies = true` '
-        "under `[tool.hatch.build.targets.ytarchive]`"
+        f'or `dependencies = ["{FRAMEWORK}"]` under `[tool.hatch.build.targets.ytarchive]`, or '
+        "`require-runtime-dependencies = true` there, which Hatch 1.16 and newer see only together with that hook"
     )

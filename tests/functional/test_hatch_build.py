@@ -12,15 +12,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
-from checkout import FRONT_ENDS, requirement, run, sha256, tree_state
+from checkout import FRONT_ENDS, Hatch, requirement, run, sha256, tree_state
 from pipelines import MAPPER, Pipeline, clean_environment, contents, make_pipeline
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
     from pathlib import Path
-
-    from checkout import Hatch
 
 pytestmark = pytest.mark.functional
 
@@ -92,15 +90,27 @@ def test_hatch_prints_the_path_of_the_archive(project: Project) -> None:
     assert path == f"dist/{BUNDLE}/source.tar.gz"
 
 
-def test_the_bundle_holds_the_archive_and_its_manifest(project: Project) -> None:
+def test_the_bundle_holds_the_archive_and_its_manifest(project: Project, wheel: Path) -> None:
     """What the manifest says of the archive is so; nothing else lies in `dist`."""
     project.hatch("build", "-t", "ytarchive")
     assert sorted(tree_state(project.dist)) == [BUNDLE, f"{BUNDLE}/manifest.json", f"{BUNDLE}/source.tar.gz"]
     manifest = json.loads((project.dist / BUNDLE / "manifest.json").read_bytes())
     assert manifest["archive"]["sha256"] == sha256(project.archive)
     assert manifest["project"] == {"name": "demo", "version": "1.0"}
+    assert f"-{manifest['tool']['version']}-" in wheel.name
     assert [file["path"] for file in manifest["files"]] == list(contents(project.archive))
     assert contents(project.archive)["stages/first/src/mapper.py"] == MAPPER.encode()
+
+
+def test_pip_gets_the_wheel_of_the_checkout_as_well(wheel: Path, shared_directory: Path, tmp_path: Path) -> None:
+    """With Hatch's other installer; what was really installed is told by the manifest."""
+    hatch = Hatch(shared_directory / "hatch-pip")
+    del hatch.environ["HATCH_ENV_TYPE_VIRTUAL_UV_PATH"]
+    pyproject = PYPROJECT.format(requirement=requirement(wheel)) + '[tool.hatch.envs.hatch-build]\ninstaller = "pip"\n'
+    pipeline = make_pipeline(tmp_path, pyproject=pyproject)
+    hatch.run("build", "-t", "ytarchive", cwd=pipeline.root)
+    manifest = json.loads(pipeline.archive().with_name("manifest.json").read_bytes())
+    assert f"-{manifest['tool']['version']}-" in wheel.name
 
 
 def test_standalone_wrappers_lie_beside_the_archive(project: Project) -> None:
