@@ -85,7 +85,7 @@ class Settings:
     warnings: tuple[str, ...] = ()
     deferred_problems: tuple[str, ...] = ()
     """What is wrong with the settings that only publishing needs."""
-    secrets: Secrets = field(default_factory=lambda: Secrets({}))
+    secrets: Secrets = field(default_factory=lambda: Secrets({}), compare=False)
 
 
 def load_settings(
@@ -134,10 +134,10 @@ class _Reading:
     def settings(self) -> Settings:
         self.problems.extend(_unknown_key(key) for key in self.table if key not in KEYS)
         pipeline_dir = self._pipeline_dir()
+        self.config = self._read_config(pipeline_dir) if pipeline_dir is not None else None
+        found = {key: self._value(key) for key in KEYS if key not in _BEFORE_THE_REST}
         if pipeline_dir is None:
             raise SettingsError(self.problems)
-        self.config = self._read_config(pipeline_dir)
-        found = {key: self._value(key) for key in KEYS if key not in _BEFORE_THE_REST}
         secrets = self._secrets(pipeline_dir)
         # YT_PROXY is everybody's variable, so it stands after what was written for this project.
         found["proxy"] = found["proxy"] or self.environ.get("YT_PROXY") or secrets.get("YT_PROXY")
@@ -189,15 +189,15 @@ class _Reading:
             return Secrets({})
 
     def _enabled_stages(self) -> tuple[str, ...]:
-        where = self.config.name if self.config else DEFAULT_CONFIG
-        value = self._from_config("stages", "stages.enabled_stages", values.stage_names)
-        if value is None:
-            self.problems.append(
-                f'`{TABLE}.stages` is "enabled", and `{one_line(where)}` has no list `stages.enabled_stages`'
-            )
-            return ()
-        names: tuple[str, ...] = value
-        return names
+        known_problems = len(self.problems)
+        names: tuple[str, ...] | None = self._from_config("stages", "stages.enabled_stages", values.stage_names)
+        if names is None and len(self.problems) == known_problems:
+            if self.config:
+                reason = f"`{one_line(self.config.name)}` has no list `stages.enabled_stages`"
+            else:
+                reason = "`config` is false" if self._value("config") is False else f"there is no `{DEFAULT_CONFIG}`"
+            self.problems.append(f'`{TABLE}.stages` is "enabled", and {reason}')
+        return names or ()
 
     def _value(self, key: str) -> Any:  # noqa: ANN401 - one reader per key gives it its type
         """Return the value of a key from the first place that has it: flag, variable, pyproject, config, default."""

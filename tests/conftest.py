@@ -20,12 +20,15 @@ hypothesis.settings.load_profile("suite")
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away the variables of the machine that could change a build."""
+    """Take away the variables of the machine that could change a build, and the cache of the user's builds."""
     clean = clean_environment()
     for name in set(os.environ) - set(clean):
         # pytest and its plugins talk through variables of their own.
         if not name.startswith("PYTEST"):
             monkeypatch.delenv(name)
+    for name, value in clean.items():
+        if os.environ.get(name) != value:
+            monkeypatch.setenv(name, value)
 
 
 @pytest.fixture

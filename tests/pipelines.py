@@ -33,9 +33,14 @@ MAPPER = "import sys\n\nsys.stdout.write(sys.stdin.read())\n"
 # What could change a build or its messages; COVERAGE_* stays, so that subprocesses are measured too.
 _UNWANTED = ("YT_", "YTUPLOAD_", "GIT_", "HATCH_", "PYTHON", "PIP_", "UV_", "LC_")
 _UNWANTED_NAMES = {"SOURCE_DATE_EPOCH", "LANG", "LANGUAGE", "TZ", "NO_COLOR", "FORCE_COLOR", "VIRTUAL_ENV"}
-_GIT = {
+# Nothing of the user's: no git configuration, and no cache of earlier builds.
+_WANTED = {
+    "LC_ALL": "C.UTF-8",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
+    "YTUPLOAD_NO_CACHE": "1",
+}
+_COMMITTER = {
     "GIT_AUTHOR_NAME": "Test",
     "GIT_AUTHOR_EMAIL": "test@example.com",
     "GIT_COMMITTER_NAME": "Test",
@@ -50,7 +55,7 @@ def clean_environment(**extra: str) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(_UNWANTED) and name not in _UNWANTED_NAMES
     }
-    return {**kept, "LC_ALL": "C.UTF-8", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull, **extra}
+    return {**kept, **_WANTED, **extra}
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ class Pipeline:
         process = subprocess.run(
             ["git", *arguments],
             cwd=self.root,
-            env=clean_environment(**_GIT),
+            env=clean_environment(**_COMMITTER),
             capture_output=True,
             text=True,
             check=True,
