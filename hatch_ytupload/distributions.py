@@ -20,13 +20,18 @@ from urllib.parse import unquote, urlsplit
 from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 SITE_DIRECTORIES = frozenset({"site-packages", "dist-packages"})
 _METADATA_DIRECTORIES = (".dist-info", ".egg-info")
 _EXTENSION_MODULES = (".so", ".pyd", ".dylib")
 # The lines of RECORD that can be companions: parsing all lines of a large distribution takes milliseconds.
 _BESIDE_PACKAGES = re.compile(rb"(?m)^[^/\n]*\.(?:(?:so|pyd|dylib)(?:[,\"\s].*)?|libs/.*)$")
+
+
+_ASKS_METADATA = re.compile(
+    rb"\bimportlib[._]metadata\b|\bfrom importlib import [^\n]*\bmetadata\b|\bpkg_resources\b",
+)
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,25 @@ def companions(distribution: Distribution) -> list[str]:
                 "install this distribution again"
             )
     return sorted(found)
+
+
+def metadata_for_import(distribution: Distribution, packages: Iterable[str]) -> str | None:
+    """Return the METADATA of a distribution, as a path in its `site` directory, if its packages read it on import.
+
+    Many packages ask importlib.metadata for their own version and fail to import without an answer (duckdb 2 is one).
+
+    Args:
+        distribution: installed.
+        packages: the directories of its packages.
+    """
+    if not os.path.isfile(os.path.join(distribution.info, "METADATA")):
+        return None
+    for package in packages:
+        for entry in _entries(package):
+            # Test settings that lie inside a package are not imported with it.
+            if entry.endswith(".py") and entry != "conftest.py" and _ASKS_METADATA.search(_read(package, entry) or b""):
+                return f"{os.path.basename(distribution.info)}/METADATA"
+    return None
 
 
 def modules_of(name: str, search_path: Sequence[str]) -> list[str]:

@@ -193,7 +193,9 @@ def _described(top: str, pieces: Sequence[_Piece], path: ImportPath) -> Module:
         roots.append(ModuleRoot(piece.source, piece.target, _boundary(piece.source, found, path)))
     known = {root.source for root in roots}
     for owner in owners:
-        for name in distributions.companions(owner):
+        packages = [piece.source for piece in pieces if owner.project is None and os.path.isdir(piece.source)]
+        metadata = distributions.metadata_for_import(owner, packages)
+        for name in [*distributions.companions(owner), *([metadata] if metadata else [])]:
             source = os.path.join(owner.site, name)
             if source not in known:
                 roots.append(ModuleRoot(source, name, owner.site))

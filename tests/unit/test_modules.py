@@ -216,6 +216,30 @@ class TestInstalled:
         assert {root.boundary for root in module.roots} == {str(site)}
 
     @pytest.mark.parametrize(
+        "text",
+        [
+            "from importlib.metadata import version\n",
+            "from importlib import metadata\n",
+            "import importlib_metadata as metadata\n",
+            "import pkg_resources\n",
+        ],
+    )
+    def test_metadata_that_the_package_reads_on_import_comes_along(self, site: Path, text: str) -> None:
+        """Without it the import of a package that asks for its own version fails."""
+        install(site, "tools", "3.0", "tools/__init__.py")
+        (site / "tools/_version.py").write_text(text)
+        module = find_module("tools", [], search_path=[str(site)])
+        assert [root.target for root in module.roots] == ["tools", "tools-3.0.dist-info/METADATA"]
+
+    def test_metadata_that_nothing_reads_on_import_stays(self, site: Path) -> None:
+        """Neither a mention in test settings nor a word that looks alike makes it needed."""
+        install(site, "tools", "3.0", "tools/__init__.py", "tools/conftest.py")
+        (site / "tools/conftest.py").write_text("import importlib.metadata\n")
+        (site / "tools/rows.py").write_text("metadata = importlib\n")
+        module = find_module("tools", [], search_path=[str(site)])
+        assert [root.target for root in module.roots] == ["tools"]
+
+    @pytest.mark.parametrize(
         "entry",
         [
             "/etc/evil.so",
