@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from hatchling.builders.config import BuilderConfig
@@ -35,7 +36,8 @@ class YtArchiveBuildHook(BuildHookInterface[BuilderConfig]):
             except NoStagesError as error:
                 self.app.display_warning(f"Warning: no code archive was built: {error}")
             else:
-                self.app.display_info(archive)
+                inside = archive.startswith(os.path.join(self.root, ""))
+                self.app.display_info(os.path.relpath(archive, self.root) if inside else archive)
 
     def clean(self, versions: list[str]) -> None:  # noqa: ARG002 - Hatch's interface
         """Remove the bundle that `initialize` builds."""
