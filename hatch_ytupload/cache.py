@@ -142,6 +142,12 @@ class NewFile:
 
 def user_cache(environ: Mapping[str, str]) -> Cache | None:
     """Return the cache of this user, None if it is switched off."""
+    directory = cache_directory(environ)
+    return None if directory is None else Cache(directory)
+
+
+def cache_directory(environ: Mapping[str, str]) -> str | None:
+    """Return the absolute path of this user's cache, None if it is switched off."""
     if environ.get(OFF_VARIABLE, "") not in ("", "0", "false"):
         return None
     directory = environ.get(DIRECTORY_VARIABLE)
@@ -149,4 +155,4 @@ def user_cache(environ: Mapping[str, str]) -> Cache | None:
         from platformdirs import user_cache_dir
 
         directory = user_cache_dir("hatch-ytupload", appauthor=False)
-    return Cache(os.path.abspath(directory))
+    return os.path.abspath(directory)
