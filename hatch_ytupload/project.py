@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from hatch_ytupload.errors import SettingsError, one_line
+from hatch_ytupload.values import describe
 
 PYPROJECT = "pyproject.toml"
 
@@ -61,27 +62,52 @@ def find_project(start: str) -> Project:
             raise SettingsError([f"no `{PYPROJECT}` in `{one_line(os.path.abspath(start))}` or above it"])
         root = above
     content = _read_toml(os.path.join(root, PYPROJECT))
-    metadata = content.get("project", {})
-    if not isinstance(metadata, dict):
-        raise SettingsError([f"`project` in `{PYPROJECT}` must be a table"])
-    name, version = metadata.get("name"), metadata.get("version")
-    if not isinstance(name, str) or not isinstance(version, str):
+    metadata = _table(content, "project")
+    tool = _table(content, "tool")
+    name, version = _text(metadata, "name", "project."), _text(metadata, "version", "project.")
+    where = f"in `{PYPROJECT}`"
+    if name is None or version is None:
         name, version = _ask_build_backend(root, content)
-    tool = content.get("tool", {})
-    if not isinstance(tool, dict):
-        raise SettingsError([f"`tool` in `{PYPROJECT}` must be a table"])
+        where = "of the build backend"
     return Project(
-        root, normalize_name(name), _normalize_version(version), tool.get("ytupload", {}), _build_directory(root, tool)
+        root,
+        _valid_name(name, where),
+        _valid_version(version, where),
+        tool.get("ytupload", {}),
+        _build_directory(root, tool),
     )
 
 
-def _normalize_version(version: str) -> str:
+def _table(content: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a table, empty where it is missing."""
+    value = content.get(key, {})
+    if not isinstance(value, dict):
+        raise SettingsError([f"`{key}` in `{PYPROJECT}` must be a table, found {describe(value)}"])
+    return value
+
+
+def _text(table: dict[str, Any], key: str, above: str) -> str | None:
+    """Return a string, None where it is missing."""
+    value = table.get(key)
+    if value is not None and not isinstance(value, str):
+        raise SettingsError([f"`{above}{key}` in `{PYPROJECT}` must be a string, found {describe(value)}"])
+    return value
+
+
+def _valid_name(name: str, where: str) -> str:
+    # Source: https://packaging.python.org/en/latest/specifications/name-normalization/#name-format
+    if not re.fullmatch(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", name, re.IGNORECASE | re.ASCII):
+        raise SettingsError([f"`project.name` {where} is not a valid name: `{one_line(name)}`"])
+    return normalize_name(name)
+
+
+def _valid_version(version: str, where: str) -> str:
     from packaging.version import InvalidVersion, Version
 
     try:
         return str(Version(version))
     except InvalidVersion:
-        raise SettingsError([f"`project.version` is not a valid version: `{one_line(version)}`"]) from None
+        raise SettingsError([f"`project.version` {where} is not a valid version: `{one_line(version)}`"]) from None
 
 
 def _read_toml(path: str) -> dict[str, Any]:
@@ -91,7 +117,7 @@ def _read_toml(path: str) -> dict[str, Any]:
             content: dict[str, Any] = toml.load(file)
     except OSError as error:
         raise SettingsError([f"cannot read `{one_line(path)}`: {error.strerror}"]) from None
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError are both one
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are both the former
         raise SettingsError([f"`{one_line(path)}` is not valid TOML: {one_line(error)}"]) from None
     return content
 
@@ -128,9 +154,13 @@ os.write(answer, json.dumps([str(headers["Name"]), str(headers["Version"])]).enc
 
 def _ask_build_backend(root: str, content: dict[str, Any]) -> tuple[str, str]:
     """Have the project's build backend say name and version (PEP 517), in a process of its own."""
-    system = content.get("build-system", {})
-    backend = system.get("build-backend", "setuptools.build_meta:__legacy__")
-    paths = [os.path.join(root, path) for path in system.get("backend-path", [])]
+    system = _table(content, "build-system")
+    backend = _text(system, "build-backend", "build-system.") or "setuptools.build_meta:__legacy__"
+    below = system.get("backend-path", [])
+    if not isinstance(below, list) or not all(isinstance(path, str) for path in below):
+        key = f"`build-system.backend-path` in `{PYPROJECT}`"
+        raise SettingsError([f"{key} must be a list of strings, found {describe(below)}"])
+    paths = [os.path.join(root, path) for path in below]
     process = subprocess.run(
         [sys.executable, "-c", _ASK, backend, json.dumps(paths)], cwd=root, capture_output=True, check=False
     )
