@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.errors import SourceError, one_line
@@ -96,13 +97,28 @@ def join_shown(shown: str, name: str) -> str:
 
 
 def _read(directory: str, shown: str) -> bytes | None:
+    path = os.path.join(directory, IGNORE_FILE_NAME)
     try:
-        with open(os.path.join(directory, IGNORE_FILE_NAME), "rb") as file:
-            return file.read()
-    except FileNotFoundError:
-        return None
+        # Nobody waits for the other end of a FIFO.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise SourceError(f"cannot read `{one_line(join_shown(shown, IGNORE_FILE_NAME))}`: {error.strerror}") from None
+        # A link that leads nowhere would let through what it was meant to keep out.
+        if isinstance(error, FileNotFoundError) and not os.path.islink(path):
+            return None
+        raise _unreadable(shown, error.strerror) from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _unreadable(shown, "it is no regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    except OSError as error:
+        raise _unreadable(shown, error.strerror) from None
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(shown: str, reason: str | None) -> SourceError:
+    return SourceError(f"cannot read `{one_line(join_shown(shown, IGNORE_FILE_NAME))}`: {reason}")
 
 
 def _digest(above: bytes, name: str, text: bytes | None) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
@@ -72,6 +73,8 @@ def walk(
     """
     walker = _Walker(os.path.realpath(boundary), own=own)
     real = os.path.realpath(source)
+    # It need not be a link itself: one of the directories above it may be.
+    walker.check_boundary(real, f"`{one_line(shown)}`, through a symbolic link,")
     status = _stat(real, shown)
     pending = [_Directory(real, shown, target, scope, status, ((_identity(status), shown),))]
     ignored = 0
@@ -151,18 +154,40 @@ class _Walker:
         try:
             real = os.path.realpath(path, strict=True)
         except OSError as error:
+            if error.errno == errno.ELOOP and (ring := self._ring(path)):
+                raise SourceError(
+                    f"the symbolic link `{one_line(shown)}` leads back to itself: {ring}; {_WAY_OUT}"
+                ) from None
             leads_to = one_line(os.readlink(path))
             raise SourceError(
                 f"cannot follow the symbolic link `{one_line(shown)}` to `{leads_to}`: {error.strerror}; {_WAY_OUT}"
             ) from None
-        if os.path.commonpath([self.boundary, real]) != self.boundary:
-            raise SourceError(
-                f"the symbolic link `{one_line(shown)}` leads to `{one_line(real)}`, out of "
-                f"`{one_line(self.boundary)}`; replace it by a copy, {_WAY_OUT}"
-            )
+        self.check_boundary(real, f"the symbolic link `{one_line(shown)}`")
         if self.own and is_credential_name(os.path.basename(real)):
             raise _credential_error(shown, f" (a symbolic link to `{one_line(real)}`)")
         return real
+
+    def check_boundary(self, real: str, subject: str) -> None:
+        """Check that a path without symbolic links is inside the boundary.
+
+        Raises:
+            SourceError: it is not; `subject` is what leads there.
+        """
+        if os.path.commonpath([self.boundary, real]) != self.boundary:
+            raise SourceError(
+                f"{subject} leads to `{one_line(real)}`, out of `{one_line(self.boundary)}`; "
+                f"replace it by a copy, {_WAY_OUT}"
+            )
+
+    def _ring(self, path: str) -> str:
+        """Return the links that lead from one to the next and back, if that is what they do."""
+        places: list[str] = []
+        while path not in places:
+            places.append(path)
+            if not os.path.islink(path):
+                return ""  # the ring is among the directories on the way
+            path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
+        return " -> ".join(f"`{one_line(os.path.relpath(place, self.boundary))}`" for place in [*places, path])
 
     def file(self, source: str, shown: str, path: str, status: os.stat_result) -> None:
         """Take a file, or say why it cannot be taken."""
