@@ -6,7 +6,7 @@ Paths are relative to the folder, with `/` between names; the empty one is the f
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +22,9 @@ RELEASES = "releases"
 ATTRIBUTE = "ytupload"
 """The attribute that says what a node of ours is."""
 
+Plain: TypeAlias = Any
+"""A value that JSON could hold."""
+
 Result = TypeVar("Result")
 
 
@@ -33,7 +36,7 @@ class Node:
     size: int = 0
     """In bytes, of a file."""
     executable: bool = False
-    attribute: Any = None
+    attribute: Plain = None
     """The value of the attribute `ytupload`; None: it has none."""
     md5: Callable[[], str | None] = field(default=lambda: None, compare=False)
     """Gives the MD5 of a file's content as the build folder knows it; None: it does not."""
@@ -85,14 +88,14 @@ class Look(Protocol):
 class Changes(Look, Protocol):
     """Reading and writing while nobody else does; nobody sees any of it before all of it is done."""
 
-    def make_directory(self, path: str) -> None:
-        """Make a directory, and those above it; one that is there stays as it is.
+    def make_directory(self, path: str, attribute: Plain) -> None:
+        """Make an empty directory in place of whatever lies there, and the directories above it.
 
         Raises:
             BuildFolderError: it cannot be made.
         """
 
-    def write(self, path: str, content: Content, *, attribute: Any = None, executable: bool = False) -> None:  # noqa: ANN401 - plain JSON
+    def write(self, path: str, content: Content, *, attribute: Plain = None, executable: bool = False) -> None:
         """Write a file in place of whatever lies there.
 
         Raises:
@@ -106,7 +109,7 @@ class Changes(Look, Protocol):
             BuildFolderError: it cannot be copied.
         """
 
-    def set_attribute(self, path: str, value: Any) -> None:  # noqa: ANN401 - plain JSON
+    def set_attribute(self, path: str, value: Plain) -> None:
         """Set the attribute `ytupload` of a node.
 
         Raises:
@@ -127,6 +130,10 @@ class BuildFolder(Look, Protocol):
     @property
     def location(self) -> str:
         """How messages call it."""
+
+    @property
+    def host(self) -> str | None:
+        """The cluster that it is on; None: this machine."""
 
     def path(self, name: str) -> str:
         """Return how messages call a file in it."""

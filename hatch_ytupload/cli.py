@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from hatch_ytupload.__about__ import __version__
-from hatch_ytupload.console import Console
+from hatch_ytupload.console import Console, use_colour
 from hatch_ytupload.errors import YtUploadError
 
 COMMANDS = {
@@ -75,4 +75,5 @@ def hatch_ytupload(ctx: click.Context, directory: str | None, *, as_json: bool, 
     """Build YT Framework pipelines into reproducible code archives and publish them to YTsaurus."""
     if directory is not None:
         os.chdir(directory)
+    ctx.color = use_colour(os.environ)
     ctx.obj = Console(as_json=as_json, verbosity=verbose - quiet)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from hatch_ytupload.build_folder import BuildFolder
     from hatch_ytupload.settings import Settings
@@ -25,13 +26,15 @@ _NO_PROXY = (
 def open_build_folder(
     settings: Settings,
     *,
+    environ: Mapping[str, str] | None = None,
     notice: Callable[[str], None] = lambda _text: None,
-    progress: Callable[[int, int], None] = lambda _sent, _size: None,  # noqa: ARG001 - for clusters
+    progress: Callable[[int, int], None] = lambda _sent, _size: None,
 ) -> BuildFolder:
     """Return the build folder that the settings name; nothing is read or sent yet.
 
     Args:
         settings: of the pipeline.
+        environ: the environment; the process's own where None.
         notice: is told, in a line, what we wait for.
         progress: is told how many bytes of how many have been sent.
 
@@ -50,4 +53,18 @@ def open_build_folder(
         )
     if settings.proxy is None:
         raise SettingsError([_NO_PROXY])
-    raise SettingsError(['publishing to a cluster is not possible in this version yet; use `mode = "dev"`'])
+    from hatch_ytupload.cypress import CypressFolder
+    from hatch_ytupload.cypress_client import Cluster
+
+    environ = os.environ if environ is None else environ
+    cluster = Cluster(
+        settings.proxy,
+        # None: ytsaurus-client looks for one itself.
+        token=environ.get("YT_TOKEN") or settings.secrets.get("YT_TOKEN"),
+        timeout_seconds=settings.request_timeout_seconds,
+        attempts=settings.request_attempts,
+        notice=notice,
+    )
+    return CypressFolder(
+        cluster, settings.build_folder, wait_seconds=settings.lock_wait_seconds, notice=notice, progress=progress
+    )

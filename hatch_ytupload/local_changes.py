@@ -9,7 +9,7 @@ import secrets
 import shutil
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hatch_ytupload import atomic_rename
 from hatch_ytupload.errors import BuildFolderError, one_line
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
-    from hatch_ytupload.build_folder import Content, Node
+    from hatch_ytupload.build_folder import Content, Node, Plain
     from hatch_ytupload.local_nodes import LocalReader
 
 _RANDOM = r"\.[0-9a-f]{16}"
@@ -41,7 +41,7 @@ class Staging:
         self._folder = os.path.realpath(folder)
         self._tree = f"{prefix}.{secrets.token_hex(8)}"
         self._begun = False
-        self._attributes: dict[str, Any] = {}
+        self._attributes: dict[str, Plain] = {}
         self._cloned: set[str] = set()
 
     def look(self, *directories: str) -> list[Mapping[str, Node] | None]:
@@ -52,17 +52,19 @@ class Staging:
         """Open a file as it is with the changes."""
         return open_file(self._tree if self._begun else self._folder, path)
 
-    def make_directory(self, path: str) -> None:
-        """Make a directory, and those above it."""
-        place = self._place(path)
-        if os.path.lexists(place) and not os.path.isdir(place):
+    def make_directory(self, path: str, attribute: Plain) -> None:
+        """Make an empty directory in place of whatever lies there, and the directories above it."""
+        self.remove(path)
+        try:
+            os.makedirs(self._place(path))
+        except (FileExistsError, NotADirectoryError):
+            place = one_line(os.path.join(self._folder, os.path.dirname(path)))
             raise BuildFolderError(
-                f"`{one_line(os.path.join(self._folder, path))}` is a file, and a directory is expected there; "
-                "remove or rename it"
-            )
-        os.makedirs(place, exist_ok=True)
+                f"`{place}` is a file, and a directory is expected there; remove or rename it"
+            ) from None
+        self.set_attribute(path, attribute)
 
-    def write(self, path: str, content: Content, *, attribute: Any = None, executable: bool = False) -> None:  # noqa: ANN401 - plain JSON
+    def write(self, path: str, content: Content, *, attribute: Plain = None, executable: bool = False) -> None:
         """Write a file in place of whatever lies there."""
         self.remove(path)
         # Never into a file that is there: it may be the same as one that others see.
@@ -84,7 +86,7 @@ class Staging:
         _sync(place)
         self.set_attribute(target, self._attributes.get(source))
 
-    def set_attribute(self, path: str, value: Any) -> None:  # noqa: ANN401 - plain JSON
+    def set_attribute(self, path: str, value: Plain) -> None:
         """Set the attribute of a node."""
         os.lstat(self._place(path))
         if value is None:
@@ -96,7 +98,7 @@ class Staging:
     def remove(self, path: str) -> None:
         """Remove a node and all below it."""
         place = self._place(path)
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
             if stat.S_ISDIR(os.lstat(place).st_mode):
                 shutil.rmtree(place)
             else:

@@ -55,6 +55,11 @@ class LocalFolder:
         """Its path, relative to the working directory where that is shorter."""
         return one_line(min(os.path.relpath(self.directory), self.directory, key=len))
 
+    @property
+    def host(self) -> str | None:
+        """None: it is on this machine."""
+        return None
+
     def path(self, name: str) -> str:
         """Return how messages call a file in it."""
         return one_line(os.path.join(self.location, *name.split("/")))

@@ -178,7 +178,8 @@ class _Publishing:
         record = self._record(state, kept)
         if kept is None:
             self._upload(changes, record)
-        changes.set_attribute(directory_of(record.release), record.record())
+        else:
+            changes.set_attribute(directory_of(record.release), record.record())
         carried = record.attribute() if kept is None else files[ARCHIVE_NAME].attribute
         _make_current(changes, record, state, self.outgoing.scripts, carried)
         outcome = self._outcome(state, record, upload=kept is None)
@@ -228,7 +229,7 @@ class _Publishing:
 
     def _upload(self, changes: Changes, record: Record) -> None:
         """Send the archive, and compare size and MD5 as the build folder computed them from what it received."""
-        changes.make_directory(directory_of(record.release))
+        changes.make_directory(directory_of(record.release), record.record())
         archive = archive_of(record.release)
         changes.write(archive, self.outgoing.archive, attribute=record.attribute())
         changes.write(manifest_of(record.release), content_of(self.outgoing.manifest_data))
