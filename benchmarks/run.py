@@ -1,0 +1,176 @@
+"""Measure builds against their peers: `python3 benchmarks/run.py`; `--quick` is small and only shows that it runs.
+
+Whole processes, one after the other in alternation, so that a machine whose speed drifts disturbs all alike. Times are
+wall-clock medians; what counts is the ratio to YT Framework in the same round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "dev")]
+
+from corpora import LARGE_REQUIREMENTS, SHAPES, make_corpus  # noqa: E402
+from environment import environment  # noqa: E402
+
+QUICK_SCALE = 0.02
+# Times this close to the moment of a build prove nothing, so a build that shall find nothing to do comes later.
+SETTLE_SECONDS = 2.5
+
+
+@dataclass
+class Series:
+    """The runs of one command on one corpus."""
+
+    title: str
+    command: list[str | Path]
+    prepare: list[str] = field(default_factory=list)
+    result: Path | None = None
+    seconds: list[float] = field(default_factory=list)
+    size: int = 0
+    peak_kb: int = 0
+
+
+class Corpus:
+    """One corpus, and the commands that are measured on it."""
+
+    def __init__(self, name: str, directory: Path, python: Path, *, quick: bool) -> None:
+        self.name = name
+        self.root = directory / name
+        self.out = directory / f"{name}-out"
+        self.cache = directory / f"{name}-cache"
+        self.dist = self.root / "dist"
+        make_corpus(name, self.root, scale=QUICK_SCALE if quick else 1)
+        ours: list[str | Path] = [python, "-m", "hatchling", "build", "-t", "ytarchive"]
+        archive = self.dist / f"corpus_{name.lower()}-1.0.ytarchive" / "source.tar.gz"
+        peer: list[str | Path] = [python, HERE / "yt_framework_build.py", self.root, self.out]
+        self.series = [
+            Series("YT Framework", peer, ["out"], self.out / "source.tar.gz"),
+            Series("ours, cold", ours, ["cache", "dist"], archive),
+            Series("ours, nothing changed", ours, ["warm"], archive),
+            Series("ours, one stage file edited", ours, ["warm", "edit"], archive),
+            Series("hatchling sdist", [python, "-m", "hatchling", "build", "-t", "sdist"], ["sdist"]),
+        ]
+        self.series += self._tar()
+        self.warmed = False
+        self.edits = 0
+
+    def _tar(self) -> list[Series]:
+        """Return plain tar on the directories that YT Framework assembled: the same content."""
+        source, target = self.out / "source", self.out / "tar.tar.gz"
+        found = [Series("tar -czf", ["tar", "-C", source, "-czf", target, "."], [], target)]
+        if shutil.which("pigz"):
+            found.append(
+                Series("tar | pigz -p2", ["tar", "-C", source, "-I", "pigz -p2", "-cf", target, "."], [], target)
+            )
+        return found
+
+    def round(self) -> None:
+        """Run each command once."""
+        for series in self.series:
+            for step in series.prepare:
+                getattr(self, f"_{step}")(series)
+            seconds, peak = self._run(series.command)
+            series.seconds.append(seconds)
+            series.peak_kb = max(series.peak_kb, peak)
+            if series.result:
+                series.size = series.result.stat().st_size
+
+    def _run(self, command: list[str | Path]) -> tuple[float, int]:
+        env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        env["YTUPLOAD_CACHE_DIR"] = str(self.cache)
+        start = time.perf_counter()
+        process = subprocess.Popen(command, cwd=self.root, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        assert process.stderr is not None
+        errors = process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        process.stderr.close()
+        if process.returncode:
+            sys.exit(f"{command} ended with {process.returncode}:\n{errors.decode()}")
+        return seconds, usage.ru_maxrss
+
+    def _out(self, _: Series) -> None:
+        shutil.rmtree(self.out, ignore_errors=True)
+        self.out.mkdir()
+
+    def _cache(self, _: Series) -> None:
+        shutil.rmtree(self.cache, ignore_errors=True)
+
+    def _dist(self, _: Series) -> None:
+        shutil.rmtree(self.dist, ignore_errors=True)
+        self.warmed = False
+
+    def _sdist(self, _: Series) -> None:
+        (self.dist / f"corpus_{self.name.lower()}-1.0.tar.gz").unlink(missing_ok=True)
+
+    def _warm(self, series: Series) -> None:
+        if not self.warmed:
+            time.sleep(SETTLE_SECONDS)
+            self._run(series.command)
+            self.warmed = True
+
+    def _edit(self, _: Series) -> None:
+        # As an editor does it: one line more, in a file that was at rest.
+        self.edits += 1
+        file = self.root / "stages/stage_0/src/mapper.py"
+        file.write_text(file.read_text(encoding="utf-8") + f"# edit {self.edits}\n", encoding="utf-8")
+        self.warmed = False
+
+    def table(self) -> str:
+        """Return the results as a Markdown table."""
+        peer = self.series[0]
+        lines = [
+            f"### {self.name}: {SHAPES[self.name].title}",
+            "",
+            "| | median | range | ratio to YT Framework | size | peak memory |",
+            "|---|---|---|---|---|---|",
+        ]
+        for series in self.series:
+            ratio = statistics.median(theirs / ours for theirs, ours in zip(peer.seconds, series.seconds, strict=True))
+            low, high = min(series.seconds), max(series.seconds)
+            size = f"{series.size / 1e6:.2f} MB" if series.size else ""
+            lines.append(
+                f"| {series.title} | {statistics.median(series.seconds):.3f} s | {low:.3f} to {high:.3f} "
+                f"| 1/{ratio:.1f} | {size} | {series.peak_kb / 1000:.0f} MB |"
+            )
+        return "\n".join(lines)
+
+
+def main() -> None:
+    """Parse arguments, make the environment and the corpora, measure, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="small corpora, one round: shows only that it runs")
+    parser.add_argument("--rounds", type=int, default=5, help="measured rounds (default: 5), after one that is not")
+    parser.add_argument("--corpora", default="".join(SHAPES), help="which ones (default: SMLW)")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        python = environment("test", "--group", "test")
+    else:
+        python = environment("bench", "--compile-bytecode", "yt-framework==1.4.4", *LARGE_REQUIREMENTS)
+    rounds = 1 if arguments.quick else arguments.rounds
+    with tempfile.TemporaryDirectory() as directory:
+        for name in arguments.corpora:
+            corpus = Corpus(name, Path(directory), python, quick=arguments.quick)
+            for number in range(rounds + (not arguments.quick)):
+                if number == 1:
+                    for series in corpus.series:
+                        series.seconds.clear()
+                corpus.round()
+            print(corpus.table(), end="\n\n", flush=True)
+            shutil.rmtree(corpus.root)
+
+
+if __name__ == "__main__":
+    main()
