@@ -19,6 +19,8 @@ COMMANDS = {
     "status": "Show whether the local bundle is the current release.",
     "history": "Show the releases of the build folder.",
     "rollback": "Make a kept release current.",
+    "check": "Look for what would stop a job: imports, requirements, syntax, sizes.",
+    "run": "Run an operation in a local sandbox, the way a job does.",
 }
 """Names and one-line descriptions, in the order of `--help`; each lives in the module of its name."""
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from hatch_ytupload.project import Project
     from hatch_ytupload.settings import Settings
 
@@ -70,8 +74,32 @@ class Console:
         if self.verbosity >= -1:
             click.echo(click.style("Warning: ", fg="yellow") + text, err=True)
 
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[int, int], None]]:
+        """Give what is told how many bytes of how many are done; on a terminal it shows them, when it takes long."""
+        if self.verbosity < 0 or not sys.stderr.isatty():
+            yield lambda _done, _size: None
+            return
+        from hatch_ytupload.progress import Progress
+
+        progress = Progress(sys.stderr)
+        try:
+            yield progress
+        finally:
+            progress.clear()
+
     @staticmethod
     def error(text: str) -> None:
         """Say what went wrong, a line for each problem."""
         for line in text.splitlines():
             click.echo(click.style("Error: ", fg="red", bold=True) + line, err=True)
+
+
+def use_colour(environ: Mapping[str, str]) -> bool | None:
+    """Tell whether to use colour; None: only on a terminal.
+
+    See https://no-color.org and https://force-color.org: a variable that is empty says nothing.
+    """
+    if environ.get("NO_COLOR"):
+        return False
+    return True if environ.get("FORCE_COLOR") else None

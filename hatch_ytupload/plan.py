@@ -77,15 +77,20 @@ def make_plan(settings: Settings, listings: Listings | None = None) -> Plan:
         SourceError: something can neither be packed nor is it ignored; two sources collide; a module is missing.
         SettingsError: a stage's config or the selection of stages is wrong.
     """
-    planner = _Planner(settings, listings or Listings({}, 0))
+    planner = Planner(settings, listings or Listings({}, 0))
     planner.add_stages()
     planner.add_modules()
     planner.add_paths()
     return planner.plan()
 
 
-class _Planner:
-    """Gathers files source by source."""
+class Planner:
+    """Gathers files source by source.
+
+    Args:
+        settings: of the pipeline.
+        listings: what lists directories.
+    """
 
     def __init__(self, settings: Settings, listings: Listings) -> None:
         self.settings = settings
@@ -117,7 +122,7 @@ class _Planner:
         names = stage_names(self.settings, scope)
         wrappers: list[SourceFile | Generated] = []
         for name in names:
-            stage = self._stage(name)
+            stage = self.stage(name)
             if stage is None:
                 continue
             self.stages.append(stage)
@@ -131,29 +136,30 @@ class _Planner:
     def add_modules(self) -> None:
         """Take `ytjobs` and what `upload_modules` names."""
         own = own_directories(self.settings)
-        self._module(find_ytjobs(own), "the framework's package", reserved=True)
+        self.module(find_ytjobs(own), "the framework's package", reserved=True)
         for name in self.settings.upload_modules:
             module = find_module(name, own)
             if module.name not in {known.name for known in self.modules} or module.name == targets.YTJOBS:
-                self._module(module, f"`{one_line(name)}` of `upload_modules`")
+                self.module(module, f"`{one_line(name)}` of `upload_modules`")
 
     def add_paths(self) -> None:
         """Take the directories of `upload_paths`."""
         for number, entry in enumerate(self.settings.upload_paths, 1):
-            self._path(entry, f"entry #{number} of `upload_paths` (`{one_line(entry.source)}`)")
+            self.path(entry, f"entry #{number} of `upload_paths` (`{one_line(entry.source)}`)")
 
-    def _stage(self, name: str) -> Stage | None:
+    def stage(self, name: str) -> Stage | None:
+        """Take one stage, None where it has no code."""
         top = self.settings.pipeline_dir
         directory = os.path.join(top, STAGES, name)
         shown = f"{STAGES}/{name}"
         scope = self.scopes.of(directory)
         source = os.path.join(directory, "src")
-        found = self._walk(source, f"{shown}/src", self.scopes.of(source), boundary=top, own=True, shown=f"{shown}/src")
+        found = self.walk(source, f"{shown}/src", self.scopes.of(source), boundary=top, own=True, shown=f"{shown}/src")
         if not found:
             return None
         beside = {
             file.path.rpartition("/")[2]: file
-            for file in (self._beside(directory, shown, item, scope) for item in (CONFIG, REQUIREMENTS))
+            for file in (self.beside(directory, shown, item, scope) for item in (CONFIG, REQUIREMENTS))
             if file is not None
         }
         self.sources.append((shown, [*found, *beside.values()]))
@@ -164,7 +170,7 @@ class _Planner:
         requirements = _read_requirements(beside[REQUIREMENTS]) if REQUIREMENTS in beside else None
         return Stage(name, operations, requirements)
 
-    def _beside(self, directory: str, shown: str, name: str, scope: IgnoreScope) -> SourceFile | None:
+    def beside(self, directory: str, shown: str, name: str, scope: IgnoreScope) -> SourceFile | None:
         """Take a file that lies beside `src`, None where it is missing or ignored."""
         path = os.path.join(directory, name)
         if not os.path.lexists(path):
@@ -177,7 +183,8 @@ class _Planner:
         top = self.settings.pipeline_dir
         return single_file(path, f"{shown}/{name}", top, own=True, shown=f"{shown}/{name}")
 
-    def _module(self, module: Module, description: str, *, reserved: bool = False) -> None:
+    def module(self, module: Module, description: str, *, reserved: bool = False) -> None:
+        """Take one module; messages call it by its description."""
         self.modules.append(module)
         seen: set[str] = set()
         for root in module.roots:
@@ -187,11 +194,12 @@ class _Planner:
             self.packed_roots.add((root.source, root.target))
             self.taken.take(root.target, description, reserved=reserved, owner=module.name)
             # Of several portions of a namespace package the first wins, as it does on import.
-            files = [file for file in self._module_root(module, root) if file.path not in seen]
+            files = [file for file in self.module_root(module, root) if file.path not in seen]
             seen.update(file.path for file in files)
             self.sources.append((root.target, [*files]))
 
-    def _module_root(self, module: Module, root: ModuleRoot) -> list[SourceFile]:
+    def module_root(self, module: Module, root: ModuleRoot) -> list[SourceFile]:
+        """List the files of a directory of a module, or the file that it is."""
         top = self.settings.pipeline_dir
         inside = module.own and _is_inside(os.path.realpath(root.source), top)
         shown = os.path.relpath(os.path.realpath(root.source), top) if inside else root.source
@@ -200,7 +208,7 @@ class _Planner:
                 self._refuse_ignored(os.path.realpath(root.source))
             return [single_file(root.source, root.target, root.boundary, own=module.own, shown=shown)]
         scope = self.scopes.of(os.path.realpath(root.source)) if inside else IgnoreScope.top(root.source, shown)
-        return self._walk(root.source, root.target, scope, boundary=root.boundary, own=module.own, shown=shown)
+        return self.walk(root.source, root.target, scope, boundary=root.boundary, own=module.own, shown=shown)
 
     def _refuse_ignored(self, file: str) -> None:
         rule = self.scopes.of(os.path.dirname(file)).excluding(os.path.basename(file), is_dir=False)
@@ -208,7 +216,8 @@ class _Planner:
             shown = os.path.relpath(file, self.settings.pipeline_dir)
             raise SourceError(f"nothing of `{one_line(shown)}` is left to pack: {describe_rule(rule)} excludes it")
 
-    def _path(self, entry: UploadPath, description: str) -> None:
+    def path(self, entry: UploadPath, description: str) -> None:
+        """Take one entry of `upload_paths`; messages call it by its description."""
         top = self.settings.pipeline_dir
         path = os.path.join(top, entry.source)
         real = os.path.realpath(path)
@@ -225,9 +234,9 @@ class _Planner:
             return
         scope = self.scopes.of(real)
         shown = os.path.relpath(real, top)
-        self.sources.append((target, [*self._walk(real, target, scope, boundary=top, own=True, shown=shown)]))
+        self.sources.append((target, [*self.walk(real, target, scope, boundary=top, own=True, shown=shown)]))
 
-    def _walk(
+    def walk(
         self, source: str, target: str, scope: IgnoreScope, *, boundary: str, own: bool, shown: str
     ) -> list[SourceFile]:
         """List the files of a source; one that has files, but none left, is an error."""
