@@ -24,6 +24,10 @@ class SourceError(YtUploadError):
     """Something among the sources that must not or cannot be packed."""
 
 
+class MissingSourceError(SourceError):
+    """A source of `upload_paths` does not exist."""
+
+
 class NoStagesError(SourceError):
     """There is no stage with code to run."""
 

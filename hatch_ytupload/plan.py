@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload import targets
-from hatch_ytupload.errors import NoStagesError, SourceError, one_line
+from hatch_ytupload.errors import MissingSourceError, NoStagesError, SourceError, one_line
 from hatch_ytupload.framework_source import find_ytjobs
 from hatch_ytupload.ignore_scope import IgnoreScope, IgnoreScopes, describe_rule
 from hatch_ytupload.listings import Listings
@@ -65,12 +65,13 @@ class Plan(NamedTuple):
             yield from part.entries
 
 
-def make_plan(settings: Settings, listings: Listings | None = None) -> Plan:
+def make_plan(settings: Settings, listings: Listings | None = None, *, require_code: bool = True) -> Plan:
     """Find out what goes into the archive.
 
     Args:
         settings: of the pipeline.
         listings: what lists directories; a new one, which remembers nothing, where None.
+        require_code: a pipeline in which nothing can be run is an error.
 
     Raises:
         NoStagesError: there is no stage with code to run.
@@ -78,7 +79,7 @@ def make_plan(settings: Settings, listings: Listings | None = None) -> Plan:
         SettingsError: a stage's config or the selection of stages is wrong.
     """
     planner = Planner(settings, listings or Listings({}, 0))
-    planner.add_stages()
+    planner.add_stages(require_code=require_code)
     planner.add_modules()
     planner.add_paths()
     return planner.plan()
@@ -114,12 +115,17 @@ class Planner:
         )
         return Plan(tuple(parts), tuple(self.stages), tuple(self.modules), self.ignored)
 
-    def add_stages(self) -> None:
+    def add_stages(self, *, require_code: bool = True) -> None:
         """Take the code of the stages, and a wrapper script for each of their operations."""
         top = self.settings.pipeline_dir
         directory = os.path.join(top, STAGES)
         scope = self.scopes.of(directory if os.path.isdir(directory) else top)
-        names = stage_names(self.settings, scope)
+        try:
+            names = stage_names(self.settings, scope)
+        except NoStagesError:
+            if require_code:
+                raise
+            return
         wrappers: list[SourceFile | Generated] = []
         for name in names:
             stage = self.stage(name)
@@ -129,7 +135,7 @@ class Planner:
             for operation in stage.operations:
                 text = wrapper_text(stage.name, operation.name, operation.script)
                 wrappers.append(Generated(wrapper_name(stage.name, operation.name), text.encode(), 0o755))
-        if not wrappers:
+        if not wrappers and require_code:
             raise NoStagesError(no_stages_message(self.settings, names))
         self.sources.append((targets.WRAPPERS, wrappers))
 
@@ -227,9 +233,10 @@ class Planner:
                 "copy it into the pipeline, or list the package in `upload_modules`"
             )
         if not os.path.isdir(real):
-            problem = "is not a directory" if os.path.lexists(path) else "does not exist"
-            raise SourceError(f"{description} {problem}: `{one_line(real)}`")
-        target = targets.normal_target(entry.target or os.path.basename(os.path.normpath(path)), description)
+            if not os.path.lexists(path):
+                raise MissingSourceError(f"{description} does not exist: `{one_line(real)}`")
+            raise SourceError(f"{description} is not a directory: `{one_line(real)}`")
+        target = targets.path_target(entry, top, description)
         if not self.taken.take(target, description, owner=real):
             return
         scope = self.scopes.of(real)

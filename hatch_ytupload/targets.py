@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from hatch_ytupload.errors import SourceError, one_line
 from hatch_ytupload.stages import STAGES
 from hatch_ytupload.wrappers import ARCHIVE_NAME
+
+if TYPE_CHECKING:
+    from hatch_ytupload.values import UploadPath
 
 YTJOBS = "ytjobs"
 WRAPPERS = "operation_wrapper_*.sh"
@@ -37,6 +42,16 @@ def normal_target(target: str, description: str) -> str:
             f"{description} has the target `{one_line(target)}`, which is not UTF-8; name another"
         ) from None
     return normal
+
+
+def path_target(entry: UploadPath, pipeline_dir: str, description: str) -> str:
+    """Return the target of an entry of `upload_paths`: without one, the last component of its source.
+
+    Raises:
+        SourceError: it is empty or leads out of the archive.
+    """
+    source = os.path.normpath(os.path.join(pipeline_dir, entry.source))
+    return normal_target(entry.target or os.path.basename(source), description)
 
 
 class Targets:
