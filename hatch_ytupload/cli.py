@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "Show whether the local bundle is the current release.",
     "history": "Show the releases of the build folder.",
     "rollback": "Make a kept release current.",
+    "inspect": "Show what an archive holds, with sizes.",
     "check": "Look for what would stop a job: imports, requirements, syntax, sizes.",
     "run": "Run an operation in a local sandbox, the way a job does.",
 }
