@@ -10,6 +10,8 @@ from proxy.errors import ServerError
 if TYPE_CHECKING:
     from email.message import Message
 
+    from proxy.log import Record
+
 _PIECE = 256 * 1024
 _LINE = 1024
 ENCODINGS = frozenset({"identity", "gzip", "deflate"})
@@ -20,12 +22,11 @@ class DisconnectedError(Exception):
 
 
 class Body:
-    """The body as it comes over the wire."""
+    """The body as it comes over the wire; the record counts its bytes."""
 
-    def __init__(self, stream: BinaryIO, headers: Message) -> None:
+    def __init__(self, stream: BinaryIO, headers: Message, record: Record) -> None:
         self._stream = stream
-        self.wire_bytes = 0
-        self.body_bytes = 0
+        self._record = record
         self.encoding = (headers.get("Content-Encoding") or "identity").strip().lower()
         self._chunked = (headers.get("Transfer-Encoding") or "").strip().lower() == "chunked"
         length = headers.get("Content-Length")
@@ -52,14 +53,14 @@ class Body:
         while True:
             raw = self._read_raw()
             if self._inflate is None:
-                self.body_bytes += len(raw)
+                self._record.body_bytes += len(raw)
                 return raw
             if not raw:
                 if not self._fresh and not self._inflate.eof:
                     raise ServerError("Error decompressing the body: unexpected end of stream")
                 return b""
             data = self._decompress(raw)
-            self.body_bytes += len(data)
+            self._record.body_bytes += len(data)
             if data:
                 return data
 
@@ -105,7 +106,7 @@ class Body:
         if not data:
             raise DisconnectedError("the body breaks off")
         self._remaining -= len(data)
-        self.wire_bytes += len(data)
+        self._record.wire_bytes += len(data)
         if self._remaining == 0:
             if self._chunked:
                 self._line()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from proxy.errors import Code, ServerError
-from proxy.tree import Call
+from proxy.resolving import Call
+from proxy.system_attributes import users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -121,7 +122,7 @@ class Cypress:
     def _describe(self, node_id: str, call: Call) -> dict[str, Value]:
         tree = self._master.tree
         node = tree.nodes[node_id]
-        result: dict[str, Value] = {"type": node.type, "attributes": self._master.verbs.attributes.custom(node, call)}
+        result: dict[str, Value] = {"type": node.type, "attributes": users(node, call)}
         if node.is_map:
             result["children"] = {
                 key: self._describe(child.id, call) for key, child in tree.children(node, call).items()

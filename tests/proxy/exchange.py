@@ -8,51 +8,32 @@ middle of a streamed answer goes into trailers.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import dataclasses
 import http.server
-import json
 import socket
-import time
-import zlib
-from typing import TYPE_CHECKING, cast
-from urllib.parse import parse_qsl, urlsplit
+from typing import TYPE_CHECKING, BinaryIO, cast
+from urllib.parse import urlsplit
 
-from proxy import commands, faults, formats
+from proxy import answers, commands, faults
+from proxy.answers import AnsweredError, Reply
 from proxy.body import ENCODINGS, Body, DisconnectedError
 from proxy.errors import Code, ServerError
-from proxy.formats import Format, Value
+from proxy.incoming import Incoming, without_secrets
 from proxy.parameters import Parameters
+from proxy.strikes import Strikes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from proxy.files import Upload
+    from proxy.formats import Format, Value
     from proxy.log import Record
     from proxy.server import ProxyServer
 
-_SECRETS = frozenset({"secure_vault", "token", "password", "password_sha256", "new_password_sha256"})
 _DRAIN_LIMIT = 64 * 1024 * 1024
 _DRAIN_SECONDS = 5.0
 _STREAM_TYPE = "application/octet-stream"
-
-
-@dataclasses.dataclass
-class Reply:
-    """An answer that is not streamed."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str]
-
-
-class AnsweredError(Exception):
-    """Answer this and do no more."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__(reply.status)
-        self.reply = reply
+_VERSION = b"24.1.0-test-proxy"
 
 
 class Exchange(http.server.BaseHTTPRequestHandler):
@@ -62,18 +43,16 @@ class Exchange(http.server.BaseHTTPRequestHandler):
     server_version = "TestProxy"
     sys_version = ""
     disable_nagle_algorithm = True
-    timeout = None
 
-    proxy: ProxyServer
-    connection_index: int
     record: Record
     body: Body
-    met: list[faults.Fault]
+    strikes: Strikes | None
+    """None: the faults of the request have not been looked up yet."""
 
     def __init__(self, request: socket.socket, address: object, proxy: ProxyServer, connection_index: int) -> None:
         self.proxy = proxy
         self.connection_index = connection_index
-        super().__init__(request, address, None)  # type: ignore[arg-type]
+        super().__init__(request, address, None)  # type: ignore[arg-type]  # it is only stored
 
     def log_message(self, text: str, *args: object) -> None:
         """Print nothing: there is a log of its own."""
@@ -88,61 +67,65 @@ class Exchange(http.server.BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         url = urlsplit(self.path)
-        command = _command_of(url.path)
-        self.record = self.proxy.log.begin(self.command, url.path, command, self.connection_index)
+        name = _name_of(url.path)
+        self.strikes = None
+        self.record = self.proxy.log.begin(self.command, url.path, name, self.connection_index)
         self.record.correlation_id = self.headers.get("X-YT-Correlation-Id")
-        try:
-            self.body = Body(cast("formats.Value", self.rfile), self.headers)  # type: ignore[arg-type]
-            self._answer(url.path, url.query)
-        except (DisconnectedError, ConnectionError, TimeoutError):
+        served = False
+        with self.proxy.failures:
+            try:
+                self.body = Body(cast("BinaryIO", self.rfile), self.headers, self.record)
+                self._answer(url.path, url.query)
+                served = True
+            except (DisconnectedError, ConnectionError, TimeoutError):
+                pass  # There is nobody to answer any more.
+        if not served:
             self.close_connection = True
-        finally:
-            if hasattr(self, "body"):
-                self.record.wire_bytes, self.record.body_bytes = self.body.wire_bytes, self.body.body_bytes
-            self.proxy.log.end(self.record)
+        self.proxy.log.end(self.record)
 
     def _answer(self, path: str, query: str) -> None:
         try:
-            reply = self._route(path, query)
-        except AnsweredError as now:
-            reply = now.reply
+            reply = self._api(path, query) if path.rstrip("/").startswith("/api/") else self._endpoint(path)
+        except AnsweredError as answered:
+            reply = answered.reply
         except ServerError as error:
             reply = self._failure(error)
         if reply is not None:
             self._send(reply)
         self._finish_body()
 
-    def _route(self, path: str, query: str) -> Reply | None:
-        if path.rstrip("/").startswith("/api/"):
-            return self._api(path, query)
-        self.met = self.proxy.faults.meeting(self.record)
+    def _strike(self, when: faults.When) -> None:
+        if self.strikes is None:
+            self.strikes = Strikes(self.proxy, self.record)
+        self.strikes.strike(when)
+
+    # Endpoints beside the API.
+
+    def _endpoint(self, path: str) -> Reply:
         self._strike("before")
-        reply = self._endpoint(path)
+        reply = self._simple(path)
         self._strike("after")
         return reply
 
-    def _endpoint(self, path: str) -> Reply:
-        name = self.record.command
+    def _simple(self, path: str) -> Reply:
+        name = path.strip("/")
         if name == "api":
-            return _json(["v3", "v4"])
-        if name == "hosts" and path.rstrip("/") == "/hosts":
-            return _json(list(self.proxy.hosts))
+            return answers.plain(["v3", "v4"])
+        if name == "hosts":
+            return answers.plain(list(self.proxy.hosts))
         if name == "ping":
             return Reply(200, b"", {})
         if name == "version":
-            return Reply(200, b"24.1.0-test-proxy", {"Content-Type": "text/plain"})
-        if name == "whoami":
-            user = self._authenticate()
-            return _json({"login": user, "realm": "test", "csrf_token": "none"})
+            return Reply(200, _VERSION, {"Content-Type": "text/plain"})
+        if name == "auth/whoami":
+            return answers.plain({"login": self._authenticate(), "realm": "test", "csrf_token": "none"})
         raise ServerError(f"There is nothing at {path}", http_status=404)
 
     def _authenticate(self) -> str:
         header = self.headers.get("Authorization")
-        token = ""
-        if header is not None:
-            if not header.startswith("OAuth "):
-                raise ServerError("Malformed Authorization header", code=Code.INVALID_CREDENTIALS, http_status=401)
-            token = header[len("OAuth ") :]
+        if header is not None and not header.startswith("OAuth "):
+            raise ServerError("Malformed Authorization header", code=Code.INVALID_CREDENTIALS, http_status=401)
+        token = (header or "")[len("OAuth ") :]
         if not token:
             raise ServerError("Client is missing credentials", code=Code.INVALID_CREDENTIALS, http_status=401)
         user = self.proxy.tokens.user(token)
@@ -154,56 +137,55 @@ class Exchange(http.server.BaseHTTPRequestHandler):
     # Commands.
 
     def _api(self, path: str, query: str) -> Reply | None:
-        parts = path.rstrip("/").split("/")
-        version = parts[2]
-        if version not in ("v3", "v4"):
-            raise ServerError(f'Unsupported API version "{version}"')
-        if len(parts) == 3:
-            self.met = self.proxy.faults.meeting(self.record)
-            self._strike("before")
-            self._strike("after")
-            return _json(cast("Value", commands.describe_all(version)))
+        parts = path.rstrip("/").split("/")[2:]
+        version = parts[0]
         try:
-            request, command, output = self._understand(parts, version, query)
-        except ServerError as error:
+            _check_version(version)
+            if len(parts) > 1:
+                request, command, output = self._understand(parts[1:], version, query)
+        except ServerError:
             # Faults meet also what is refused.
-            self.met = self.proxy.faults.meeting(self.record)
             self._strike("before")
-            raise error from None
-        self.met = self.proxy.faults.meeting(self.record)
+            raise
         self._strike("before")
-        return self._do(request, command, output)
+        if len(parts) > 1:
+            return self._do(request, command, output)
+        self._strike("after")
+        return answers.plain(cast("Value", commands.describe_all(version)))
 
     def _understand(
         self, parts: list[str], version: str, query: str
     ) -> tuple[commands.Request, commands.Command, Format]:
-        name = parts[3].lower() if len(parts) == 4 else ""
+        name = parts[0].lower() if len(parts) == 1 else ""
         if not name.replace("_", "").isalpha():
             raise ServerError("Malformed command name", http_status=404)
         user = self._authenticate()
         command = commands.find(name, version)
         if command is None:
             raise ServerError(f'Command "{name}" is not registered', http_status=404)
-        if self.command != command.method:
-            raise ServerError(f'Command "{name}" takes {command.method}, not {self.command}', http_status=405)
-        if command.is_heavy and not self.proxy.serves_heavy:
-            raise ServerError("Control proxy may not serve heavy requests with input data", http_status=503)
-        if self.body.encoding not in ENCODINGS:
-            raise ServerError("Unsupported Content-Encoding", http_status=415)
-        self.record.content_encoding = self.body.encoding
-        header_format = formats.header_format(self._header("X-YT-Header-Format"))
-        values = self._parameters(command, header_format, query)
-        self._note(values)
+        self._check(command)
+        incoming = Incoming(self.headers, self.body, query)
+        values = incoming.parameters(in_body=command.method == "POST")
+        self.record.parameters = cast("dict[str, Value]", without_secrets(values))
         request = commands.prepare(
             commands.Request(self.proxy.master, user, name, Parameters(values), version, hosts=tuple(self.proxy.hosts))
         )
         self.record.transaction_id, self.record.mutation_id = request.transaction_id, request.mutation_id
         self.record.retry = request.retry
         if command.input_type == "structured":
-            chosen = self._format("input_format", "X-YT-Input-Format", "Content-Type", values, header_format)
-            request.input = chosen.loads(self.body.read_all())
-        output = self._format("output_format", "X-YT-Output-Format", "Accept", values, header_format)
-        return request, command, output
+            request.input = incoming.input_format(values).loads(self.body.read_all())
+        self._dump_parameters = incoming.header_format.dumps
+        return request, command, incoming.output_format(values)
+
+    def _check(self, command: commands.Command) -> None:
+        self.record.content_encoding = self.body.encoding
+        if self.command != command.method:
+            text = f'Command "{command.name}" takes {command.method}, not {self.command}'
+            raise ServerError(text, http_status=405)
+        if command.is_heavy and not self.proxy.serves_heavy:
+            raise ServerError("Control proxy may not serve heavy requests with input data", http_status=503)
+        if self.body.encoding not in ENCODINGS:
+            raise ServerError("Unsupported Content-Encoding", http_status=415)
 
     def _do(self, request: commands.Request, command: commands.Command, output: Format) -> Reply | None:
         if command.is_heavy:
@@ -218,132 +200,41 @@ class Exchange(http.server.BaseHTTPRequestHandler):
             value = commands.execute(command, request)
         self.record.applied = True
         self._strike("after")
-        data = output.dumps(value)
-        return self._compressed(Reply(200, data, {"Content-Type": output.mime}))
+        data = b"" if command.is_silent(request.version) else output.dumps(value)
+        return answers.compressed(Reply(200, data, {"Content-Type": output.mime}), gzip=self._gzip)
 
     def _receive(self, upload: Upload) -> None:
-        files = self.proxy.master.files
+        files, tree = self.proxy.master.files, self.proxy.master.tree
         try:
             while data := self.body.read():
-                files.receive(upload, self._strike_body(data))
-                self._check_alive(upload)
-            with self.proxy.master.tree.lock:
+                if self.strikes is not None:
+                    data = self.strikes.on_body(data, self.record.body_bytes)
+                files.receive(upload, data)
+            with tree.lock:
                 self.proxy.master.expire()
                 files.finish(upload)
-                self.proxy.master.tree.changed.notify_all()
+                tree.changed.notify_all()
         except BaseException:
-            with self.proxy.master.tree.lock:
+            with tree.lock:
                 files.give_up(upload)
-                self.proxy.master.tree.changed.notify_all()
+                tree.changed.notify_all()
             raise
 
-    def _check_alive(self, upload: Upload) -> None:
-        # The real proxy pings the upload transaction and stops when that fails; the end of the upload tells as well.
-        if upload.transaction.id not in self.proxy.master.tree.transactions:
-            with self.proxy.master.tree.lock:
-                self.proxy.master.files.finish(upload)
-
-    # Parameters and formats.
-
-    def _header(self, name: str) -> bytes | None:
-        value = self.headers.get(name)
-        return None if value is None else value.encode("latin-1")
-
-    def _gathered(self, name: str) -> bytes | None:
-        """Give a header that may be split: whole as it is, or in numbered parts, in base64."""
-        if (whole := self._header(name)) is not None:
-            return whole
-        parts: list[bytes] = []
-        while (part := self._header(f"{name}{len(parts)}") or self._header(f"{name}-{len(parts)}")) is not None:
-            parts.append(part)
-        if not parts:
-            return None
-        try:
-            return base64.b64decode(b"".join(parts), validate=True)
-        except ValueError:
-            raise ServerError(f"Unable to parse {name} header: it is not base64") from None
-
-    def _parameters(self, command: commands.Command, header_format: Format, query: str) -> dict[str, Value]:
-        values: dict[str, Value] = {}
-        try:
-            pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
-        except ValueError as error:
-            raise ServerError(f"Unable to parse parameters from query string: {error}") from None
-        for name, text in pairs:
-            if "[" in name:
-                raise ServerError("Nested parameters in the query string are not implemented by this proxy")
-            values[name] = int(text) if text.lstrip("-").isdigit() else text
-        header = self._gathered("X-YT-Parameters")
-        if header is not None:
-            values |= self._parameter_map(header, header_format, "headers")
-        if command.method == "POST":
-            data = self._post_body()
-            if data:
-                chosen = self._format("", "X-YT-Input-Format", "Content-Type", {}, header_format)
-                values |= self._parameter_map(data, chosen, "body")
-        return values
-
-    def _post_body(self) -> bytes:
-        if self.body.encoding != "identity" and not self.body.at_end:
-            raise ServerError("Content-Encoding not supported in POST body")
-        return self.body.read_all()
-
-    def _parameter_map(self, data: bytes, chosen: Format, where: str) -> dict[str, Value]:
-        try:
-            value = chosen.loads(data)
-        except ServerError as error:
-            raise ServerError(f"Unable to parse parameters from {where}", inner=[error]) from None
-        if not isinstance(value, dict):
-            raise ServerError(f"Unable to parse parameters from {where}: expected a map")
-        return {str(name): each for name, each in value.items()}
-
-    def _format(
-        self, parameter: str, header: str, mime_header: str, values: dict[str, Value], header_format: Format
-    ) -> Format:
-        if parameter and parameter in values:
-            return Format.from_value(values[parameter])
-        if (given := self._gathered(header)) is not None:
-            return Format.from_value(header_format.loads(given))
-        return formats.from_mime(self.headers.get(mime_header)) or formats.JSON
-
-    def _note(self, values: dict[str, Value]) -> None:
-        self.record.parameters = cast("dict[str, Value]", _without_secrets(values))
-
     # Answers.
+
+    @property
+    def _gzip(self) -> bool:
+        return answers.accepts_gzip(self.headers.get("Accept-Encoding"))
+
+    @property
+    def _truncation(self) -> faults.Truncate | None:
+        return self.strikes.truncation if self.strikes is not None else None
 
     def _failure(self, error: ServerError) -> Reply:
         if self.record.parameters.get("path") is not None:
             error.with_attribute("path", str(self.record.parameters["path"]))
         self.record.error = error.as_value()
-        text = formats.error_json(self.record.error)
-        headers = {
-            "Content-Type": "application/json",
-            "X-YT-Error": text,
-            "X-YT-Error-Content-Type": "application/json",
-            "X-YT-Response-Code": str(error.code),
-            "X-YT-Response-Message": json.dumps(error.message)[1:-1],
-        }
-        if error.http_status == 503:
-            headers["Retry-After"] = "60"
-        if error.http_status == 405:
-            headers["Allow"] = "GET, POST, PUT"
-        return Reply(error.http_status, text.encode("ascii"), headers)
-
-    def _compressed(self, reply: Reply) -> Reply:
-        if not self._accepts_gzip():
-            reply.headers["Content-Encoding"] = "identity"
-            return reply
-        packer = zlib.compressobj(wbits=zlib.MAX_WBITS | 16)
-        reply.body = packer.compress(reply.body) + packer.flush()
-        reply.headers |= {"Content-Encoding": "gzip", "Vary": "Content-Encoding"}
-        return reply
-
-    def _accepts_gzip(self) -> bool:
-        accepted = [part.partition(";")[0].strip() for part in (self.headers.get("Accept-Encoding") or "").split(",")]
-        for encoding in accepted:
-            if encoding in ("gzip", "identity"):
-                return encoding == "gzip"
-        return False
+        return answers.failure(error)
 
     def _start(self, status: int, headers: dict[str, str]) -> None:
         self.record.status = status
@@ -359,8 +250,7 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def _send(self, reply: Reply) -> None:
-        body = reply.body if self.command != "HEAD" else b""
-        cut = self._truncation()
+        body, cut = reply.body, self._truncation
         if cut is not None and cut.framing == "whole":
             body = body[: cut.keep]
         self._start(reply.status, {**reply.headers, "Content-Length": str(len(body))})
@@ -372,45 +262,45 @@ class Exchange(http.server.BaseHTTPRequestHandler):
 
     def _stream(self, download: commands.Download) -> None:
         """Send a download: chunked, with trailers for an error that comes too late for the headers."""
-        gzip = self._accepts_gzip()
+        gzip = self._gzip
         headers = {
             "Content-Type": _STREAM_TYPE,
             "Content-Encoding": "gzip" if gzip else "identity",
             "Transfer-Encoding": "chunked",
             "Trailer": "X-YT-Error, X-YT-Response-Code, X-YT-Response-Message",
-            "X-YT-Response-Parameters": formats.header_format(self._header("X-YT-Header-Format"))
-            .dumps(download.parameters)
-            .decode("latin-1"),
+            "X-YT-Response-Parameters": self._dump_parameters(download.parameters).decode("latin-1"),
         }
         self._start(200, headers)
-        cut = self._truncation()
+        cut, blocks = self._truncation, answers.packed(download.blocks, gzip=gzip)
         trailers: dict[str, str] = {}
-        try:
-            for block in _packed(download.blocks, gzip=gzip):
-                if not self._send_chunk(block, cut):
-                    return
-        except (ServerError, OSError) as error:
-            if isinstance(error, ConnectionError):
-                raise
-            failure = error if isinstance(error, ServerError) else ServerError(f"Error reading the file: {error}")
-            trailers = {k: v for k, v in self._failure(failure).headers.items() if k.startswith("X-YT-")}
-        self.record.applied = True
+        while True:
+            try:
+                block = next(blocks, None)
+            except OSError as error:
+                late = ServerError(f"Error reading the file: {error.strerror}")
+                self.record.error = late.as_value()
+                trailers = answers.trailers(late)
+                block = None
+            if block is None:
+                break
+            if not self._send_chunk(block, cut):
+                return
+        self.record.applied = not trailers
         self.wfile.write(b"0\r\n" + b"".join(f"{k}: {v}\r\n".encode("latin-1") for k, v in trailers.items()) + b"\r\n")
 
     def _send_chunk(self, block: bytes, cut: faults.Truncate | None) -> bool:
-        room = len(block) if cut is None else min(len(block), max(0, cut.keep - self.record.response_bytes))
-        broken = cut is not None and room < len(block)
-        if room or broken:
-            promised = len(block) if broken and cut is not None and cut.framing == "broken" else room
-            if promised:
-                self.wfile.write(f"{promised:x}\r\n".encode("ascii") + block[:room])
-            self.record.response_bytes += room
-        if not broken:
-            self.wfile.write(b"\r\n")
+        """Send a chunk, or so much of it as is to be sent; False: that was all."""
+        room = len(block) if cut is None else min(len(block), cut.keep - self.record.response_bytes)
+        self.record.response_bytes += room
+        if cut is None or room == len(block):
+            self.wfile.write(f"{len(block):x}\r\n".encode("ascii") + block + b"\r\n")
             return True
-        if cut is not None and cut.framing == "whole":
-            self.wfile.write((b"\r\n" if room else b"") + b"0\r\n\r\n")
+        if cut.framing == "whole":
+            if room:
+                self.wfile.write(f"{room:x}\r\n".encode("ascii") + block[:room] + b"\r\n")
+            self.wfile.write(b"0\r\n\r\n")
         else:
+            self.wfile.write(f"{len(block):x}\r\n".encode("ascii") + block[:room])
             self.close_connection = True
         return False
 
@@ -424,109 +314,14 @@ class Exchange(http.server.BaseHTTPRequestHandler):
             self.connection.settimeout(_DRAIN_SECONDS)
             self.body.skip(_DRAIN_LIMIT)
 
-    # Faults.
 
-    def _strike(self, when: faults.When) -> None:
-        for fault in self.met:
-            action = fault.action
-            if getattr(action, "when", None) == when:
-                self._act(fault, action)
-
-    def _act(self, fault: faults.Fault, action: faults.Action) -> None:
-        if isinstance(action, faults.Drop):
-            raise DisconnectedError
-        if isinstance(action, faults.Answer):
-            raise AnsweredError(_injected(action))
-        if isinstance(action, faults.Delay):
-            self._sleep(fault, action.seconds)
-        elif isinstance(action, faults.Hang):
-            self._sleep(fault, None)
-            raise DisconnectedError
-        elif isinstance(action, faults.AbortTransaction):
-            self._abort_transaction(topmost=action.topmost)
-        elif isinstance(action, faults.Refuse):
-            self.proxy.refuse(action.seconds)
-            raise DisconnectedError
-        elif isinstance(action, faults.Run):
-            action.function(self.record)
-
-    def _sleep(self, fault: faults.Fault, seconds: float | None) -> None:
-        deadline = None if seconds is None else time.monotonic() + seconds
-        while not fault.released.is_set() and not self.proxy.stopping.is_set():
-            left = 0.05 if deadline is None else min(0.05, deadline - time.monotonic())
-            if left <= 0:
-                return
-            fault.released.wait(left)
-
-    def _abort_transaction(self, *, topmost: bool) -> None:
-        master = self.proxy.master
-        with master.tree.lock:
-            transaction = master.tree.transactions.get(self.record.transaction_id or "")
-            if transaction is None:
-                return
-            chosen = [transaction, *transaction.ancestors()][-1] if topmost else transaction
-            master.transacting.abort(chosen.id)
-            master.tree.changed.notify_all()
-
-    def _strike_body(self, data: bytes) -> bytes:
-        start = self.body.body_bytes - len(data)
-        for fault in self.met:
-            action = fault.action
-            if isinstance(action, faults.Drop) and action.when == "body" and self.body.body_bytes >= action.after_bytes:
-                raise DisconnectedError
-            if isinstance(action, faults.Corrupt) and start <= action.offset < start + len(data):
-                changed = bytearray(data)
-                changed[action.offset - start] ^= 1
-                data = bytes(changed)
-        return data
-
-    def _truncation(self) -> faults.Truncate | None:
-        for fault in getattr(self, "met", []):
-            if isinstance(fault.action, faults.Truncate):
-                return fault.action
-        return None
+def _check_version(version: str) -> None:
+    if version not in ("v3", "v4"):
+        raise ServerError(f'Unsupported API version "{version}"')
 
 
-def _command_of(path: str) -> str:
+def _name_of(path: str) -> str:
     parts = path.strip("/").split("/")
     if parts[0] == "api":
         return parts[2].lower() if len(parts) > 2 else "api"
     return parts[-1] or "root"
-
-
-def _json(value: Value) -> Reply:
-    return Reply(200, json.dumps(value).encode("ascii"), {"Content-Type": "application/json"})
-
-
-def _injected(action: faults.Answer) -> Reply:
-    headers = {} if action.retry_after is None else {"Retry-After": f"{action.retry_after:g}"}
-    if action.body == "empty":
-        return Reply(action.status, b"", headers)
-    if action.body == "html":
-        page = f"<html><body><h1>{action.status}</h1></body></html>".encode("ascii")
-        return Reply(action.status, page, {**headers, "Content-Type": "text/html"})
-    text = formats.error_json(ServerError(action.message, code=action.code).as_value())
-    headers |= {
-        "Content-Type": "application/json",
-        "X-YT-Error": text,
-        "X-YT-Response-Code": str(int(action.code)),
-        "X-YT-Response-Message": json.dumps(action.message)[1:-1],
-    }
-    return Reply(action.status, text.encode("ascii"), headers)
-
-
-def _packed(blocks: Iterator[bytes], *, gzip: bool) -> Iterator[bytes]:
-    if not gzip:
-        yield from blocks
-        return
-    packer = zlib.compressobj(level=1, wbits=zlib.MAX_WBITS | 16)
-    for block in blocks:
-        if packed := packer.compress(block):
-            yield packed
-    yield packer.flush()
-
-
-def _without_secrets(value: Value) -> Value:
-    if isinstance(value, dict):
-        return {key: "***" if str(key) in _SECRETS else _without_secrets(each) for key, each in value.items()}
-    return value

@@ -11,17 +11,18 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from proxy.blobs import BlobWriter, Content, Md5
+from proxy.copying import CopyOptions
 from proxy.errors import Code, ServerError, cumulative, no_such_transaction, wrapped
 from proxy.locks import EXCLUSIVE, LockRequest
 from proxy.nodes import LockMode, Node
-from proxy.verbs import CopyOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from proxy.resolving import Call
     from proxy.transacting import Transacting
     from proxy.transactions import Transaction
-    from proxy.tree import Call, Tree
+    from proxy.tree import Tree
     from proxy.verbs import Verbs
 
 DESIRED_CHUNK_SIZE = 512 * 1024 * 1024

@@ -9,8 +9,9 @@ from proxy.blobs import BlobStore
 from proxy.files import Files
 from proxy.mutations import ResponseKeeper
 from proxy.operations import Operations
+from proxy.resolving import Call
 from proxy.transacting import Transacting
-from proxy.tree import Call, Tree
+from proxy.tree import Tree
 from proxy.verbs import Verbs
 
 if TYPE_CHECKING:

@@ -27,6 +27,24 @@ TOKEN = "test-token"
 USER = "tester"
 
 
+class Failures:
+    """Keeps the exceptions of what runs under it: mistakes of the proxy, and what functions in `Run` raise."""
+
+    def __init__(self) -> None:
+        self.seen: list[Exception] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.seen.append(error)
+        return True
+
+
 class ProxyServer:
     """A proxy on a port of this machine.
 
@@ -51,8 +69,11 @@ class ProxyServer:
         self.faults = Faults()
         self.serves_heavy = serves_heavy
         self.stopping = threading.Event()
+        self.failures = Failures()
         self._directory = tempfile.TemporaryDirectory(prefix="test-proxy-")
-        self.master = Master(self._directory.name, clock=clock)
+        self.directory = self._directory.name
+        """Where the contents of large files lie."""
+        self.master = Master(self.directory, clock=clock)
         self.cypress = Cypress(self.master)
         self._lock = threading.Lock()
         self._connections: dict[int, socket.socket] = {}
@@ -86,7 +107,11 @@ class ProxyServer:
         self.close()
 
     def close(self) -> None:
-        """Stop: close the port and all connections, wait for the threads, remove the contents."""
+        """Stop: close the port and all connections, wait for the threads, remove the contents.
+
+        Raises:
+            RuntimeError: the proxy itself failed at a request, or a function of the test did.
+        """
         if self.stopping.is_set():
             return
         self.stopping.set()
@@ -94,11 +119,15 @@ class ProxyServer:
         self._wake()
         self._acceptor.join()
         self._close_connections()
-        for thread in list(self._threads):
+        with self._lock:
+            threads = list(self._threads)
+        for thread in threads:
             thread.join()
         self._wake_sender.close()
         self._wake_receiver.close()
         self._directory.cleanup()
+        if self.failures.seen:
+            raise RuntimeError("the test proxy failed") from self.failures.seen[0]
 
     def refuse(self, seconds: float | None = None) -> None:
         """Close the port and every connection; listen again after so many seconds, or when `accept()` is called."""
@@ -167,8 +196,8 @@ class ProxyServer:
             index = self._next_connection
             self._next_connection += 1
             self._connections[index] = connection
-        thread = threading.Thread(target=self._converse, args=(connection, address, index), daemon=True)
-        self._threads.add(thread)
+            thread = threading.Thread(target=self._converse, args=(connection, address, index), daemon=True)
+            self._threads.add(thread)
         thread.start()
 
     def _converse(self, connection: socket.socket, address: object, index: int) -> None:
@@ -177,12 +206,12 @@ class ProxyServer:
         except (OSError, ValueError):
             pass  # The connection is gone.
         finally:
-            with self._lock:
-                del self._connections[index]
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
-            self._threads.discard(threading.current_thread())
+            with self._lock:
+                del self._connections[index]
+                self._threads.discard(threading.current_thread())
 
 
 def _listen(port: int) -> socket.socket:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from proxy.formats import Value
-    from proxy.tree import Call, Tree
+    from proxy.resolving import Call
+    from proxy.tree import Tree
 
 
 class Transacting:

@@ -1,170 +1,31 @@
-"""What can be asked of the tree: get, list, set, create, remove, copy, move, link, lock."""
+"""What can be asked of the tree: the verbs that change it; reading, placing and copying are modules of their own."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
-import dataclasses
-import hashlib
 from typing import TYPE_CHECKING
 
 from yt import yson
 
-from proxy import values
-from proxy.attributes import STORAGE, VERSIONED, Attributes, parse_time
+from proxy.attributes import parse_time
+from proxy.copying import Copying
 from proxy.errors import Code, ServerError, no_such_transaction, resolve_error
-from proxy.formats import attributes_of, is_boolean, is_entity, with_attributes
-from proxy.locks import EXCLUSIVE, LockRequest
+from proxy.formats import attributes_of, is_boolean, is_entity
 from proxy.nodes import CREATABLE_TYPES, SCALAR_TYPES, LockMode, Node, Version
-from proxy.tree import Call, Target, Tree
-from proxy.ypath import literal
+from proxy.placing import check_options
+from proxy.reading import not_supported
+from proxy.resolving import Call, Target
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Sequence
 
     from proxy.formats import Value
-    from proxy.locks import Lock
+    from proxy.locks import Lock, LockRequest
 
 
-@dataclasses.dataclass(frozen=True)
-class CopyOptions:
-    """Options that copy and move share."""
-
-    recursive: bool = False
-    force: bool = False
-    ignore_existing: bool = False
-    lock_existing: bool = False
-    preserve_account: bool = False
-    preserve_owner: bool = False
-    preserve_acl: bool = False
-    preserve_creation_time: bool = False
-    preserve_modification_time: bool = False
-    preserve_expiration_time: bool = False
-    preserve_expiration_timeout: bool = False
-
-
-class Verbs:
-    """The verbs; the caller holds the lock of the tree."""
-
-    def __init__(self, tree: Tree) -> None:
-        self.tree = tree
-        self.attributes = Attributes(tree)
-
-    # Reading.
-
-    def get(self, path: str, call: Call, *, attributes: Sequence[str] | None = None) -> Value:
-        """Give a subtree, a value or an attribute.
-
-        Raises:
-            ServerError: there is none, or the caller may not read it.
-        """
-        if (found := self._special(path, call, "Get")) is not None:
-            return found[0]
-        target = self.tree.resolve(path, call, "Get")
-        if target.path.everything:
-            raise resolve_error(path, "Get", ServerError('"*" is only allowed for Remove method'))
-        if target.path.attribute is not None:
-            if target.path.attribute == () and attributes is not None:
-                self.tree.permit(target.node, "read", call)
-                return self.attributes.some(target.node, attributes, call)
-            return self.attributes.get(target.node, target.path.attribute, call)
-        self.tree.permit(target.node, "read", call)
-        return self._dump(target.node, call, attributes, is_root=True)
-
-    def _dump(self, node: Node, call: Call, names: Sequence[str] | None, *, is_root: bool) -> Value:
-        if not is_root and self._is_hidden(node, call):
-            return None
-        attributes = self.attributes.some(node, names, call) if names is not None else {}
-        value: Value
-        if node.is_map and (is_root or not node.opaque):
-            value = {key: self._dump(child, call, names, is_root=False) for key, child in self._children(node, call)}
-        elif node.type in SCALAR_TYPES or (node.type == "document" and is_root):
-            value = copy.deepcopy(node.value(call.transaction))
-        else:
-            value = None
-        return with_attributes(value, {**attributes_of(value), **attributes})
-
-    def _is_hidden(self, node: Node, call: Call) -> bool:
-        return self.tree.rules.denying(self.tree.path_of(node, call.transaction), "read", call.user) is not None
-
-    def _children(self, node: Node, call: Call) -> list[tuple[str, Node]]:
-        # The server keeps children in a hash map: nobody may rely on their order.
-        found = self.tree.children(node, call)
-        return sorted(found.items(), key=lambda item: hashlib.sha1(item[0].encode("utf-8", "replace")).digest())
-
-    def list(self, path: str, call: Call, *, attributes: Sequence[str] = (), max_size: int | None = None) -> Value:
-        """Give the keys of a map node, in no particular order; `incomplete` marks a truncated list.
-
-        Raises:
-            ServerError: it is no map node, or the caller may not read it.
-        """
-        if (found := self._special(path, call, "List")) is not None:
-            if not isinstance(found[0], dict):
-                raise _not_supported("List")
-            return [*found[0]]
-        target = self.tree.resolve(path, call, "List")
-        node = target.node
-        if target.path.attribute is not None:
-            value = self.attributes.get(node, target.path.attribute, call)
-            if not isinstance(value, dict):
-                raise _not_supported("List")
-            return [*value]
-        if not node.is_map:
-            raise _not_supported("List")
-        self.tree.permit(node, "read", call)
-        children = self._children(node, call)
-        chosen = children if max_size is None else children[:max_size]
-        result: list[Value] = []
-        for key, child in chosen:
-            shown = {} if self._is_hidden(child, call) else self.attributes.some(child, attributes, call)
-            result.append(with_attributes(key, shown))
-        return with_attributes(result, {"incomplete": True} if len(chosen) < len(children) else {})
-
-    def exists(self, path: str, call: Call) -> bool:
-        """Tell whether a path leads to something.
-
-        Raises:
-            ServerError: the path is not one, or its transaction is gone.
-        """
-        try:
-            if self._special(path, call, "Exists") is not None:
-                return True
-            target = self.tree.resolve(path, call, "Exists")
-        except ServerError as error:
-            if _is_missing_object(error):
-                return False
-            raise
-        if target.missing or target.path.everything:
-            return False
-        if target.path.attribute is not None:
-            return self.attributes.exists(target.node, target.path.attribute, call)
-        return True
-
-    # Transactions and locks as objects: `#id/@attribute`.
-
-    def _special(self, path: str, call: Call, method: str) -> tuple[Value] | None:
-        if path.startswith("#"):
-            object_id, slash, rest = path[1:].partition("/@")
-            found: dict[str, Value] | None = None
-            if object_id in self.tree.transactions:
-                found = self.attributes.of_transaction(self.tree.transactions[object_id])
-            elif object_id in self.tree.locks.locks:
-                found = self.attributes.of_lock(self.tree.locks.locks[object_id])
-            if found is None:
-                return None
-            if not slash:
-                if method == "List":
-                    raise _not_supported(method)
-                return (None,)
-            keys = [key for key in rest.split("/") if key]
-            if keys and keys[0] not in found:
-                missing = ServerError(f'Attribute "{literal(keys[0])}" is not found', code=Code.RESOLVE)
-                raise resolve_error(path, method, missing) if method == "Exists" else missing
-            return (values.get(found, keys, path),)
-        return None
-
-    # Writing.
+class Verbs(Copying):
+    """All verbs; the caller holds the lock of the tree."""
 
     def set(self, path: str, value: Value, call: Call, *, recursive: bool = False, force: bool = False) -> None:
         """Set an attribute, a document, or a value node.
@@ -249,7 +110,7 @@ class Verbs:
         Raises:
             ServerError: it exists, its parent does not, or the options contradict each other.
         """
-        _check_options(
+        check_options(
             ignore_existing=ignore_existing,
             lock_existing=lock_existing,
             force=force,
@@ -294,71 +155,6 @@ class Verbs:
         elif node.type in SCALAR_TYPES:
             version.value = {"string_node": "", "double_node": 0.0, "boolean_node": False}.get(node.type, 0)
 
-    def _place(self, path: str, call: Call, method: str) -> Target:
-        target = self.tree.resolve(path, call, method)
-        if target.path.is_attribute or target.path.everything:
-            raise resolve_error(path, method, _not_supported(method))
-        return target
-
-    def _prepare(self, target: Target, call: Call, account: Value, *, recursive: bool) -> str:
-        """Check everything that could forbid to put a node there; give the account that it would belong to."""
-        parent = target.node
-        if not target.missing:
-            above = self.tree.parent_of(target.node, call)
-            if above is None:
-                raise ServerError(f"Node {self.tree.path_of(target.node, call.transaction)} cannot be replaced")
-            for each in self.tree.subtree(target.node, call):
-                self.tree.permit(each, "remove", call)
-                if error := self.tree.locks.check(each, call.transaction, EXCLUSIVE):
-                    raise error
-            parent = above
-            key = self.tree.key_of(target.node, parent, call.transaction) or ""
-        else:
-            self._check_missing(target, call, recursive=recursive)
-            key = target.missing[0]
-        self.tree.permit_children(parent, call)
-        self.tree.check_child_lock(parent, key, call)
-        return self.tree.accounts.get(str(account)).name if account is not None else parent.account
-
-    def _check_missing(self, target: Target, call: Call, *, recursive: bool) -> None:
-        if not target.node.is_map:
-            raise ServerError(f"Node {self.tree.path_of(target.node, call.transaction)} cannot have children")
-        if len(target.missing) > 1 and not recursive:
-            raise self.tree.no_child(target.node, target.missing[0], call)
-        for key in target.missing:
-            self.tree.check_key(target.node, key, call)
-
-    def _put(self, target: Target, node: Node, call: Call) -> None:
-        if target.missing:
-            self._attach_new(target, node, call)
-            return
-        parent = self.tree.parent_of(target.node, call)
-        if parent is None:
-            raise ServerError("The root cannot be replaced")
-        self.tree.replace(call, parent, target.node, node)
-
-    def _attach_new(self, target: Target, node: Node, call: Call) -> None:
-        """Attach a node below the last one that exists, with map nodes in between; the last step makes all visible."""
-        for key in reversed(target.missing[1:]):
-            between = self.tree.make("map_node", call, target.node.account)
-            self.tree.attach(call, between, key, node)
-            node = between
-        self.tree.attach(call, target.node, target.missing[0], node)
-
-    def _forget(self, node: Node, call: Call) -> None:
-        """Undo the making of a node that could not be put anywhere."""
-        if call.transaction is not None:
-            call.transaction.staged.remove(node)
-            for holder in [call.transaction, *call.transaction.ancestors()]:
-                if node.branches.pop(holder.id, None) is not None:
-                    holder.branched.remove(node)
-        self.tree.locks.orphan(node)
-        self.tree.collect(node)
-
-    def _already_exists(self, node: Node, call: Call) -> ServerError:
-        path = self.tree.path_of(node, call.transaction)
-        return ServerError(f"Node {path} already exists", code=Code.ALREADY_EXISTS)
-
     def remove(self, path: str, call: Call, *, recursive: bool = True, force: bool = False) -> None:
         """Remove a node, its children (`*`) or an attribute.
 
@@ -376,7 +172,7 @@ class Verbs:
             return
         if target.path.everything:
             if not node.is_map:
-                raise _not_supported("Remove")
+                raise not_supported("Remove")
             self.tree.permit_children(node, call)
             for child in list(self.tree.children(node, call).values()):
                 self._permit_removal(child, call)
@@ -394,102 +190,6 @@ class Verbs:
     def _permit_removal(self, node: Node, call: Call) -> None:
         for each in self.tree.subtree(node, call):
             self.tree.permit(each, "remove", call)
-
-    def copy(self, source: str, destination: str, call: Call, options: CopyOptions, *, move: bool = False) -> str:
-        """Copy or move a subtree; give the id of the new node.
-
-        Raises:
-            ServerError: the source is missing, the destination exists, or something is locked.
-        """
-        _check_options(
-            ignore_existing=options.ignore_existing, lock_existing=options.lock_existing, force=options.force
-        )
-        if move and options.ignore_existing:
-            raise ServerError('Cannot specify "ignore_existing" for move operation')
-        target = self._place(destination, call, "Copy")
-        # The source of a copy is the node that a link at the end of the path leads to.
-        node = self.tree.existing(source, call, "Get")
-        if not target.missing and node is target.node:
-            raise ServerError("Cannot copy or move a node to itself")
-        if self._is_ancestor(node, target.node, call, strict=not target.missing):
-            raise ServerError("Cannot copy or move a node to its descendant")
-        if not target.missing and not options.force:
-            if not options.ignore_existing:
-                raise self._already_exists(target.node, call)
-            if options.lock_existing:
-                self.tree.lock_node(target.node, call)
-            return target.node.id
-        parent = self._check_source(node, call, move=move)
-        account = self._prepare(target, call, None, recursive=options.recursive)
-        nodes = list(self.tree.subtree(node, call))
-        if not (move and options.preserve_account):
-            self.tree.check_node_count(account, len(nodes) + max(0, len(target.missing) - 1))
-        clone = self._clone(node, call, account, options, move=move)
-        if move and parent is not None:
-            self._drop_source(target, parent, node, clone, call)
-        else:
-            self._put(target, clone, call)
-        return clone.id
-
-    def _drop_source(self, target: Target, parent: Node, node: Node, clone: Node, call: Call) -> None:
-        self._put(target, clone, call)
-        # The replaced node may have been above the source.
-        if self.tree.parent_of(node, call) is parent:
-            self.tree.detach(call, parent, node)
-
-    def _check_source(self, node: Node, call: Call, *, move: bool) -> Node | None:
-        for each in self.tree.subtree(node, call):
-            self.tree.permit(each, "read", call)
-            if move:
-                self.tree.permit(each, "remove", call)
-                if error := self.tree.locks.check(each, call.transaction, EXCLUSIVE):
-                    raise error
-        if not move:
-            return None
-        parent = self.tree.parent_of(node, call)
-        if parent is None:
-            raise ServerError(f"Node {self.tree.path_of(node, call.transaction)} cannot be removed")
-        self.tree.permit_children(parent, call)
-        self.tree.check_child_lock(parent, self.tree.key_of(node, parent, call.transaction) or "", call)
-        return parent
-
-    def _is_ancestor(self, node: Node, of: Node, call: Call, *, strict: bool) -> bool:
-        current = self.tree.parent_of(of, call) if strict else of
-        while current is not None:
-            if current is node:
-                return True
-            current = self.tree.parent_of(current, call)
-        return False
-
-    def _clone(self, node: Node, call: Call, account: str, options: CopyOptions, *, move: bool) -> Node:
-        transaction = call.transaction
-        clone = self.tree.make(node.type, call, node.account if options.preserve_account else account)
-        version = self.tree.version(clone, call)
-        custom = node.custom(transaction)
-        for name in VERSIONED & set(custom):
-            keep = {
-                "expiration_time": options.preserve_expiration_time,
-                "expiration_timeout": options.preserve_expiration_timeout,
-            }.get(name, True)
-            if not keep:
-                del custom[name]
-        clone.trunk.attributes = copy.deepcopy(dict(custom))
-        clone.storage = {name: value for name, value in node.storage.items() if name in STORAGE or options.preserve_acl}
-        clone.opaque = node.opaque
-        if options.preserve_owner:
-            clone.owner = node.owner
-        if options.preserve_creation_time or move:
-            clone.creation_time = node.creation_time
-        if node.type in ("file", "table"):
-            version.content = node.content(transaction)
-        elif not node.is_map:
-            version.value = copy.deepcopy(node.value(transaction))
-        for key, child in self.tree.children(node, call).items():
-            self.tree.attach(call, clone, key, self._clone(child, call, account, options, move=move))
-        clone.trunk.modification_time = (
-            node.modification_time(transaction) if options.preserve_modification_time else self.tree.now()
-        )
-        return clone
 
     def link(
         self,
@@ -567,29 +267,8 @@ class Verbs:
             raise resolve_error(path, method, no_such_transaction(str(transaction_id))) from None
 
 
-def _check_options(
-    *, ignore_existing: bool, lock_existing: bool, force: bool, ignore_type_mismatch: bool = False
-) -> None:
-    if ignore_existing and force:
-        raise ServerError('Cannot specify both "ignore_existing" and "force" options simultaneously')
-    if not ignore_existing and lock_existing:
-        raise ServerError('Cannot specify "lock_existing" without "ignore_existing"')
-    if not ignore_existing and ignore_type_mismatch:
-        raise ServerError('Cannot specify "ignore_type_mismatch" without "ignore_existing"')
-
-
-def _not_supported(method: str) -> ServerError:
-    return ServerError(f'"{method}" method is not supported', code=Code.NO_SUCH_METHOD)
-
-
 def _wrong_type(path: str, expected: str, actual: str) -> ServerError:
     return ServerError(f'Node {path} has invalid type: expected "{expected}", actual "{actual}"', code=Code.RESOLVE)
-
-
-def _is_missing_object(error: ServerError) -> bool:
-    if error.contains(Code.NO_SUCH_TRANSACTION):
-        return False
-    return any(inner.code == Code.RESOLVE for inner in error.inner)
 
 
 def _node_type(value: Value) -> str:

@@ -286,6 +286,17 @@ class TestKinds:
         assert proxy.cypress.get("//home/@x") == 1
 
 
+def test_a_failing_function_is_heard_of() -> None:
+    """What a function of the test raises closes the connection, and comes out when the proxy is closed."""
+    proxy = ProxyServer()
+    proxy.faults.add(Run(lambda record: record.parameters["absent"]), command="get")
+    with connect(proxy, retries=NO_RETRIES) as client, pytest.raises(OSError, match=r"Connection|Remote"):
+        client.get("//home")
+    with pytest.raises(RuntimeError) as error:
+        proxy.close()
+    assert isinstance(error.value.__cause__, KeyError)
+
+
 def test_closing_the_proxy_ends_what_hangs(proxy: ProxyServer) -> None:
     """No request keeps a proxy from stopping."""
     with ProxyServer() as short_lived:

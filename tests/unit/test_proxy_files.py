@@ -9,6 +9,7 @@ import io
 import random
 import threading
 import tracemalloc
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,6 @@ from yt.common import YtResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from yt.wrapper import YtClient
 
@@ -278,3 +278,14 @@ def test_concatenation_puts_files_together(proxy: ProxyServer, client: YtClient)
     assert not client.exists("//home/c/@md5")
     with pytest.raises(YtResponseError):
         client.concatenate(["//home/a", "//home"], "//home/c")
+
+
+def test_an_error_in_the_middle_of_a_download_comes_in_trailers(proxy: ProxyServer, client: YtClient) -> None:
+    """Contents that cannot be read any more are an error after the headers, not a short file."""
+    proxy.cypress.write("//home/f", b"x" * 1_000_000)
+    for path in Path(proxy.directory).iterdir():
+        path.unlink()
+    with pytest.raises(YtResponseError, match="Error reading the file"):
+        client.read_file("//home/f").read()
+    (record,) = proxy.log.of("read_file")
+    assert (record.status, record.applied) == (200, False)

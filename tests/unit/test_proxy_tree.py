@@ -392,6 +392,23 @@ class TestExpiration:
         assert not client.exists("//home/a")
 
 
+class TestOpaque:
+    def test_subtrees_are_entities_from_above(self, client: YtClient) -> None:
+        """An opaque directory hides its contents from a get of its parent, and shows them when asked itself."""
+        client.set("//home/a", {"b": {"c": 1}})
+        client.set("//home/a/b/@opaque", value=True)
+        assert isinstance(client.get("//home/a")["b"], yson.YsonEntity)
+        assert client.get("//home/a/b") == {"c": 1}
+        assert client.get("//home/a", attributes=["opaque"])["b"].attributes == {"opaque": True}
+
+    def test_is_not_set_in_a_transaction(self, client: YtClient) -> None:
+        """What is not versioned cannot be changed in a transaction."""
+        with client.Transaction(ping=False):
+            for name, value in (("opaque", True), ("account", "tmp"), ("replication_factor", 1)):
+                with pytest.raises(YtResponseError, match="in transaction"):
+                    client.set(f"//home/@{name}", value)
+
+
 def test_modification_changes_revisions_and_times(client: YtClient) -> None:
     """Whoever watches `revision` sees every change, and none where there was none."""
     client.create("map_node", "//home/a")

@@ -1,0 +1,150 @@
+"""Reading the tree: get, list, exists."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from typing import TYPE_CHECKING
+
+from proxy import values, ypath
+from proxy.attributes import Attributes
+from proxy.errors import Code, ServerError, resolve_error
+from proxy.formats import attributes_of, with_attributes
+from proxy.nodes import SCALAR_TYPES, Node
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from proxy.formats import Value
+    from proxy.resolving import Call
+    from proxy.tree import Tree
+
+
+class Reading:
+    """The verbs that change nothing; the caller holds the lock of the tree."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.attributes = Attributes(tree)
+
+    def get(self, path: str, call: Call, *, attributes: Sequence[str] | None = None) -> Value:
+        """Give a subtree, a value or an attribute.
+
+        Raises:
+            ServerError: there is none, or the caller may not read it.
+        """
+        if (found := self._special(path, "Get")) is not None:
+            return found[0]
+        target = self.tree.resolve(path, call, "Get")
+        if target.path.everything:
+            raise resolve_error(path, "Get", ServerError('"*" is only allowed for Remove method'))
+        if target.path.attribute is not None:
+            if target.path.attribute == () and attributes is not None:
+                self.tree.permit(target.node, "read", call)
+                return self.attributes.some(target.node, attributes, call)
+            return self.attributes.get(target.node, target.path.attribute, call)
+        self.tree.permit(target.node, "read", call)
+        return self._dump(target.node, call, attributes, is_root=True)
+
+    def _dump(self, node: Node, call: Call, names: Sequence[str] | None, *, is_root: bool) -> Value:
+        if not is_root and self._is_hidden(node, call):
+            return None
+        attributes = self.attributes.some(node, names, call) if names is not None else {}
+        value: Value
+        if node.is_map and (is_root or not node.opaque):
+            value = {key: self._dump(child, call, names, is_root=False) for key, child in self._children(node, call)}
+        elif node.type in SCALAR_TYPES or (node.type == "document" and is_root):
+            value = copy.deepcopy(node.value(call.transaction))
+        else:
+            value = None
+        return with_attributes(value, {**attributes_of(value), **attributes})
+
+    def _is_hidden(self, node: Node, call: Call) -> bool:
+        return self.tree.rules.denying(self.tree.path_of(node, call.transaction), "read", call.user) is not None
+
+    def _children(self, node: Node, call: Call) -> list[tuple[str, Node]]:
+        # The server keeps children in a hash map: nobody may rely on their order.
+        found = self.tree.children(node, call)
+        return sorted(found.items(), key=lambda item: hashlib.sha1(item[0].encode("utf-8", "replace")).digest())
+
+    def list(self, path: str, call: Call, *, attributes: Sequence[str] = (), max_size: int | None = None) -> Value:
+        """Give the keys of a map node, in no particular order; `incomplete` marks a truncated list.
+
+        Raises:
+            ServerError: it is no map node, or the caller may not read it.
+        """
+        if (found := self._special(path, "List")) is not None:
+            if not isinstance(found[0], dict):
+                raise not_supported("List")
+            return [*found[0]]
+        target = self.tree.resolve(path, call, "List")
+        node = target.node
+        if target.path.attribute is not None:
+            value = self.attributes.get(node, target.path.attribute, call)
+            if not isinstance(value, dict):
+                raise not_supported("List")
+            return [*value]
+        if not node.is_map:
+            raise not_supported("List")
+        self.tree.permit(node, "read", call)
+        children = self._children(node, call)
+        chosen = children if max_size is None else children[:max_size]
+        result: list[Value] = []
+        for key, child in chosen:
+            shown = {} if self._is_hidden(child, call) else self.attributes.some(child, attributes, call)
+            result.append(with_attributes(key, shown))
+        return with_attributes(result, {"incomplete": True} if len(chosen) < len(children) else {})
+
+    def exists(self, path: str, call: Call) -> bool:
+        """Tell whether a path leads to something.
+
+        Raises:
+            ServerError: the path is not one, or its transaction is gone.
+        """
+        try:
+            if self._special(path, "Exists") is not None:
+                return True
+            target = self.tree.resolve(path, call, "Exists")
+        except ServerError as error:
+            if _is_missing(error):
+                return False
+            raise
+        if target.missing or target.path.everything:
+            return False
+        if target.path.attribute is not None:
+            return self.attributes.exists(target.node, target.path.attribute, call)
+        return True
+
+    def _special(self, path: str, method: str) -> tuple[Value] | None:
+        """Read what is no node: a transaction or a lock by its id."""
+        if not path.startswith("#"):
+            return None
+        parsed = ypath.parse(path)
+        found: dict[str, Value] | None = None
+        if parsed.root_id in self.tree.transactions:
+            found = self.attributes.of_transaction(self.tree.transactions[parsed.root_id])
+        elif parsed.root_id in self.tree.locks.locks:
+            found = self.attributes.of_lock(self.tree.locks.locks[parsed.root_id])
+        if found is None:
+            return None
+        if parsed.steps or parsed.everything:
+            raise resolve_error(path, method, ServerError("Object cannot have children"))
+        if parsed.attribute is None:
+            if method == "List":
+                raise not_supported(method)
+            return (None,)
+        if parsed.attribute and parsed.attribute[0] not in found:
+            name = ypath.literal(parsed.attribute[0])
+            raise ServerError(f'Attribute "{name}" is not found', code=Code.RESOLVE)
+        return (values.get(found, parsed.attribute, path),)
+
+
+def not_supported(method: str) -> ServerError:
+    """Give the error for a verb that makes no sense where the path leads."""
+    return ServerError(f'"{method}" method is not supported', code=Code.NO_SUCH_METHOD)
+
+
+def _is_missing(error: ServerError) -> bool:
+    """Tell whether something is simply not there: a malformed path is more than that."""
+    cause = error.inner[0] if error.inner else error
+    return cause.code == Code.RESOLVE
