@@ -20,6 +20,7 @@ COMMANDS = {
     "history": "Show the releases of the build folder.",
     "rollback": "Make a kept release current.",
     "inspect": "Show what an archive holds, with sizes.",
+    "diff": "Show what differs between two archives.",
     "check": "Look for what would stop a job: imports, requirements, syntax, sizes.",
     "run": "Run an operation in a local sandbox, the way a job does.",
 }

@@ -197,7 +197,7 @@ class Cluster:
                 wait = max(wait * (1 + secrets.randbelow(256) / 1024), error.retry_after or 0)
                 if not error.passing or attempt >= attempts or time.monotonic() + wait > end:
                     raise
-                self._notice(f"{error}; trying again in {wait:.0f} s ({attempt + 1} of {attempts})")
+                self._notice(f"{error.reason}; trying again in {wait:.0f} s ({attempt + 1} of {attempts})")
             time.sleep(wait)
             attempt += 1
 

@@ -63,6 +63,8 @@ class CypressError(BuildFolderError):
         holder: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.reason = message.partition(": ")[2] or message
+        """The message without what was tried."""
         self.kind = kind
         self.passing = passing
         self.retry_after = retry_after
@@ -166,20 +168,27 @@ def _denied(error: Mapping[str, Any]) -> str:
 def _of_connection(error: BaseException, tried: Circumstances) -> _Problem:
     """Say why there was no answer."""
     for each in _causes(error):
-        name = type(each).__name__
-        if isinstance(each, socket.gaierror):
-            return _Problem(
-                f"there is no host `{tried.address}`: check `proxy`, or write the cluster's whole name", passing=True
-            )
-        if isinstance(each, OSError) and each.errno == errno.ECONNREFUSED:
-            return _Problem(f"`{tried.address}` refuses the connection; check `proxy`", passing=True)
-        if "Timeout" in name:
-            return _Problem(f"`{tried.address}` does not answer", passing=True)
-        if "SSL" in name:
-            return _Problem(f"`{tried.address}` cannot be trusted: {each}")
+        known = _of_cause(each, tried.address)
+        if known is not None:
+            return known
     if isinstance(error, ValueError):
         return _Problem(f"`{tried.address}` gave an answer that makes no sense", passing=True)
     return _Problem(f"the connection to `{tried.address}` broke ({type(error).__name__})", passing=True)
+
+
+def _of_cause(error: BaseException, address: str) -> _Problem | None:
+    name = type(error).__name__
+    if isinstance(error, socket.gaierror):
+        if error.errno == socket.EAI_AGAIN:
+            return _Problem(f"the host `{address}` cannot be looked up now", passing=True)
+        return _Problem(f"there is no host `{address}`; check `proxy`, or write the cluster's whole name")
+    if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
+        return _Problem(f"`{address}` refuses the connection; check `proxy`", passing=True)
+    if "Timeout" in name:
+        return _Problem(f"`{address}` does not answer", passing=True)
+    if "SSL" in name:
+        return _Problem(f"`{address}` cannot be trusted ({error})")
+    return None
 
 
 def _causes(error: object) -> Iterator[BaseException]:

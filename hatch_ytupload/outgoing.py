@@ -18,7 +18,7 @@ from hatch_ytupload.releases import Outgoing
 from hatch_ytupload.wrappers import ARCHIVE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from hatch_ytupload.manifest import Manifest
 
@@ -37,7 +37,6 @@ def open_outgoing(
     *,
     project: str | None = None,
     standalone_wrappers: bool = False,
-    progress: Callable[[int, int], None] = lambda _sent, _size: None,
 ) -> Iterator[Outgoing]:
     """Open a bundle for publishing, and check it.
 
@@ -45,7 +44,6 @@ def open_outgoing(
         path: of the bundle's directory, or of the archive or manifest in it.
         project: whose bundle it has to be; None: anybody's.
         standalone_wrappers: its scripts shall lie beside the archive.
-        progress: is told how many bytes of how many were read for sending.
 
     Raises:
         ArtifactError: there is none, or it is not what its manifest says. Raised by reading the content, too: the
@@ -64,8 +62,8 @@ def open_outgoing(
             yield Outgoing(
                 manifest,
                 manifest_data,
-                Content(reader.size, lambda: _blocks(reader, manifest, bundle.archive, progress)),
-                read_wrappers(reader, manifest) if standalone_wrappers else {},
+                Content(reader.size, lambda: _blocks(reader, manifest, bundle.archive)),
+                read_wrappers(reader, manifest, bundle.archive) if standalone_wrappers else {},
             )
     except OSError as error:
         raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror or error}") from None
@@ -94,7 +92,7 @@ def _check_names(manifest: Manifest, directory: str, project: str | None) -> Non
         )
 
 
-def _blocks(reader: FileReader, manifest: Manifest, name: str, progress: Callable[[int, int], None]) -> Iterator[bytes]:
+def _blocks(reader: FileReader, manifest: Manifest, name: str) -> Iterator[bytes]:
     """Give the archive's bytes, and see to it that they are those that were checked."""
     digest = hashlib.sha256()
     offset = 0
@@ -102,6 +100,5 @@ def _blocks(reader: FileReader, manifest: Manifest, name: str, progress: Callabl
         digest.update(block)
         offset += len(block)
         yield block
-        progress(offset, reader.size)
     if digest.hexdigest() != manifest.archive.sha256:
         raise ArtifactError(f"`{one_line(name)}` changed while it was being sent; nothing was published, try again")

@@ -12,11 +12,11 @@ from hatch_ytupload.bundle import bundle_directory
 from hatch_ytupload.destination import open_build_folder
 from hatch_ytupload.outgoing import open_outgoing
 from hatch_ytupload.releases import Outcome, publish
-from hatch_ytupload.wrappers import ARCHIVE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hatch_ytupload.build_folder import BuildFolder
     from hatch_ytupload.project import Project
     from hatch_ytupload.settings import Settings
 
@@ -28,10 +28,7 @@ class Published:
     outcome: Outcome
     project: str
     version: str
-    location: str
-    """The build folder."""
-    path: str
-    """The current archive, which jobs mount."""
+    folder: BuildFolder
     seconds: float
     dry_run: bool
 
@@ -42,7 +39,8 @@ class Published:
         if other is None or other == self.project:
             return ()
         return (
-            f"`{self.location}` held a release of the project `{other}`: give each project a build folder of its own",
+            f"`{self.folder.location}` held a release of the project `{other}`; "
+            "give each project a build folder of its own",
         )
 
 
@@ -77,8 +75,7 @@ def publish_bundle(
         outcome = publish(folder, outgoing, keep=settings.keep_releases, now=now, dry_run=dry_run)
         info = outgoing.manifest.project
     seconds = time.monotonic() - start
-    path = folder.path(ARCHIVE_NAME)
-    return Published(outcome, info.name, info.version, folder.location, path, seconds, dry_run)
+    return Published(outcome, info.name, info.version, folder, seconds, dry_run)
 
 
 def default_artifact(project: Project, dist: str | None = None) -> str:

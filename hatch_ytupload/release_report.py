@@ -13,6 +13,7 @@ from hatch_ytupload.wrappers import ARCHIVE_NAME
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hatch_ytupload.build_folder import BuildFolder
     from hatch_ytupload.bundle import Bundle
     from hatch_ytupload.publishing import Published
     from hatch_ytupload.release_records import Record, State
@@ -26,13 +27,13 @@ def published_text(published: Published) -> str:
     """Tell what a publish did, or would do."""
     outcome = published.outcome
     if not outcome.changed:
-        return f"{published.path} is `{outcome.release}` already; nothing to upload"
+        return f"{_archive(published.folder)} is `{outcome.release}` already; nothing to upload"
     replaced = outcome.replaced if outcome.replaced != outcome.release else "itself, which was damaged"
     size = megabytes(outcome.size)
     if not outcome.uploaded:
         size += ", kept there: nothing to upload"
     return _fields(
-        f"{published.path} would become" if published.dry_run else published.path,
+        _archive(published.folder) + (" would become" if published.dry_run else ""),
         ("release", f"{outcome.release} ({size})"),
         ("replaced", replaced),
         ("pruned", "\n".join(outcome.pruned)),
@@ -44,8 +45,8 @@ def published_data(published: Published) -> dict[str, Any]:
     """Return the same for programs."""
     outcome = published.outcome
     return {
-        "path": published.path,
-        "build_folder": published.location,
+        **_place(published.folder),
+        "path": published.folder.path(ARCHIVE_NAME),
         "project": published.project,
         "version": published.version,
         "release": outcome.release,
@@ -59,19 +60,19 @@ def published_data(published: Published) -> dict[str, Any]:
     }
 
 
-def rollback_text(outcome: Outcome, path: str) -> str:
+def rollback_text(outcome: Outcome, folder: BuildFolder) -> str:
     """Tell what a rollback did."""
     if not outcome.changed:
-        return f"{path} is `{outcome.release}` already; nothing to do"
+        return f"{_archive(folder)} is `{outcome.release}` already; nothing to do"
     size = megabytes(outcome.size)
-    return _fields(path, ("release", f"{outcome.release} ({size})"), ("replaced", outcome.replaced))
+    return _fields(_archive(folder), ("release", f"{outcome.release} ({size})"), ("replaced", outcome.replaced))
 
 
-def rollback_data(outcome: Outcome, path: str, location: str) -> dict[str, Any]:
+def rollback_data(outcome: Outcome, folder: BuildFolder) -> dict[str, Any]:
     """Return the same for programs."""
     return {
-        "path": path,
-        "build_folder": location,
+        **_place(folder),
+        "path": folder.path(ARCHIVE_NAME),
         "release": outcome.release,
         "size": outcome.size,
         "changed": outcome.changed,
@@ -79,10 +80,10 @@ def rollback_data(outcome: Outcome, path: str, location: str) -> dict[str, Any]:
     }
 
 
-def history_text(state: State, location: str) -> str:
+def history_text(state: State, folder: BuildFolder) -> str:
     """Show the releases of a build folder, newest first; a star marks the current one."""
     if not state.history:
-        return f"{location} keeps no releases"
+        return f"{_shown(folder, folder.location)} keeps no releases"
     current = state.current
     rows = [("", "RELEASE", "PUBLISHED (UTC)", "SIZE", "COMMIT", "BY")]
     rows += [
@@ -99,23 +100,23 @@ def history_text(state: State, location: str) -> str:
     return _table(rows)
 
 
-def history_data(state: State, location: str) -> dict[str, Any]:
+def history_data(state: State, folder: BuildFolder) -> dict[str, Any]:
     """Return the same for programs."""
     current = state.current
     releases = [{**record.record(), "current": record == current} for record in state.history]
     for release in releases:
         del release["number"]
-    return {"build_folder": location, "releases": releases}
+    return {**_place(folder), "releases": releases}
 
 
-def status_text(state: State, bundle: Bundle | None, artifact: str, location: str) -> str:
+def status_text(state: State, bundle: Bundle | None, artifact: str, folder: BuildFolder) -> str:
     """Show the local bundle, the current release, and whether they are the same."""
     if bundle is None:
         local = f"none at `{one_line(artifact)}`: build it first"
     else:
         local = f"{release_name(bundle.manifest)} ({megabytes(bundle.manifest.archive.size)})"
     return _fields(
-        location,
+        _shown(folder, folder.location),
         ("local", local),
         ("current", _current_text(state)),
         ("same", None if bundle is None else "yes" if _is_same(state, bundle) else "no: publish to make them so"),
@@ -123,7 +124,7 @@ def status_text(state: State, bundle: Bundle | None, artifact: str, location: st
     )
 
 
-def status_data(state: State, bundle: Bundle | None, artifact: str, location: str) -> dict[str, Any]:
+def status_data(state: State, bundle: Bundle | None, artifact: str, folder: BuildFolder) -> dict[str, Any]:
     """Return the same for programs."""
     local = None
     if bundle is not None:
@@ -138,13 +139,25 @@ def status_data(state: State, bundle: Bundle | None, artifact: str, location: st
         }
     current = state.current
     return {
-        "build_folder": location,
+        **_place(folder),
         "local": local,
         "current": None if current is None else {**current.attribute(), "published_at": current.published_at},
         "archive": _archive_state(state),
         "same": bundle is not None and _is_same(state, bundle),
         "releases": len(state.history),
     }
+
+
+def _place(folder: BuildFolder) -> dict[str, Any]:
+    return {"build_folder": folder.location, "cluster": folder.host}
+
+
+def _archive(folder: BuildFolder) -> str:
+    return _shown(folder, folder.path(ARCHIVE_NAME))
+
+
+def _shown(folder: BuildFolder, path: str) -> str:
+    return path if folder.host is None else f"{path} on {folder.host}"
 
 
 def _current_text(state: State) -> str:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.build_folder import FILE, content_of
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.manifest import load_manifest
-from hatch_ytupload.packed_wrappers import read_wrappers
+from hatch_ytupload.packed_wrappers import is_wrapper, read_wrappers
 from hatch_ytupload.release_records import (
     Record,
     archive_of,
@@ -24,7 +23,6 @@ from hatch_ytupload.release_records import (
     read_state_and,
     release_name,
 )
-from hatch_ytupload.targets import WRAPPERS
 from hatch_ytupload.wrappers import ARCHIVE_NAME
 
 if TYPE_CHECKING:
@@ -124,7 +122,7 @@ def rollback(folder: BuildFolder, release: str | None, *, standalone_wrappers: b
             with changes.open(manifest_of(record.release)) as file:
                 manifest = load_manifest(file.read(0, file.size), folder.path(manifest_of(record.release)))
             with changes.open(archive_of(record.release)) as file:
-                scripts = read_wrappers(file, manifest)
+                scripts = read_wrappers(file, manifest, folder.path(archive_of(record.release)))
         if current == record and _scripts_are_right(state, scripts):
             return Outcome(record.release, changed=False, size=record.size, replaced=record.release)
         _make_current(changes, record, state, scripts, files[ARCHIVE_NAME].attribute)
@@ -290,7 +288,7 @@ def _is_script(node: Node | None, data: bytes) -> bool:
 
 
 def _our_scripts(state: State) -> list[str]:
-    return [name for name, node in state.nodes.items() if fnmatchcase(name, WRAPPERS) and node.attribute is _OUR_SCRIPT]
+    return [name for name, node in state.nodes.items() if is_wrapper(name) and node.attribute is _OUR_SCRIPT]
 
 
 def _release_before(folder: BuildFolder, state: State) -> Record:

@@ -23,4 +23,4 @@ def command(console: Console, /, **overrides: str | None) -> None:
 
     folder = open_build_folder(console.settings(console.project(), **overrides), notice=console.info)
     state = read_state(folder)
-    console.result(history_data(state, folder.location), history_text(state, folder.location))
+    console.result(history_data(state, folder), history_text(state, folder))

@@ -29,10 +29,8 @@ def command(console: Console, /, release: str | None, **overrides: str | None) -
     from hatch_ytupload.destination import open_build_folder
     from hatch_ytupload.release_report import rollback_data, rollback_text
     from hatch_ytupload.releases import rollback
-    from hatch_ytupload.wrappers import ARCHIVE_NAME
 
     settings = console.settings(console.project(), **overrides)
     folder = open_build_folder(settings, notice=console.info)
     outcome = rollback(folder, release, standalone_wrappers=settings.standalone_wrappers)
-    path = folder.path(ARCHIVE_NAME)
-    console.result(rollback_data(outcome, path, folder.location), rollback_text(outcome, path))
+    console.result(rollback_data(outcome, folder), rollback_text(outcome, folder))

@@ -31,6 +31,4 @@ def command(console: Console, /, dist: str | None, **overrides: str | None) -> N
     bundle = read_bundle(artifact) if os.path.lexists(artifact) else None
     state = read_state(folder)
     shown = os.path.relpath(artifact)
-    console.result(
-        status_data(state, bundle, shown, folder.location), status_text(state, bundle, shown, folder.location)
-    )
+    console.result(status_data(state, bundle, shown, folder), status_text(state, bundle, shown, folder))
