@@ -105,6 +105,11 @@ def _read(directory: str, shown: str) -> bytes | None:
         # A link that leads nowhere would let through what it was meant to keep out.
         if isinstance(error, FileNotFoundError) and not os.path.islink(path):
             return None
+        if isinstance(error, PermissionError) and not os.access(directory, os.X_OK):
+            raise SourceError(
+                f"cannot list `{one_line(shown)}`: {error.strerror}; make it readable or exclude it in "
+                f"`{IGNORE_FILE_NAME}`"
+            ) from None
         raise _unreadable(shown, error.strerror) from None
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -118,7 +123,9 @@ def _read(directory: str, shown: str) -> bytes | None:
 
 
 def _unreadable(shown: str, reason: str | None) -> SourceError:
-    return SourceError(f"cannot read `{one_line(join_shown(shown, IGNORE_FILE_NAME))}`: {reason}")
+    return SourceError(
+        f"cannot read `{one_line(join_shown(shown, IGNORE_FILE_NAME))}`: {reason}; make it a readable file"
+    )
 
 
 def _digest(above: bytes, name: str, text: bytes | None) -> bytes:
