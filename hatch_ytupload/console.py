@@ -74,6 +74,14 @@ class Console:
         if self.verbosity >= -1:
             click.echo(click.style("Warning: ", fg="yellow") + text, err=True)
 
+    @staticmethod
+    def differences(text: str) -> str:
+        """Colour lines that begin with `+`, `-`, `~` or `@`; without colour they say the same."""
+        colours = {"+": "green", "-": "red", "~": "yellow", "@": "cyan"}
+        return "\n".join(
+            click.style(line, fg=colours[line[0]]) if line[:1] in colours else line for line in text.split("\n")
+        )
+
     @contextmanager
     def progress(self) -> Iterator[Callable[[int, int], None]]:
         """Give what is told how many bytes of how many are done; on a terminal it shows them, when it takes long."""
