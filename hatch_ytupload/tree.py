@@ -131,7 +131,7 @@ class _Walker:
         for name in listing.files:
             path = f"{real}/{name}"
             place = join_shown(shown, name)
-            self.file(path, place, f"{target}/{_archive_name(name, place)}", _stat(path, place))
+            self.file(path, place, f"{target}/{archive_name(name, place)}", _stat(path, place))
         for name in listing.links:
             place = join_shown(shown, name)
             path = self.followed(f"{real}/{name}", place)
@@ -139,7 +139,7 @@ class _Walker:
             if stat.S_ISDIR(status.st_mode):
                 below.append(_below(directory, path, name, status))
             else:
-                self.file(path, place, f"{target}/{_archive_name(name, place)}", status)
+                self.file(path, place, f"{target}/{archive_name(name, place)}", status)
         for name in listing.directories:
             path = f"{real}/{name}"
             below.append(_below(directory, path, name, _stat(path, join_shown(shown, name))))
@@ -211,7 +211,7 @@ def _below(parent: _Directory, real: str, name: str, status: os.stat_result) -> 
         chain = [place for _, place in parent.branch[above.index(identity) :]]
         links = " -> ".join(f"`{one_line(place)}`" for place in [*chain, shown])
         raise SourceError(f"a symbolic link leads back to a directory above it: {links}; {_WAY_OUT}")
-    target = f"{parent.target}/{_archive_name(name, shown)}"
+    target = f"{parent.target}/{archive_name(name, shown)}"
     return _Directory(
         real, shown, target, parent.scope.child(name, real, shown), status, (*parent.branch, (identity, shown))
     )
@@ -236,8 +236,12 @@ def _identity(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def _archive_name(name: str, shown: str) -> str:
-    """Return a file name as the archive spells it: UTF-8, whatever the locale's encoding."""
+def archive_name(name: str, shown: str) -> str:
+    """Return a file name as the archive spells it: UTF-8, whatever the locale's encoding.
+
+    Raises:
+        SourceError: it is not UTF-8.
+    """
     if name.isascii():
         return name
     try:
