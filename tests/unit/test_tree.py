@@ -172,17 +172,17 @@ class TestIgnoring:
         """Nobody waits for the other end."""
         source.write({"a/": ""})
         os.mkfifo(source.root / "a/.ytignore")
-        assert refused(source) == "cannot read `lib/a/.ytignore`: it is no regular file"
+        assert refused(source) == "cannot read `lib/a/.ytignore`: it is no regular file; make it a readable file"
 
     def test_a_directory_is_no_ignore_file(self, source: Pipeline) -> None:
         """A mistake is better said than passed over."""
         source.write({"a/.ytignore/": ""})
-        assert refused(source) == "cannot read `lib/a/.ytignore`: it is no regular file"
+        assert refused(source) == "cannot read `lib/a/.ytignore`: it is no regular file; make it a readable file"
 
     def test_an_ignore_file_that_leads_nowhere_is_named(self, source: Pipeline) -> None:
         """A dangling link would let through what it was meant to keep out."""
         source.link("a/.ytignore", "nowhere")
-        assert refused(source) == "cannot read `lib/a/.ytignore`: No such file or directory"
+        assert refused(source) == "cannot read `lib/a/.ytignore`: No such file or directory; make it a readable file"
 
     def test_an_ignore_file_may_be_a_link(self, source: Pipeline) -> None:
         """Installers link files from their cache into an environment."""
