@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import Pipeline, contents, make_pipeline
 
-from hatch_ytupload import build_memory, compression
+from hatch_ytupload import compression
 from hatch_ytupload.build import Built, build_bundle
 from hatch_ytupload.cache import Cache
 from hatch_ytupload.errors import YtUploadError
@@ -52,7 +52,7 @@ def cache(tmp_path: Path) -> Cache:
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let builds believe that everything on disk has been at rest for a minute."""
     now = time.time_ns
-    monkeypatch.setattr(build_memory.time, "time_ns", lambda: now() + 60 * 10**9)
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 60 * 10**9)
 
 
 def build(pipeline: Pipeline, cache: Cache | None, **settings: object) -> Built:
@@ -82,11 +82,12 @@ class TestSameBytes:
         shutil.rmtree(pipeline.root / "dist")
         compressed = []
         codec = compression.CODEC
-        monkeypatch.setattr(
-            compression,
-            "CODEC",
-            codec._replace(compress=lambda block: (compressed.append(len(block)), codec.compress(block))[1]),
-        )
+
+        def compress(block: bytes) -> bytes:
+            compressed.append(len(block))
+            return codec.compress(block)
+
+        monkeypatch.setattr(compression, "CODEC", codec._replace(compress=compress))
         build(pipeline, cache)
         assert compressed == [10240]
 
@@ -234,7 +235,7 @@ def test_any_sequence_of_changes(changes: list[str], tmp_path_factory: pytest.Te
     cache = Cache(str(directory / "cache"))
     with pytest.MonkeyPatch.context() as patch:
         now = time.time_ns
-        patch.setattr(build_memory.time, "time_ns", lambda: now() + 60 * 10**9)
+        patch.setattr(time, "time_ns", lambda: now() + 60 * 10**9)
         for change in changes:
             try:
                 MUTATIONS[change](pipeline)
