@@ -149,7 +149,7 @@ def _local(path: str) -> Artifact:
     found = _read_manifest(manifest)
     if found is not None and archive == path and found.archive.name != os.path.basename(path):
         found = None  # of the archive beside this one
-    opened = partial(_open_file, archive) if os.path.isfile(archive) else None
+    opened = partial(open_archive, archive) if os.path.isfile(archive) else None
     return Artifact(
         one_line(_shown(archive if opened else manifest)), found, opened, os.path.dirname(os.path.abspath(archive))
     )
@@ -166,7 +166,12 @@ def _read_manifest(path: str) -> Manifest | None:
 
 
 @contextmanager
-def _open_file(path: str) -> Iterator[Reader]:
+def open_archive(path: str) -> Iterator[Reader]:
+    """Open an archive on disk.
+
+    Raises:
+        ArtifactError: it cannot be opened.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:

@@ -21,6 +21,7 @@ COMMANDS = {
     "rollback": "Make a kept release current.",
     "inspect": "Show what an archive holds, with sizes.",
     "diff": "Show what differs between two archives.",
+    "verify": "Compare an archive with its manifest, or with a new build.",
     "check": "Look for what would stop a job: imports, requirements, syntax, sizes.",
     "run": "Run an operation in a local sandbox, the way a job does.",
 }

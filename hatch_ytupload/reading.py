@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from hatch_ytupload.tar_members import Member
     from hatch_ytupload.unpacking import Progress
 
+_RANGE = 4 << 20
+
 LARGEST_FILE = 16 << 20
 """How many bytes of a file are taken into memory at most."""
 
@@ -40,6 +42,44 @@ class Place(NamedTuple):
     part: PartInfo
     start: int
     files: tuple[FileInfo, ...]
+
+
+class Digests(NamedTuple):
+    """Of the compressed bytes."""
+
+    size: int
+    sha256: str
+    md5: str
+
+
+class Digesting:
+    """An archive that is digested while it is read from its start to its end, so that nothing is fetched twice.
+
+    Args:
+        archive: its bytes.
+    """
+
+    def __init__(self, archive: Reader) -> None:
+        self._archive = archive
+        self.size = archive.size
+        self._position = 0
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return a range of the content."""
+        data = self._archive.read(offset, length)
+        if offset == self._position:
+            self._sha256.update(data)
+            self._md5.update(data)
+            self._position += len(data)
+        return data
+
+    def digests(self) -> Digests:
+        """Read what nobody has read yet, and return the digests of all."""
+        while self.read(self._position, _RANGE):
+            pass
+        return Digests(self._position, self._sha256.hexdigest(), self._md5.hexdigest())
 
 
 def read_members(
