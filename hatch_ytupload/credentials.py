@@ -33,7 +33,7 @@ def holds_private_key(head: bytes) -> bool:
     """
     if b"PRIVATE KEY" not in head and not head.startswith(b"PuTTY-User-Key-File-"):
         return False
-    for line in head.splitlines():
+    for line in head.removeprefix(b"\xef\xbb\xbf").splitlines():
         if _PRIVATE_KEY.match(line):
             return True
         # `openssl pkcs12` writes "Bag Attributes" and "Key Attributes", with indented lines below, before the header.

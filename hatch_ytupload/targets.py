@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 YTJOBS = "ytjobs"
 WRAPPERS = "operation_wrapper_*.sh"
+# Of Linux's and macOS's file systems, in bytes.
+_LONGEST_NAME = 255
 _RESERVED = {
     STAGES: "the code of the stages",
     YTJOBS: "the framework's package, which is always packed",
@@ -27,7 +29,7 @@ def normal_target(target: str, description: str) -> str:
     """Return a target in its normal form.
 
     Raises:
-        SourceError: it is empty or leads out of the archive.
+        SourceError: it is empty, leads out of the archive, or is no name that a file can have.
     """
     normal = posixpath.normpath(target)
     if target.startswith("/") or normal in (".", "..") or normal.startswith("../"):
@@ -36,11 +38,12 @@ def normal_target(target: str, description: str) -> str:
             "name one such as `lib/name`"
         )
     try:
-        normal.encode()
+        too_long = any(len(name.encode()) > _LONGEST_NAME for name in normal.split("/"))
+        reason = "which no file can have as its name" if too_long else ""
     except UnicodeEncodeError:
-        raise SourceError(
-            f"{description} has the target `{one_line(target)}`, which is not UTF-8; name another"
-        ) from None
+        reason = "which is not UTF-8"
+    if reason:
+        raise SourceError(f"{description} has the target `{one_line(target)}`, {reason}; name another")
     return normal
 
 

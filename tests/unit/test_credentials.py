@@ -1,0 +1,90 @@
+"""What looks like credentials, and what only looks a little like them."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hatch_ytupload.credentials import HEAD_SIZE, holds_private_key, is_credential_name
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "secrets.env", "SECRETS.ENV", ".env", ".env.local", ".env.prod.example.bak", ".netrc", "_netrc", ".pgpass",
+        ".pypirc", ".git-credentials", ".htpasswd", "id_rsa", "id_ed25519", "id_ecdsa_sk", "id_dsa", "x.ppk", "a.b.p12",
+        "x.PFX", "x.jks", "my.keystore", "passwords.kdbx",
+    ],
+)  # fmt: skip
+def test_names_of_credentials_are_known(name: str) -> None:
+    """Case does not matter."""
+    assert is_credential_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "secrets.example.env", "secrets.env.example", ".env.example", ".env.sample", ".env.template", ".env.dist",
+        "env", ".envrc", "x.env", "id_rsa.pub", "id_rsa.py", "my_id_rsa", "netrc", "keystore.py", "p12", "secrets.py",
+        "secrets.env\n", "token.py",
+    ],
+)  # fmt: skip
+def test_other_names_are_not(name: str) -> None:
+    """Examples, public keys and program text are packed."""
+    assert not is_credential_name(name)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"-----BEGIN PRIVATE KEY-----\nMII",
+        b"-----BEGIN RSA PRIVATE KEY-----\r\nProc-Type: 4,ENCRYPTED\r\n",
+        b"-----BEGIN EC PRIVATE KEY-----\n",
+        b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+        b"-----BEGIN OPENSSH PRIVATE KEY-----\n",
+        b"-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n",
+        b"PuTTY-User-Key-File-3: ssh-ed25519\n",
+        b"\n\n# my key\n  \n-----BEGIN PRIVATE KEY-----\n",
+        b"\xef\xbb\xbf-----BEGIN PRIVATE KEY-----\n",
+        b"Bag Attributes\n    friendlyName: x\nKey Attributes: <No Attributes>\n-----BEGIN PRIVATE KEY-----\n",
+    ],
+)
+def test_private_keys_are_known_by_their_header(head: bytes) -> None:
+    """All usual forms, with what tools and people write above."""
+    assert holds_private_key(head)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"-----BEGIN CERTIFICATE-----\n",
+        b"-----BEGIN PUBLIC KEY-----\n",
+        b'KEY = """\n-----BEGIN PRIVATE KEY-----\n',
+        b'"""Tests."""\n# -----BEGIN PRIVATE KEY-----\n',
+        b"# -----BEGIN PRIVATE KEY----- is what a key starts with\n",
+        b"text\n-----BEGIN PRIVATE KEY-----\n",
+        b"PRIVATE KEY",
+        b" -----BEGIN PRIVATE KEY-----\n",
+        b"\0" * HEAD_SIZE,
+    ],
+)
+def test_text_about_keys_is_no_key(head: bytes) -> None:
+    """Program text that quotes a header, certificates and public keys pass."""
+    assert not holds_private_key(head)
+
+
+@pytest.mark.parametrize("algorithm", ["ed25519", "rsa", "ecdsa"])
+def test_what_ssh_keygen_writes_is_a_private_key(tmp_path: Path, algorithm: str) -> None:
+    """A key that a real tool made is known; its public half is not."""
+    try:
+        subprocess.run(["ssh-keygen", "-q", "-t", algorithm, "-N", "", "-f", tmp_path / "key", "-m", "PEM"], check=True)
+    except FileNotFoundError:
+        pytest.skip("there is no ssh-keygen")
+    assert holds_private_key((tmp_path / "key").read_bytes()[:HEAD_SIZE])
+    assert not holds_private_key((tmp_path / "key.pub").read_bytes())
