@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.ignore_scope import IgnoreScopes
 from hatch_ytupload.ignoring import IGNORE_FILE_NAME
 from hatch_ytupload.stages import STAGES
@@ -54,4 +55,4 @@ def _own_sources(settings: Settings, plan: Plan) -> Iterator[tuple[str, str]]:
             for root in module.roots:
                 yield root.source, f"the module `{module.name}`"
     for stage in plan.stages:
-        yield os.path.join(top, STAGES, stage.name, "src"), f"the stage `{stage.name}`"
+        yield os.path.join(top, STAGES, as_system_spells(stage.name), "src"), f"the stage `{stage.name}`"

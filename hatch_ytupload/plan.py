@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload import targets
 from hatch_ytupload.errors import MissingSourceError, NoStagesError, SourceError, one_line
+from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.framework_source import find_ytjobs
 from hatch_ytupload.ignore_scope import IgnoreScope, IgnoreScopes, describe_rule
 from hatch_ytupload.listings import Listings
@@ -145,8 +146,11 @@ class Planner:
         self.module(find_ytjobs(own), "the framework's package", reserved=True)
         for name in self.settings.upload_modules:
             module = find_module(name, own)
-            if module.name not in {known.name for known in self.modules} or module.name == targets.YTJOBS:
-                self.module(module, f"`{one_line(name)}` of `upload_modules`")
+            description = f"`{one_line(name)}` of `upload_modules`"
+            if module.name == targets.YTJOBS:
+                self.taken.take(module.name, description, owner=module.name)  # which is refused
+            elif module.name not in {known.name for known in self.modules}:
+                self.module(module, description)
 
     def add_paths(self) -> None:
         """Take the directories of `upload_paths`."""
@@ -156,7 +160,7 @@ class Planner:
     def stage(self, name: str) -> Stage | None:
         """Take one stage, None where it has no code."""
         top = self.settings.pipeline_dir
-        directory = os.path.join(top, STAGES, name)
+        directory = os.path.join(top, STAGES, as_system_spells(name))
         shown = f"{STAGES}/{name}"
         scope = self.scopes.of(directory)
         source = os.path.join(directory, "src")
@@ -171,10 +175,17 @@ class Planner:
         self.sources.append((shown, [*found, *beside.values()]))
         prefix = f"{shown}/src/"
         scripts = {file.path[len(prefix) :] for file in found}
-        _refuse_directories(f"{shown}/src", scripts)
+        for script in ENTRY_POINTS:
+            self._refuse_directory(source, f"{shown}/src", script)
         operations = read_operations(name, directory, scripts, config=CONFIG in beside)
         requirements = _read_requirements(beside[REQUIREMENTS]) if REQUIREMENTS in beside else None
         return Stage(name, operations, requirements)
+
+    def _refuse_directory(self, directory: str, shown: str, name: str) -> None:
+        """Report a directory that is named as an entry point, rather than calling the entry point absent."""
+        is_directory = os.path.isdir(os.path.join(directory, name))
+        if is_directory and self.scopes.of(directory).excluding(name, is_dir=True) is None:
+            raise SourceError(f"`{shown}/{name}` is a directory, and a Python file is expected there; rename it")
 
     def beside(self, directory: str, shown: str, name: str, scope: IgnoreScope) -> SourceFile | None:
         """Take a file that lies beside `src`, None where it is missing or ignored."""
@@ -233,9 +244,10 @@ class Planner:
                 "copy it into the pipeline, or list the package in `upload_modules`"
             )
         if not os.path.isdir(real):
-            if not os.path.lexists(path):
+            if not os.path.lexists(real):
                 raise MissingSourceError(f"{description} does not exist: `{one_line(real)}`")
-            raise SourceError(f"{description} is not a directory: `{one_line(real)}`")
+            kind = "a ring of symbolic links" if os.path.islink(real) else "not a directory"
+            raise SourceError(f"{description} is {kind}: `{one_line(real)}`")
         target = targets.path_target(entry, top, description)
         if not self.taken.take(target, description, owner=real):
             return
@@ -277,13 +289,6 @@ def own_directories(settings: Settings) -> list[str]:
 
 def _is_inside(path: str, directory: str) -> bool:
     return os.path.commonpath([path, directory]) == directory
-
-
-def _refuse_directories(shown: str, scripts: set[str]) -> None:
-    """Report a directory that is named as an entry point, rather than calling the entry point absent."""
-    for name in ENTRY_POINTS:
-        if name not in scripts and any(script.startswith(f"{name}/") for script in scripts):
-            raise SourceError(f"`{shown}/{name}` is a directory, and a Python file is expected there; rename it")
 
 
 def _read_requirements(file: SourceFile) -> tuple[str, ...]:

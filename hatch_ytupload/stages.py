@@ -8,13 +8,16 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.errors import NoStagesError, SettingsError, SourceError, one_line
+from hatch_ytupload.file_names import as_system_spells, as_text
 from hatch_ytupload.ignore_scope import describe_rule
 from hatch_ytupload.pipeline_config import InterpolationError, PipelineConfig, load_yaml_mapping
+from hatch_ytupload.values import describe
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from hatch_ytupload.ignore_scope import IgnoreScope
+    from hatch_ytupload.ignoring import Rule
     from hatch_ytupload.settings import Settings
 
 STAGES = "stages"
@@ -24,6 +27,8 @@ REQUIREMENTS = "requirements.txt"
 # The order in which YT Framework looks for a reducer; it differs between the two kinds of operation.
 _MAP_REDUCE_REDUCERS = ("reducer.py", "reducer_mds.py", "reducer_main.py", "reducer_index.py")
 _REDUCE_REDUCERS = ("reducer.py", "reducer_index.py", "reducer_mds.py", "reducer_main.py")
+# In bytes; a file name has at most 255.
+_LONGEST_NAME = 200
 ENTRY_POINTS = ("mapper.py", "vanilla.py", *_MAP_REDUCE_REDUCERS)
 
 
@@ -59,26 +64,30 @@ def stage_names(settings: Settings, scope: IgnoreScope) -> list[str]:
     directory = os.path.join(settings.pipeline_dir, STAGES)
     try:
         with os.scandir(directory) as entries:
-            all_names = sorted(entry.name for entry in entries if entry.is_dir())
+            all_names = sorted(as_text(entry.name) for entry in entries if _is_directory(entry))
     except (FileNotFoundError, NotADirectoryError):
         raise NoStagesError(no_stages_message(settings, [])) from None
     except OSError as error:
         raise SourceError(f"cannot list `{one_line(directory)}`: {error.strerror}") from None
-    names = [name for name in all_names if scope.excluding(name, is_dir=True) is None]
-    with_code = [name for name in names if os.path.isdir(os.path.join(directory, name, "src"))]
-    if settings.stages == "all":
-        selected = with_code
-    else:
-        _refuse_unknown(settings, all_names, with_code, scope)
-        selected = [name for name in with_code if name in settings.stages]
+    rules = {name: scope.excluding(as_system_spells(name), is_dir=True) for name in all_names}
+    with_code = [name for name in all_names if rules[name] is None and _has_source(directory, name)]
+    if settings.stages != "all":
+        _refuse_unknown(settings, with_code, rules)
+    selected = [name for name in with_code if settings.stages == "all" or name in settings.stages]
     for name in selected:
         if not _is_safe(name):
             raise SourceError(
                 f"the stage name `{one_line(name)}` in `{one_line(directory)}` cannot be part of the name of a wrapper "
-                "script: use letters, digits, `_`, `-` and `.`, a letter, digit or `_` first"
+                "script: use letters, digits, `_`, `-` and `.`, a letter, digit or `_` first, "
+                f"at most {_LONGEST_NAME} bytes"
             )
+    if with_code and not selected:
+        raise NoStagesError(
+            f"no stage with code to run: `stages` selects none of {', '.join(map(one_line, with_code))}"
+        )
     if not selected:
-        raise NoStagesError(no_stages_message(settings, names))
+        seen = [name if rule is None else f"{name}, ignored by {describe_rule(rule)}" for name, rule in rules.items()]
+        raise NoStagesError(no_stages_message(settings, seen))
     return selected
 
 
@@ -136,29 +145,27 @@ def _script(config: PipelineConfig, key: str, usual: tuple[str, ...], scripts: C
         named: Any = config.get(key)
     except InterpolationError as error:
         raise SettingsError([str(error)]) from None
-    if named is None:
+    if named is None or named == "":
         return next((name for name in usual if name in scripts), None)
     normal = posixpath.normpath(named) if isinstance(named, str) else None
     if normal not in scripts:
-        problem = (
-            f"`{key}` in `{config.name}` names `{one_line(named)}`, and no such file is packed from the stage's `src`"
-        )
+        shown = f"`{one_line(named)}`" if isinstance(named, str) else describe(named)
+        problem = f"`{key}` in `{config.name}` names {shown}, and no such file is packed from the stage's `src`"
         raise SettingsError([f"{problem}: correct it, or look into `.ytignore`"])
     return normal
 
 
-def _refuse_unknown(settings: Settings, all_names: list[str], with_code: list[str], scope: IgnoreScope) -> None:
+def _refuse_unknown(settings: Settings, with_code: list[str], rules: dict[str, Rule | None]) -> None:
     """Report every selected stage that cannot be packed; an enabled one may be without code."""
     problems = []
     for name in settings.stages:
         if name in with_code:
             continue
-        rule = scope.excluding(name, is_dir=True)
-        if name not in all_names:
-            near = get_close_matches(name, all_names, n=1)
+        if name not in rules:
+            near = get_close_matches(name, rules, n=1)
             hint = f"; did you mean `{one_line(near[0])}`?" if near else ""
             problems.append(f"stage `{one_line(name)}` of `stages` has no directory `{STAGES}/{one_line(name)}`{hint}")
-        elif rule is not None:
+        elif (rule := rules[name]) is not None:
             problems.append(f"stage `{one_line(name)}` of `stages` is ignored by {describe_rule(rule)}")
         elif not settings.stages_are_enabled_ones:
             problems.append(f"stage `{one_line(name)}` of `stages` has no directory `{STAGES}/{one_line(name)}/src`")
@@ -166,11 +173,21 @@ def _refuse_unknown(settings: Settings, all_names: list[str], with_code: list[st
         raise SettingsError(problems)
 
 
+def _is_directory(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a ring of links
+        return False
+
+
+def _has_source(stages: str, name: str) -> bool:
+    return os.path.isdir(os.path.join(stages, as_system_spells(name), "src"))
+
+
 def _is_safe(name: str) -> bool:
     """Tell whether a name survives unquoted in a shell command, as YT Framework writes it, and fits a file name."""
-    longest = 200
     return (
         (name[0].isalnum() or name[0] == "_")
         and all(char.isalnum() or char in "_-." for char in name)
-        and len(name.encode("utf-8", "surrogateescape")) <= longest
+        and len(name.encode("utf-8", "surrogateescape")) <= _LONGEST_NAME
     )

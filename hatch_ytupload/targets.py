@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.file_names import as_text
 from hatch_ytupload.stages import STAGES
 from hatch_ytupload.wrappers import ARCHIVE_NAME
 
@@ -51,10 +52,13 @@ def path_target(entry: UploadPath, pipeline_dir: str, description: str) -> str:
     """Return the target of an entry of `upload_paths`: without one, the last component of its source.
 
     Raises:
-        SourceError: it is empty or leads out of the archive.
+        SourceError: it is missing where it is needed, or is no target, see `normal_target`.
     """
     source = os.path.normpath(os.path.join(pipeline_dir, entry.source))
-    return normal_target(entry.target or os.path.basename(source), description)
+    if not entry.target and source == pipeline_dir:
+        # The name of a clone is not the same everywhere.
+        raise SourceError(f"{description} needs a `target`: the pipeline's own directory has no fixed name")
+    return normal_target(entry.target or as_text(os.path.basename(source)), description)
 
 
 class Targets:

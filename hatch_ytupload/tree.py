@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.credentials import is_credential_name
 from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.file_names import as_text
 from hatch_ytupload.ignore_scope import join_shown
 from hatch_ytupload.ignoring import IGNORE_FILE_NAME
 
@@ -242,9 +243,7 @@ def archive_name(name: str, shown: str) -> str:
     Raises:
         SourceError: it is not UTF-8.
     """
-    if name.isascii():
-        return name
-    try:
-        return os.fsencode(name).decode("utf-8")
-    except UnicodeDecodeError:
-        raise SourceError(f"the file name `{one_line(shown)}` is not UTF-8; rename it or {_WAY_OUT}") from None
+    text = as_text(name)
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise SourceError(f"the file name `{one_line(shown)}` is not UTF-8; rename it or {_WAY_OUT}")
+    return text

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from hatch_ytupload.errors import one_line
+from hatch_ytupload.file_names import as_system_spells
 
 
 class UnexpectedValueError(ValueError):
@@ -20,6 +21,7 @@ class UploadPath(NamedTuple):
     """One entry of `upload_paths`: a directory of the pipeline and its place in the archive."""
 
     source: str
+    """As the system spells it."""
     target: str | None
 
 
@@ -97,18 +99,18 @@ def mode(value: object) -> str:
 
 def relative_directory(value: object) -> str:
     """Read a directory relative to the project root."""
-    if not isinstance(value, str) or not value or os.path.isabs(value) or "\0" in value:
+    if not _is_path(value) or not value or os.path.isabs(value):
         raise UnexpectedValueError("a directory relative to the project root", value)
-    return value
+    return as_system_spells(value)
 
 
 def file_or_false(value: object) -> str | bool:
     """Read a file name, or false for none."""
     if value is False:
         return False
-    if not isinstance(value, str) or not value or "\0" in value:
+    if not _is_path(value) or not value:
         raise UnexpectedValueError("a file relative to the pipeline directory, or false", value)
-    return value
+    return as_system_spells(value)
 
 
 def cypress_path(value: object) -> str:
@@ -157,11 +159,16 @@ def _upload_path(number: int, entry: object) -> UploadPath:
     if unknown:
         raise UnexpectedValueError(f"{ordinal} known keys are `source` and `target`", unknown[0])
     source, target = entry.get("source"), entry.get("target")
-    if not isinstance(source, str) or not source.strip() or "\0" in source:
+    if not _is_path(source) or not source.strip():
         raise UnexpectedValueError(f"{ordinal} `source` must be a directory", source)
-    if target is not None and (not isinstance(target, str) or "\0" in target):
+    if target is not None and not _is_path(target):
         raise UnexpectedValueError(f"{ordinal} `target` must be a path inside the archive", target)
-    return UploadPath(source.strip(), target.strip() or None if target else None)
+    return UploadPath(as_system_spells(source.strip()), target.strip() or None if target else None)
+
+
+def _is_path(value: object) -> TypeGuard[str]:
+    """Tell whether a value is text that a path can be: no NUL, and no half of a surrogate pair, as YAML can hold."""
+    return isinstance(value, str) and "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value)
 
 
 def _strings(value: object, expected: str) -> tuple[str, ...]:

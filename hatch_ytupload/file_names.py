@@ -1,0 +1,23 @@
+"""Names of files: as the system spells them, and as text.
+
+Python decodes names by the locale; archives, pyproject.toml and YAML hold UTF-8. The two differ only under a locale of
+another encoding, and a build under one must find and pack the same files.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def as_system_spells(text: str) -> str:
+    """Return the path whose bytes are the UTF-8 of a text, as functions of `os` take it.
+
+    Raises:
+        UnicodeEncodeError: the text holds half of a surrogate pair.
+    """
+    return text if text.isascii() else os.fsdecode(text.encode("utf-8", "surrogateescape"))
+
+
+def as_text(path: str) -> str:
+    """Return a path that functions of `os` gave as text; bytes that are not UTF-8 are surrogate escapes."""
+    return path if path.isascii() else os.fsencode(path).decode("utf-8", "surrogateescape")
