@@ -22,6 +22,7 @@ COMMANDS = {
     "inspect": "Show what an archive holds, with sizes.",
     "diff": "Show what differs between two archives.",
     "verify": "Compare an archive with its manifest, or with a new build.",
+    "explain": "Say whether a file goes into the archive, and which rule decided.",
     "check": "Look for what would stop a job: imports, requirements, syntax, sizes.",
     "run": "Run an operation in a local sandbox, the way a job does.",
 }
