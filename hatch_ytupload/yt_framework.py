@@ -1,0 +1,200 @@
+"""Pipelines of YT Framework that run what was published, instead of packing what lies on the disk.
+
+```python
+from yt_framework.core.pipeline import DefaultPipeline
+
+from hatch_ytupload.yt_framework import PublishedCode
+
+
+class Pipeline(PublishedCode, DefaultPipeline):
+    pass
+
+
+if __name__ == "__main__":
+    Pipeline.main()
+```
+
+YT Framework itself is not imported here.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from hatch_ytupload.code_upload import clean_build_directory
+from hatch_ytupload.errors import SettingsError, one_line
+from hatch_ytupload.framework_edge import log_header, log_success
+from hatch_ytupload.outgoing import open_outgoing
+from hatch_ytupload.project import find_project
+from hatch_ytupload.published_code import (
+    BUNDLE,
+    CURRENT,
+    blocks_of,
+    find_published,
+    require_stages,
+    write_archive,
+)
+from hatch_ytupload.publishing import default_artifact
+from hatch_ytupload.release_records import archive_of, directory_of
+from hatch_ytupload.settings import KEYS
+from hatch_ytupload.stages import STAGES
+from hatch_ytupload.values import UnexpectedValueError, cypress_path, describe
+from hatch_ytupload.wrappers import ARCHIVE_NAME
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from hatch_ytupload.build_folder import BuildFolder
+    from hatch_ytupload.manifest import Manifest
+    from hatch_ytupload.published_code import PublishedRelease
+
+RELEASE_VARIABLE = "YTUPLOAD_RELEASE"
+"""The environment variable that says which release to run."""
+
+
+class PublishedCode:
+    """Makes a pipeline run a published release: `class Pipeline(PublishedCode, DefaultPipeline)`.
+
+    In place of `upload_code`, which packs and uploads what lies on the disk, the release that is asked for is looked up
+    in the pipeline's build folder, and the run fails where it is not there or not whole. All operations of the run then
+    mount the archive of that release itself, so that what others publish in the meantime changes nothing.
+
+    Which release: the environment variable `YTUPLOAD_RELEASE`, else `pipeline.release` of the pipeline's config, else
+    the attribute `release` of the class. Each may be
+
+    - `current`: the release that is current when the run begins;
+    - `bundle`: the one that the bundle in the project's build directory was published as;
+    - the name of a kept release, or as much of it as no other name begins with.
+
+    With `mode: dev` the archive comes from the build folder on disk (`.dev/cypress/`), or for `bundle` from the bundle
+    itself, which need not be published, and goes to `.build/source.tar.gz`, where dev mode looks for it.
+    """
+
+    release: ClassVar[str] = CURRENT
+    """The release to run where neither the environment nor the config says so."""
+
+    _published_in: str | None = None
+    """The build folder, once the run has been pointed at one release in it."""
+
+    if TYPE_CHECKING:
+        # What BasePipeline has.
+        config: Any
+        pipeline_dir: Path
+        logger: logging.Logger
+        yt: Any
+
+    def upload_code(self, build_folder: str | None = None) -> None:
+        """Find the release, and have the operations of this run use it.
+
+        Args:
+            build_folder: None: `pipeline.build_folder` of the config.
+
+        Raises:
+            SettingsError: no build folder, or no cluster, is set.
+            BuildFolderError: the build folder has no such release, or cannot be read.
+            ArtifactError: the release or the bundle is damaged, or has no code of an enabled stage.
+        """
+        stages = self._enabled_stages_with_code()
+        if not stages:
+            self.logger.debug("No enabled stage has code to run on YT: no release is needed")
+            return
+        path = self._build_folder(build_folder)
+        wanted = self._wanted()
+        log_header(self.logger, "Published Code", f"Build folder: {path} | Release: {wanted}")
+        if not self._is_dev():
+            self._use_release(path, wanted, stages)
+        elif wanted == BUNDLE:
+            self._serve_bundle(stages)
+        else:
+            self._serve_release(path, wanted, stages)
+
+    def _use_release(self, path: str, wanted: str, stages: list[str]) -> None:
+        """Let operations on the cluster mount the archive of the release."""
+        folder = self._folder_on_cluster(path)
+        found = self._find(folder, wanted, stages)
+        self._published_in = path
+        self.config.pipeline.build_folder = folder.path(directory_of(found.record.release))
+        log_success(self.logger, f"Jobs run {folder.path(archive_of(found.record.release))}")
+
+    def _serve_release(self, path: str, wanted: str, stages: list[str]) -> None:
+        """Give dev mode the archive of a release on disk."""
+        from hatch_ytupload.local_folder import LocalFolder
+
+        folder = LocalFolder(str(self.pipeline_dir), path)
+        found = self._find(folder, wanted, stages)
+        place = archive_of(found.record.release)
+        with folder.open(place) as reader:
+            self._serve(blocks_of(reader), found.manifest, folder.path(place))
+
+    def _serve_bundle(self, stages: list[str]) -> None:
+        """Give dev mode the archive of the local bundle."""
+        project = find_project(str(self.pipeline_dir))
+        bundle = default_artifact(project)
+        with open_outgoing(bundle, project=project.name) as outgoing:
+            require_stages(outgoing.manifest, stages, f"the bundle `{one_line(bundle)}`")
+            log_success(self.logger, f"Bundle of {project.name}, as release it is {outgoing.release}")
+            self._serve(outgoing.archive.blocks(), outgoing.manifest, os.path.join(bundle, ARCHIVE_NAME))
+
+    def _serve(self, blocks: Iterable[bytes], manifest: Manifest, name: str) -> None:
+        """Put an archive where dev mode looks for it."""
+        target = clean_build_directory(self.pipeline_dir, self.logger) / ARCHIVE_NAME
+        write_archive(blocks, manifest.archive.sha256, str(target), name)
+        log_success(self.logger, f"Jobs run {one_line(name)}")
+
+    def _find(self, folder: BuildFolder, wanted: str, stages: list[str]) -> PublishedRelease:
+        found = find_published(folder, wanted, self._manifest_of_bundle)
+        require_stages(found.manifest, stages, f"the release `{found.record.release}`")
+        log_success(self.logger, found.describe())
+        if not found.is_current:
+            self.logger.info("  It is not the current release of the build folder")
+        return found
+
+    def _manifest_of_bundle(self) -> Manifest:
+        project = find_project(str(self.pipeline_dir))
+        with open_outgoing(default_artifact(project), project=project.name) as outgoing:
+            return outgoing.manifest
+
+    def _folder_on_cluster(self, path: str) -> BuildFolder:
+        """Return the build folder on the cluster that the pipeline itself talks to."""
+        from hatch_ytupload.cypress import CypressFolder
+        from hatch_ytupload.cypress_client import Cluster
+
+        client = getattr(self.yt, "client", None)
+        if client is None:
+            raise SettingsError([f"`{type(self.yt).__name__}`, the pipeline's YT client, has no `client` to ask"])
+        cluster = Cluster(
+            client.config["proxy"]["url"],
+            token=client.config["token"],
+            timeout_seconds=KEYS["request_timeout_seconds"].default,
+            attempts=KEYS["request_attempts"].default,
+            notice=self.logger.warning,
+        )
+        return CypressFolder(cluster, path)
+
+    def _wanted(self) -> str:
+        named = os.environ.get(RELEASE_VARIABLE) or self.config.pipeline.get("release") or self.release
+        if not isinstance(named, str):
+            # YAML reads `1.0` as a number; the name of a release is longer.
+            raise SettingsError([f"`pipeline.release` must be a string, found {describe(named)}"])
+        return named.strip()
+
+    def _build_folder(self, given: str | None) -> str:
+        raw = given or self._published_in or self.config.pipeline.get("build_folder")
+        if not raw:
+            raise SettingsError(["no build folder is set: write `build_folder` under `pipeline` in the config"])
+        try:
+            return cypress_path(raw)
+        except UnexpectedValueError as error:
+            raise SettingsError([f"`pipeline.build_folder` {error}"]) from None
+
+    def _is_dev(self) -> bool:
+        # Dev is what YT Framework takes where nothing is said.
+        return str(self.config.pipeline.get("mode") or "dev").strip().lower() != "prod"
+
+    def _enabled_stages_with_code(self) -> list[str]:
+        enabled = self.config.stages.enabled_stages
+        names = [enabled] if isinstance(enabled, str) else [str(name) for name in enabled or ()]
+        return [name for name in names if os.path.isdir(os.path.join(self.pipeline_dir, STAGES, name, "src"))]
