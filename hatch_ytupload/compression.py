@@ -48,16 +48,18 @@ class Sink(Protocol):
 
 def _codec() -> Codec:
     try:
-        from deflate import _deflate, gzip_compress, gzip_decompress
+        import deflate
     except ImportError:
         import zlib
 
         return Codec("zlib", zlib_member, lambda member: zlib.decompress(member, _GZIP), zlib.ZLIB_RUNTIME_VERSION)
+    gzip_compress, gzip_decompress = deflate.gzip_compress, deflate.gzip_decompress
     return Codec(
         "libdeflate",
         lambda block: bytes(gzip_compress(block, LEVEL)),
         lambda member: bytes(gzip_decompress(member)),
-        str(_deflate.__file__),
+        # Up to 0.7 the extension module is `deflate` itself.
+        str(getattr(deflate, "_deflate", deflate).__file__),
     )
 
 

@@ -17,6 +17,7 @@ _LONGEST_NAME = 99
 LATEST_TIME = 8**11 - 1
 """The largest number that a field of 11 octal digits can hold: of seconds since 1970, and of bytes."""
 _LONG_NAME = b"././@LongLink"
+_WITHIN_A_LETTER = range(0x80, 0xC0)
 _ZEROS = bytes(BLOCK)
 # No link name, GNU's magic, no names of owners, no devices.
 _AFTER_KIND = bytes(100) + b"ustar  \0" + bytes(247)
@@ -32,9 +33,13 @@ def member_header(name: bytes, size: int, mode: int, mtime: int) -> bytes:
         mode: permission bits.
         mtime: seconds since 1970; earlier times are stored as 0.
     """
-    header = _header(name[:100], size, mode, mtime, b"0")
     if len(name) <= _LONGEST_NAME:
-        return header
+        return _header(name, size, mode, mtime, b"0")
+    # Some readers decode the shortened name too, though they do not use it: it must not end within a letter of UTF-8.
+    cut = _LONGEST_NAME
+    while cut and name[cut] in _WITHIN_A_LETTER:
+        cut -= 1
+    header = _header(name[:cut], size, mode, mtime, b"0")
     long_name = name + b"\0"
     return _header(_LONG_NAME, len(long_name), 0o644, 0, b"L") + long_name + padding(len(long_name)) + header
 

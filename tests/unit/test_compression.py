@@ -1,0 +1,236 @@
+"""Blocks become gzip members, in order, whatever compresses them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import random
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pipelines import CHECKOUT, clean_environment
+
+from hatch_ytupload import compression
+from hatch_ytupload.compression import BLOCK_SIZE, CODEC, BlockCompressor, zlib_member
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Recorder:
+    """A sink that remembers everything."""
+
+    def __init__(self, failing_at: int | None = None) -> None:
+        self.members: list[bytes] = []
+        self.blocks: list[bytes] = []
+        self.ended = 0
+        self.threads: set[int] = set()
+        self.failing_at = failing_at
+
+    def member(self, member: bytes, block: bytes) -> None:
+        """Take a member."""
+        if len(self.members) == self.failing_at:
+            raise OSError(28, "No space left on device")
+        self.members.append(member)
+        self.blocks.append(block)
+        self.threads.add(threading.get_ident())
+
+    def end(self) -> None:
+        """Note the end."""
+        self.ended += 1
+
+
+def compressed(*writes: bytes, threads: int | None = None) -> Recorder:
+    """Compress what is written as one part."""
+    sink = Recorder()
+    compressor = BlockCompressor(threads)
+    try:
+        for data in writes:
+            compressor.write(data, sink)
+        compressor.end_part(sink)
+        compressor.flush()
+    finally:
+        compressor.close()
+    assert sink.ended == 1
+    return sink
+
+
+def noise(size: int, seed: int = 0) -> bytes:
+    """Return bytes that do not compress, always the same."""
+    return random.Random(seed).randbytes(size)
+
+
+class TestBlocks:
+    """Where members begin and end."""
+
+    @pytest.mark.parametrize(
+        ("size", "blocks"),
+        [
+            (0, []),
+            (1, [1]),
+            (BLOCK_SIZE - 1, [BLOCK_SIZE - 1]),
+            (BLOCK_SIZE, [BLOCK_SIZE]),
+            (BLOCK_SIZE + 1, [BLOCK_SIZE, 1]),
+            (3 * BLOCK_SIZE, [BLOCK_SIZE] * 3),
+        ],
+    )
+    def test_a_block_has_a_fixed_size(self, size: int, blocks: list[int]) -> None:
+        """All but the last of a part."""
+        assert [len(block) for block in compressed(bytes(size)).blocks] == blocks
+
+    def test_it_does_not_matter_how_it_is_written(self) -> None:
+        """In one piece, in many, in pieces that cross blocks."""
+        data = noise(2 * BLOCK_SIZE + 77_777)
+        whole = compressed(data).members
+        for step in (1_000, 65_536, BLOCK_SIZE - 1, BLOCK_SIZE, BLOCK_SIZE + 1):
+            assert compressed(*(data[start : start + step] for start in range(0, len(data), step))).members == whole
+        assert compressed(b"", data, b"").members == whole
+
+    def test_the_number_of_threads_does_not_matter(self) -> None:
+        """One, two or seven: the same members in the same order."""
+        data = b"".join(bytes([number]) * 100_000 for number in range(100)) + noise(300_000)
+        members = compressed(data, threads=1).members
+        assert len(members) > 8
+        for threads in (2, 7, None):
+            assert compressed(data, threads=threads).members == members
+
+    def test_members_are_one_gzip_stream(self) -> None:
+        """Readers see the members one after the other."""
+        data = noise(BLOCK_SIZE + 5) + b"text " * 500_000
+        sink = compressed(data)
+        assert gzip.decompress(b"".join(sink.members)) == data
+        assert b"".join(sink.blocks) == data
+
+    def test_parts_begin_new_members(self) -> None:
+        """What a part becomes does not depend on the parts before it, and goes to its own sink."""
+        first, second = Recorder(), Recorder()
+        compressor = BlockCompressor(2)
+        compressor.write(b"a" * 10, first)
+        compressor.end_part(first)
+        compressor.write(b"b" * BLOCK_SIZE, second)
+        compressor.write(b"c", second)
+        compressor.end_part(second)
+        compressor.flush()
+        compressor.close()
+        assert first.members == compressed(b"a" * 10).members
+        assert second.members == compressed(b"b" * BLOCK_SIZE + b"c").members
+        assert (first.ended, second.ended) == (1, 1)
+
+    def test_an_empty_part_has_no_member(self) -> None:
+        """But its end is told."""
+        assert compressed().members == []
+
+    def test_members_that_exist_pass_through(self) -> None:
+        """A member of an earlier build keeps its bytes and its place in the order."""
+        sink = Recorder()
+        compressor = BlockCompressor(2)
+        kept = gzip.compress(b"kept " * 1000, mtime=0)
+        compressor.write(b"before", sink)
+        compressor.end_part(sink)
+        compressor.write_member(kept, sink)
+        compressor.end_part(sink)
+        compressor.write(b"after", sink)
+        compressor.end_part(sink)
+        compressor.flush()
+        compressor.close()
+        assert sink.blocks == [b"before", b"kept " * 1000, b"after"]
+        assert sink.members[1] == kept
+
+    @settings(max_examples=20)
+    @given(st.lists(st.binary(max_size=50) | st.integers(0, BLOCK_SIZE * 2).map(bytes), max_size=5))
+    def test_any_writes_are_read_back(self, writes: list[bytes]) -> None:
+        """Whatever is written, in whatever pieces."""
+        sink = compressed(*writes, threads=2)
+        assert b"".join(map(gzip.decompress, sink.members)) == b"".join(writes)
+
+
+class TestSinks:
+    """Who takes the members."""
+
+    def test_sinks_are_called_by_the_writing_thread(self) -> None:
+        """So they need no locks."""
+        assert compressed(noise(5 * BLOCK_SIZE), threads=4).threads == {threading.get_ident()}
+
+    def test_an_error_of_a_sink_comes_out(self) -> None:
+        """As it is, from where it is written; closing then ends all threads."""
+        sink = Recorder(failing_at=2)
+        compressor = BlockCompressor(2)
+
+        def write_all() -> None:
+            for _ in range(20):
+                compressor.write(noise(BLOCK_SIZE), sink)
+            compressor.flush()
+
+        with pytest.raises(OSError, match="No space left"):
+            write_all()
+        compressor.close()
+        assert len(sink.members) == 2
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("compress")]
+
+    def test_what_waits_is_bounded(self) -> None:
+        """However slow the sink, only a few blocks are in memory."""
+        sink = Recorder()
+        compressor = BlockCompressor(2)
+        for number in range(1, 30):
+            compressor.write(bytes(BLOCK_SIZE), sink)
+            assert number - len(sink.members) <= 4
+        compressor.close()
+
+    def test_a_damaged_member_is_an_error(self) -> None:
+        """Nothing wrong is passed on."""
+        compressor = BlockCompressor(1)
+        compressor.write_member(b"no gzip", Recorder())
+        with pytest.raises(Exception, match=r".+"):
+            compressor.flush()
+        compressor.close()
+
+
+class TestCodecs:
+    """Libdeflate, and what stands in for it."""
+
+    @pytest.mark.parametrize("compress", [zlib_member, CODEC.compress], ids=["zlib", CODEC.name])
+    @pytest.mark.parametrize("block", [b"", b"x", b"text " * 1000, bytes(BLOCK_SIZE), noise(BLOCK_SIZE)], ids=len)
+    def test_members_are_whole_gzip_files(self, compress: Callable[[bytes], bytes], block: bytes) -> None:
+        """Any reader takes them; they tell neither name, nor time, nor system."""
+        member = compress(block)
+        assert gzip.decompress(member) == block
+        assert member[:8] == b"\x1f\x8b\x08\0\0\0\0\0"
+        assert member[9] == 255
+
+    def test_libdeflate_gives_known_bytes(self) -> None:
+        """The same on every machine and with every version that the metadata allows: archives are known by them."""
+        assert CODEC.name == "libdeflate"
+        digests = [hashlib.md5(b"%d" % number).hexdigest().encode() for number in range(97)]
+        text = b"".join(b"%d %s\n" % (number, digests[number % 97]) for number in range(9000))
+        assert [
+            hashlib.sha256(CODEC.compress(block)).hexdigest() for block in (text, bytes(BLOCK_SIZE), noise(10**5))
+        ] == [
+            "7902e6279d2e4f179d014face00d348c1e7c57f0122d7e23604f6f60da029da9",
+            "d9b4df95db0f3a4333def68344722574086b3be47ea6483b82d688b7d595fc36",
+            "8a3da66e7377eeea84df3c7ea6d00f00a4d2c56ce4319c09b12d6b0944819864",
+        ]
+
+    def test_identity_tells_what_bytes_depend_on(self) -> None:
+        """Codec, library, level and size of blocks."""
+        name, *_, level, size = compression.identity().split(" ")
+        assert (name, level, size) == ("libdeflate", "6", str(BLOCK_SIZE))
+
+    def test_without_deflate_zlib_compresses(self) -> None:
+        """A build still works; another test sees its warning."""
+        code = (
+            "import sys; sys.modules['deflate'] = None\n"
+            "from hatch_ytupload import compression as c\n"
+            "print(c.CODEC.name, c.CODEC.decompress(c.CODEC.compress(b'x' * 999)) == b'x' * 999, c.identity())\n"
+        )
+        process = subprocess.run(
+            [sys.executable, "-c", code],
+            env=clean_environment(PYTHONPATH=str(CHECKOUT)),
+            capture_output=True,
+            check=True,
+        )
+        assert process.stdout.startswith(b"zlib True zlib ")
