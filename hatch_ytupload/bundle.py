@@ -5,8 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import secrets
 import shutil
-import tempfile
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -82,23 +82,36 @@ def replacing(directory: str) -> Iterator[str]:
         ArtifactError: the directory cannot be written.
     """
     parent, name = os.path.split(directory)
+    make_build_directory(parent)
+    # Named before it is made: whatever interrupts this at whatever moment, it is found and removed.
+    temporary = os.path.join(parent, f".{name}.{secrets.token_hex(4)}")
     try:
-        os.makedirs(parent, exist_ok=True)
-        _remove_abandoned(parent, name)
-        temporary = tempfile.mkdtemp(prefix=f".{name}.", dir=parent)
-    except OSError as error:
-        raise _cannot_write(error, parent) from None
-    try:
+        try:
+            _remove_abandoned(parent, name)
+            os.mkdir(temporary)
+        except OSError as error:
+            raise _cannot_write(error, parent) from None
         with _locked(temporary):
-            # mkdtemp is for one user; a bundle is for whoever may read the build directory.
-            os.chmod(temporary, 0o777 & ~_umask())
             yield temporary
             atomic_rename.replace_directory(temporary, directory)
     except OSError as error:
         raise _cannot_write(error, directory) from None
     finally:
-        # After the exchange this is the old bundle.
-        shutil.rmtree(temporary, ignore_errors=True)
+        # After the exchange this is the old bundle, or whatever had its name; nothing if a rename was enough.
+        with suppress(OSError):
+            _remove(temporary)
+
+
+def make_build_directory(directory: str) -> None:
+    """Make the directory that bundles go to, if it is not there.
+
+    Raises:
+        ArtifactError: it cannot be made, or is no directory.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(error, directory) from None
 
 
 def remove_bundle(directory: str) -> None:
@@ -111,12 +124,10 @@ def remove_bundle(directory: str) -> None:
     try:
         _remove_abandoned(parent, name)
         with suppress(FileNotFoundError):
-            temporary = tempfile.mkdtemp(prefix=f".{name}.", dir=parent)
-            try:
-                # First away from its name, so that nobody ever sees half of it.
-                os.replace(directory, os.path.join(temporary, name))
-            finally:
-                shutil.rmtree(temporary)
+            temporary = os.path.join(parent, f".{name}.{secrets.token_hex(4)}")
+            # First away from its name, so that nobody ever sees half of it.
+            os.rename(directory, temporary)
+            _remove(temporary)
     except OSError as error:
         raise ArtifactError(f"cannot remove `{one_line(directory)}`: {error.strerror}") from None
 
@@ -128,6 +139,14 @@ def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
         file.flush()
         os.fchmod(file.fileno(), mode & ~_umask())
         os.fsync(file.fileno())
+
+
+def _remove(path: str) -> None:
+    """Remove a directory with all that is in it, or a file, or a link."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
 
 
 def _cannot_write(error: OSError, place: str) -> ArtifactError:

@@ -43,7 +43,7 @@ class errors_end_the_build:  # noqa: N801 - used as a context manager
         if isinstance(error, YtUploadError):
             self._app.abort(str(error))
         elif isinstance(error, KeyboardInterrupt):
-            self._app.abort("interrupted; nothing has changed", code=_INTERRUPTED)
+            self._app.abort("interrupted", code=_INTERRUPTED)
         return False
 
 
@@ -55,7 +55,7 @@ def project_of(root: str, metadata: Any, directory: str) -> Project:  # noqa: AN
         name=metadata.core.name,
         version=metadata.version,
         table=tool.get("ytupload", {}),
-        build_directory=directory,
+        build_directory=os.path.join(root, directory),
     )
 
 
