@@ -213,7 +213,7 @@ class Explainer:
         elif not os.path.isdir(os.path.join(directory, "src")):
             reason, text = "stage-without-code", f"a stage has its code in `src/`, and `{STAGES}/{shown}` has none"
         else:
-            reason = "refused" if self.problems else "no-source"
+            reason = "no-source"
             text = self.problems[0] if self.problems else f"the stage `{shown}` has no files to pack"
         return Explanation(path, kind, packed=False, reason=reason, text=text)
 

@@ -19,9 +19,7 @@ _SHOWN_NAMES = 3
 
 def explanation_text(found: Explanation) -> str:
     """Say in a few lines what becomes of a path, and why."""
-    missing = found.kind == "missing"
-    verdict = ("would go in" if missing else "in") if found.packed else ("would stay out" if missing else "out")
-    lines = [f"{one_line(found.path)}: {'does not exist; it ' if missing else ''}{verdict}"]
+    lines = [f"{one_line(found.path)}: {_verdict(found)}"]
     if found.packed:
         names = [name for name in found.archive_paths if name != os.path.normpath(found.path)]
         lines += [f"  as {one_line(name)}" for name in names]
@@ -33,6 +31,17 @@ def explanation_text(found: Explanation) -> str:
         lines.append(f"  {found.files} file{plural} of it packed, {megabytes(found.size)}")
     lines += _left_out(found.left_out)
     return "\n".join(lines)
+
+
+def _verdict(found: Explanation) -> str:
+    missing = found.kind == "missing"
+    if found.reason == "refused":
+        verdict = "stop the build" if missing else "stops the build"
+    elif found.packed:
+        verdict = "go in" if missing else "in"
+    else:
+        verdict = "stay out" if missing else "out"
+    return f"does not exist; it would {verdict}" if missing else verdict
 
 
 def explanation_data(found: Explanation) -> dict[str, Any]:
