@@ -1,0 +1,214 @@
+"""The same content is the same bytes, whatever differs around it; other Pythons are in `test_every_python.py`."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+from checkout import FRONT_ENDS, run, sha256
+from pipelines import Pipeline, clean_environment, contents
+from privileges import NOBODY, as_nobody
+from rich_pipeline import RICH_FILES, make_rich_pipeline
+
+pytestmark = pytest.mark.functional
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """Return a pipeline with much in it."""
+    return make_rich_pipeline(tmp_path_factory.mktemp("original") / "demo")
+
+
+@pytest.fixture(scope="module")
+def expected(original: Pipeline) -> str:
+    """Return the digest of its archive."""
+    return digest_of(original)
+
+
+def digest_of(pipeline: Pipeline, *before: str | Path, front_end: str = "target", **environ: str) -> str:
+    """Build and return the digest of the archive."""
+    command = [*before, *FRONT_ENDS[front_end]]
+    run(*command, cwd=pipeline.root, environ=clean_environment(**environ))
+    return sha256(pipeline.archive())
+
+
+@pytest.fixture
+def copy(original: Pipeline, tmp_path: Path) -> Pipeline:
+    """Return a copy of the pipeline, made anew by the file system."""
+    ignore = shutil.ignore_patterns("dist")
+    return Pipeline(Path(shutil.copytree(original.root, tmp_path / "copy", symlinks=True, ignore=ignore)))
+
+
+def test_the_rich_pipeline_is_packed_whole(original: Pipeline, expected: str) -> None:
+    """Or else the other tests would compare less than they seem to."""
+    assert expected
+    packed = contents(original.archive())
+    for path, content in RICH_FILES.items():
+        place = path.removeprefix("lib/")
+        if not path.startswith("configs/"):
+            assert packed[place] == content
+    assert len(packed) > len(RICH_FILES)
+
+
+def test_both_front_ends_agree(copy: Pipeline, expected: str) -> None:
+    """The command and the target."""
+    assert digest_of(copy, front_end="command") == expected
+
+
+def test_in_another_directory(copy: Pipeline, tmp_path: Path, expected: str) -> None:
+    """Deep down, with a space, a newline and letters of another alphabet in its name."""
+    place = tmp_path / "a b" / "c\nd" / "каталог" / ("x" * 100)
+    place.parent.mkdir(parents=True)
+    copy.root.rename(place)
+    assert digest_of(Pipeline(place)) == expected
+
+
+def test_through_a_symbolic_link(copy: Pipeline, tmp_path: Path, expected: str) -> None:
+    """The project's directory may be known by another name."""
+    link = tmp_path / "link"
+    link.symlink_to(copy.root)
+    assert digest_of(Pipeline(link)) == expected
+
+
+@pytest.mark.parametrize("umask", ["000", "077", "777"])
+def test_under_any_umask(copy: Pipeline, umask: str, expected: str) -> None:
+    """Even under one that lets nobody read what is written."""
+    with_umask = ["sh", "-c", f'umask {umask}; exec "$@"', "sh"]
+    if umask == "777" and os.geteuid() != 0:
+        pytest.skip("only root could read the archive")
+    assert digest_of(copy, *with_umask) == expected
+
+
+def test_with_other_permissions(copy: Pipeline, expected: str) -> None:
+    """Only whether the owner may execute a file counts."""
+    for path in copy.root.rglob("*"):
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode & 0o700 | 0o022)
+    assert digest_of(copy) == expected
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/St_Johns", "Pacific/Kiritimati"])
+def test_in_any_time_zone(copy: Pipeline, zone: str, expected: str) -> None:
+    """Times are seconds since 1970."""
+    assert digest_of(copy, TZ=zone) == expected
+
+
+ASCII_ONLY = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C.UTF-8"},
+        {"LC_ALL": "POSIX", "PYTHONUTF8": "1"},
+        ASCII_ONLY,
+        {"LC_ALL": "C.UTF-8", "PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("front_end", FRONT_ENDS)
+def test_in_any_locale(copy: Pipeline, environ: dict[str, str], front_end: str, expected: str) -> None:
+    """Even where Python takes file names for ASCII."""
+    assert digest_of(copy, front_end=front_end, **environ) == expected
+
+
+@pytest.mark.parametrize("seed", ["0", "1", "4294967295"])
+def test_with_any_order_of_sets(copy: Pipeline, seed: str, expected: str) -> None:
+    """Python orders sets of strings by a seed."""
+    assert digest_of(copy, PYTHONHASHSEED=seed) == expected
+
+
+def test_by_another_user(copy: Pipeline, expected: str) -> None:
+    """Who owns the files and who builds leaves no trace."""
+    nobody = as_nobody()
+    for path in [copy.root, *copy.root.rglob("*")]:
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    assert digest_of(copy, *nobody) == expected
+    assert copy.archive().stat().st_uid == NOBODY
+
+
+def test_at_any_time(copy: Pipeline, expected: str) -> None:
+    """The times of files leave no trace."""
+    for number, path in enumerate(copy.root.rglob("*")):
+        os.utime(path, (0, number), follow_symlinks=False)
+    assert digest_of(copy) == expected
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_files_in_any_order(original: Pipeline, seed: int, tmp_path: Path, expected: str) -> None:
+    """In the order in which they were made, as some file systems list them."""
+    copy = Pipeline(tmp_path / "copy")
+    paths = [path for path in original.root.rglob("*") if path.is_symlink() or path.is_file()]
+    paths = [path for path in paths if "dist" not in path.parts]
+    random.Random(seed).shuffle(paths)
+    for path in paths:
+        place = copy.root / path.relative_to(original.root)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, place, follow_symlinks=False)
+    assert digest_of(copy) == expected
+
+
+@pytest.mark.parametrize("processors", [1, 2])
+def test_on_any_number_of_processors(copy: Pipeline, processors: int, expected: str) -> None:
+    """Which thread compresses a block makes no difference."""
+    available = sorted(os.sched_getaffinity(0))
+    if len(available) < processors:
+        pytest.skip(f"there are not {processors} processors here")
+    chosen = ",".join(str(number) for number in available[:processors])
+    assert digest_of(copy, "taskset", "-c", chosen) == expected
+
+
+def test_with_hard_links_for_copies(copy: Pipeline, tmp_path: Path, expected: str) -> None:
+    """As uv installs packages: a second name for a file is a file."""
+    for number, path in enumerate(path for path in copy.root.rglob("*") if path.is_file() and not path.is_symlink()):
+        (tmp_path / f"second-name-{number}").hardlink_to(path)
+    twins = [copy.root / path for path in ("lib/shared/twin_a.py", "lib/shared/twin_b.py")]
+    twins[1].unlink()
+    twins[1].hardlink_to(twins[0])
+    assert digest_of(copy) == expected
+
+
+def test_with_copies_for_symbolic_links(copy: Pipeline, expected: str) -> None:
+    """What a link leads to is packed under its name."""
+    links = [path for path in copy.root.rglob("*") if path.is_symlink()]
+    assert links
+    for link in links:
+        target = link.resolve()
+        link.unlink()
+        if target.is_dir():
+            shutil.copytree(target, link)
+        else:
+            shutil.copy(target, link)
+    assert digest_of(copy) == expected
+
+
+def test_in_a_repository(copy: Pipeline, expected: str) -> None:
+    """The commit stands in the manifest alone."""
+    copy.commit()
+    assert digest_of(copy) == expected
+
+
+def test_whatever_earlier_builds_remember(copy: Pipeline, original: Pipeline, tmp_path: Path, expected: str) -> None:
+    """With an empty cache, with a full one, with that of another directory, and after changes there and back."""
+    cache = {"YTUPLOAD_CACHE_DIR": str(tmp_path / "cache"), "YTUPLOAD_NO_CACHE": ""}
+    assert digest_of(original, **cache) == expected
+    for _ in range(2):
+        assert digest_of(copy, **cache) == expected
+    mapper = copy.root / "stages/first/src/mapper.py"
+    before = mapper.read_bytes()
+    mapper.write_bytes(b"# changed\n")
+    assert digest_of(copy, **cache) != expected
+    mapper.write_bytes(before)
+    assert digest_of(copy, **cache) == expected
+
+
+def test_with_another_epoch_it_differs(copy: Pipeline, expected: str) -> None:
+    """As it does with a changed byte, a changed name, an executable bit: the digest means something."""
+    assert digest_of(copy, SOURCE_DATE_EPOCH="0") != expected
+    mapper = copy.root / "stages/first/src/mapper.py"
+    mapper.chmod(mapper.stat().st_mode ^ 0o100)
+    assert digest_of(copy) != expected
