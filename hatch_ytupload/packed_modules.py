@@ -1,0 +1,76 @@
+"""Where a job's Python finds a module among the packed files, by the rules of its import system (PEP 420)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+_EXTENSIONS = (".so", ".pyd")
+_INIT = "__init__"
+
+
+class PackedModule(NamedTuple):
+    """A module or package in the archive."""
+
+    name: str
+    file: str | None
+    """Its path in the archive; None: a namespace package, which has no file."""
+    directories: tuple[str, ...]
+    """Where the modules of a package lie; none for a module."""
+
+    @property
+    def is_source(self) -> bool:
+        """Whether there is Python text to read."""
+        return self.file is not None and self.file.endswith(".py")
+
+
+class PackedModules:
+    """The modules of an archive.
+
+    Args:
+        paths: of all files in it.
+    """
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._files = set(paths)
+        self._directories: set[str] = set()
+        self._compiled: dict[str, str] = {}
+        for path in self._files:
+            directory, _, name = path.rpartition("/")
+            if name.endswith(_EXTENSIONS):
+                self._compiled.setdefault(_inside(directory, name.partition(".")[0]), path)
+            while directory and directory not in self._directories:
+                self._directories.add(directory)
+                directory = directory.rpartition("/")[0]
+
+    def find(self, name: str, directories: Sequence[str]) -> PackedModule | None:
+        """Find a module by its dotted name.
+
+        Args:
+            name: of the module; all but the last component is its package's.
+            directories: where to look: of the package, or of Python's search path for a top-level module. The root of
+                the archive is the empty string.
+        """
+        portions = []
+        last = name.rpartition(".")[2]
+        for directory in directories:
+            base = _inside(directory, last)
+            init = self._file(f"{base}/{_INIT}")
+            if init is not None:
+                return PackedModule(name, init, (base,))
+            file = self._file(base)
+            if file is not None:
+                return PackedModule(name, file, ())
+            if base in self._directories:
+                portions.append(base)
+        return PackedModule(name, None, tuple(portions)) if portions else None
+
+    def _file(self, base: str) -> str | None:
+        # Python looks for compiled modules first.
+        return self._compiled.get(base) or (f"{base}.py" if f"{base}.py" in self._files else None)
+
+
+def _inside(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name

@@ -1,0 +1,415 @@
+"""Whatever would stop a job is found, with file and line; what would not is passed over in silence."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from pipelines import CHECKOUT, Pipeline, make_pipeline
+
+from hatch_ytupload.archive_check import FileReader
+from hatch_ytupload.checking import check
+from hatch_ytupload.packed_code import code_of_archive, code_of_plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hatch_ytupload.findings import Finding
+
+HERE = sys.version_info[:2]
+
+
+def found(pipeline: Pipeline, python: tuple[int, int] = HERE) -> list[Finding]:
+    """Check what a build would pack."""
+    return check(code_of_plan(pipeline.plan(pipeline.project().table)), pipeline.settings(), python, sources=True)
+
+
+def checked(
+    directory: Path, files: dict[str, str | bytes], *, settings: str = "", python: tuple[int, int] = HERE
+) -> list[Finding]:
+    """Check a small pipeline with these files."""
+    return found(make_pipeline(directory / "demo", files, settings=settings), python)
+
+
+def only(findings: list[Finding], rule: str) -> Finding:
+    """Return the one finding there is, having checked its rule."""
+    (finding,) = findings
+    assert finding.rule == rule
+    return finding
+
+
+def of_mapper(directory: Path, mapper: str, **files: str) -> list[Finding]:
+    """Check a pipeline whose mapper has this text, with more modules beside it."""
+    others: dict[str, str | bytes] = {f"stages/first/src/{name}.py": text for name, text in files.items()}
+    return checked(directory, {"stages/first/src/mapper.py": mapper, **others})
+
+
+@pytest.mark.skipif(HERE < (3, 11), reason="yt-framework needs Python 3.11")
+def test_the_sample_pipeline_is_sound() -> None:
+    """Not even a note about the project's own files."""
+    pipeline = Pipeline(CHECKOUT / "sample_pipeline")
+    assert [finding for finding in found(pipeline) if finding.severity != "note"] == []
+
+
+def test_a_small_pipeline_is_sound(pipeline: Pipeline) -> None:
+    """Nothing to say about one that works."""
+    assert found(pipeline) == []
+
+
+def test_an_import_that_nothing_provides_is_an_error(tmp_path: Path) -> None:
+    """With file, line and stage."""
+    finding = only(of_mapper(tmp_path, "import sys\nimport nowhere.sub\n"), "missing-import")
+    assert (finding.severity, finding.path, finding.line) == ("error", "stages/first/src/mapper.py", 2)
+    assert finding.stages == ("first",)
+    assert finding.message.startswith("imports `nowhere.sub`, which neither the archive nor the requirements")
+
+
+@pytest.mark.parametrize(
+    ("code", "severity"),
+    [
+        ("import nowhere", "error"),
+        ("from nowhere import x", "error"),
+        ("class A:\n    import nowhere", "error"),
+        ("for _ in 'ab':\n    import nowhere", "error"),
+        ("try:\n    import nowhere\nfinally:\n    pass", "error"),
+        ("try:\n    import nowhere\nexcept ValueError:\n    pass", "error"),
+        ("try:\n    import nowhere\nexcept ImportError as error:\n    raise SystemExit from error", "error"),
+        ("if __name__ == '__main__':\n    import nowhere", "error"),
+        ("def f():\n    import nowhere", "warning"),
+        ("async def f():\n    import nowhere", "warning"),
+        ("import os\nif os.environ:\n    import nowhere", "warning"),
+        ("import importlib\nimportlib.import_module('nowhere')", "warning"),
+        ("try:\n    import nowhere\nexcept ImportError:\n    nowhere = None", "note"),
+        ("try:\n    import nowhere\nexcept (ModuleNotFoundError, OSError):\n    pass", "note"),
+        ("try:\n    import nowhere\nexcept:\n    pass", "note"),
+        ("from contextlib import suppress\nwith suppress(ImportError):\n    import nowhere", "note"),
+        ("def f():\n    try:\n        import nowhere\n    except ImportError:\n        pass", "note"),
+        ("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import nowhere", None),
+        ("import typing\nif not typing.TYPE_CHECKING:\n    pass\nelse:\n    import nowhere", None),
+        ("import sys\nif sys.version_info < (3, 8):\n    import nowhere", None),
+        ("import sys\nif sys.platform == 'win32' or False:\n    import nowhere", None),
+        ("import sys\nif sys.version_info >= (3, 8):\n    import nowhere", "error"),
+    ],
+)
+def test_imports_are_told_apart_by_how_surely_they_are_carried_out(
+    tmp_path: Path, code: str, severity: str | None
+) -> None:
+    """An error stops each job, a warning some, a note none."""
+    assert [finding.severity for finding in of_mapper(tmp_path, code)] == ([severity] if severity else [])
+
+
+def test_imports_are_followed_through_packages(tmp_path: Path) -> None:
+    """Through the `__init__` of each package on the way, and relative imports."""
+    findings = checked(
+        tmp_path,
+        {
+            "stages/first/src/mapper.py": "import pkg.sub.leaf\n",
+            "pkg/__init__.py": "import gone_one\n",
+            "pkg/sub/__init__.py": "from . import sibling\nfrom .. import above\n",
+            "pkg/sub/sibling.py": "import gone_two\n",
+            "pkg/above.py": "import gone_three\n",
+            "pkg/sub/leaf.py": "import gone_four\n",
+            "pkg/unused.py": "import gone_five\n",
+        },
+        settings='upload_modules = ["pkg"]',
+    )
+    assert {finding.path for finding in findings} == {
+        "pkg/__init__.py",
+        "pkg/sub/sibling.py",
+        "pkg/above.py",
+        "pkg/sub/leaf.py",
+    }
+
+
+def test_a_guard_covers_what_is_imported_below_it(tmp_path: Path) -> None:
+    """What a guarded module misses is caught by the guard; unless somebody imports it without one."""
+    guarded = "try:\n    import fast\nexcept ImportError:\n    fast = None\n"
+    assert [finding.severity for finding in of_mapper(tmp_path / "a", guarded, fast="import nowhere")] == ["note"]
+    both = guarded + "import fast\n"
+    assert [finding.severity for finding in of_mapper(tmp_path / "b", both, fast="import nowhere")] == ["error"]
+
+
+def test_a_circle_of_imports_comes_to_an_end(tmp_path: Path) -> None:
+    """Each file is read once."""
+    assert of_mapper(tmp_path, "import a", a="import b", b="import a, mapper\n") == []
+
+
+def test_a_module_that_a_package_does_not_have_is_missing(tmp_path: Path) -> None:
+    """As a submodule, or as a name that nothing defines."""
+    files: dict[str, str | bytes] = {
+        "pkg/__init__.py": "HERE = 1\n",
+        "pkg/dynamic.py": "globals()['late'] = 1\n",
+        "pkg/star.py": "from os import *\n",
+    }
+    for number, (code, rule) in enumerate(
+        [
+            ("import pkg.gone", "missing-module"),
+            ("from pkg.gone import x", "missing-module"),
+            ("from pkg import gone", "missing-name"),
+            ("from pkg import HERE, dynamic, __doc__", None),
+            ("from pkg.dynamic import late", None),
+            ("from pkg.star import path", None),
+            ("from pkg import *", None),
+        ]
+    ):
+        code_files = {**files, "stages/first/src/mapper.py": code}
+        findings = checked(tmp_path / str(number), code_files, settings='upload_modules = "pkg"')
+        assert [finding.rule for finding in findings] == ([rule] if rule else []), code
+
+
+def test_every_way_to_define_a_name_counts(tmp_path: Path) -> None:
+    """None of them may be mistaken for a missing one."""
+    names = """
+import os.path as p, json
+from re import compile as c
+a = b = 1
+(d, [e, *f]) = 1, (2, 3)
+g: int = 1
+for h in (): i = 1
+with open('x') as j: pass
+def k(): global l
+class m: pass
+try: n = 1
+except ValueError: o = 1
+else: q = 1
+finally: r = 1
+while False: s = 1
+if a: t = 1
+elif b: u = 1
+else: v = 1
+match a:
+    case [w, *x] if w: y = 1
+    case {"z": z, **aa}: pass
+    case str() as bb: pass
+"""
+    wanted = "p, json, c, a, b, d, e, f, g, h, i, j, k, l, m, n, o, q, r, s, t, u, v, w, x, y, z, aa, bb"
+    assert of_mapper(tmp_path, f"from names import {wanted}\n", names=names) == []
+
+
+def test_relative_imports_that_lead_nowhere_are_errors(tmp_path: Path) -> None:
+    """Out of a package, or from a script, which has none."""
+    finding = only(of_mapper(tmp_path / "a", "from . import helper\n", helper=""), "relative-import")
+    assert "a script has no package" in finding.message
+    files: dict[str, str | bytes] = {
+        "stages/first/src/mapper.py": "import pkg.sub",
+        "pkg/__init__.py": "",
+        "pkg/sub.py": "from ... import x\n",
+    }
+    finding = only(checked(tmp_path / "b", files, settings='upload_modules = "pkg"'), "relative-import")
+    assert "cannot import `...`: it leads out of the package" in finding.message
+
+
+def test_an_ignored_module_is_named_with_its_rule(tmp_path: Path) -> None:
+    """Pattern, file and line; beside the script, and in a package."""
+    files: dict[str, str | bytes] = {
+        "stages/first/src/mapper.py": "import helper_test\nfrom pkg import data_test\nimport pkg.more_test\n",
+        "stages/first/src/helper_test.py": "",
+        "pkg/__init__.py": "",
+        "pkg/data_test.py": "",
+        "pkg/more_test.py": "",
+        ".ytignore": "# tests\n*_test.py\n",
+    }
+    findings = checked(tmp_path, files, settings='upload_modules = "pkg"')
+    assert [finding.severity for finding in findings] == ["error"] * 3
+    for finding, path in zip(
+        findings, ["stages/first/src/helper_test.py", "pkg/data_test.py", "pkg/more_test.py"], strict=True
+    ):
+        assert f"`{path}` is left out by `*_test.py` (line 2 of `.ytignore`)" in finding.message
+
+
+def test_a_package_that_is_not_listed_is_named_with_the_setting(tmp_path: Path) -> None:
+    """The most usual mistake of all."""
+    files: dict[str, str | bytes] = {
+        "stages/first/src/mapper.py": "import lib.x",
+        "lib/__init__.py": "",
+        "lib/x.py": "",
+    }
+    finding = only(checked(tmp_path, files), "missing-import")
+    assert finding.message.endswith(": `lib` is not packed; add `lib` to `upload_modules`")
+
+
+def test_requirements_and_provided_modules_provide(tmp_path: Path) -> None:
+    """By installed metadata, by a known name, by the name itself, with extras and markers."""
+    files: dict[str, str | bytes] = {
+        "stages/first/src/mapper.py": "import yaml, sklearn.svm, some_thing, click, image.part, google.cloud.storage\n",
+        "stages/first/requirements.txt": "PyYAML==6.0\nscikit-learn[x]==1 # comment\n-r ../../more/more.txt\n"
+        'some.thing==1; python_version > "3"\ngoogle-cloud-storage==1\n',
+        "more/more.txt": "click==8.1 \\\n  --hash=sha256:00\n",
+    }
+    settings = 'provided_modules = ["image"]\nupload_paths = [{ source = "more" }]'
+    assert checked(tmp_path / "a", files, settings=settings) == []
+    files["stages/first/requirements.txt"] = 'PyYAML==6.0; sys_platform == "win32"\n'
+    files["stages/first/src/mapper.py"] = "import yaml\n"
+    assert only(checked(tmp_path / "b", files), "missing-import").severity == "error"
+
+
+def test_what_an_installed_requirement_requires_is_there_too(tmp_path: Path) -> None:
+    """As pip brings it along: hatchling requires packaging."""
+    files: dict[str, str | bytes] = {
+        "stages/first/src/mapper.py": "import packaging.version\n",
+        "stages/first/requirements.txt": "hatchling==1.27\n",
+    }
+    assert checked(tmp_path, files) == []
+
+
+def test_what_an_unknown_requirement_may_bring_along_is_a_warning(tmp_path: Path) -> None:
+    """Nobody here knows what it requires."""
+    files: dict[str, str | bytes] = {
+        "stages/first/src/mapper.py": "import elsewhere\n",
+        "stages/first/requirements.txt": "not-installed-here==1\n",
+    }
+    finding = only(checked(tmp_path, files), "missing-import")
+    assert finding.severity == "warning"
+    assert "unless it comes with `not-installed-here`, not installed here" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("line", "rule", "severity"),
+    [
+        ("numpy", "unpinned-requirement", "warning"),
+        ("numpy>=1", None, None),
+        ("numpy @ https://example.com/numpy.whl", None, None),
+        ("./wheels/x-1-py3-none-any.whl", None, None),
+        ("--index-url https://example.com", None, None),
+        ("numpy==", "invalid-requirement", "error"),
+        ("numpy 1.0", "invalid-requirement", "error"),
+        ("--no-such-option", "invalid-requirement", "error"),
+        ("-r gone.txt", "missing-file", "error"),
+    ],
+)
+def test_requirements_are_read_as_pip_reads_them(
+    tmp_path: Path, line: str, rule: str | None, severity: str | None
+) -> None:
+    """With the number of the line."""
+    findings = checked(tmp_path, {"stages/first/requirements.txt": f"# one\nclick==8.1\n{line}\n"})
+    assert [(item.rule, item.severity, item.line) for item in findings] == ([(rule, severity, 3)] if rule else [])
+
+
+@pytest.mark.parametrize(
+    ("code", "python", "severity"),
+    [
+        ("match 1:\n    case 1: pass\n", (3, 9), "error"),
+        ("match 1:\n    case 1: pass\n", (3, 10), None),
+        ("def (:\n", HERE, "error"),
+        ("x = 1\0", HERE, "error"),
+        ("# -*- coding: no-such-codec -*-\n", HERE, "error"),
+        ("x = " + "(" * 5000 + ")" * 5000, HERE, "error"),
+        ("'\\d'\n", HERE, None),
+    ],
+)
+def test_syntax_is_that_of_the_target(tmp_path: Path, code: str, python: tuple[int, int], severity: str | None) -> None:
+    """What cannot be parsed stops the job that imports it; what only looks old does not."""
+    findings = checked(
+        tmp_path, {"stages/first/src/mapper.py": "import part\n", "stages/first/src/part.py": code}, python=python
+    )
+    assert [finding.severity for finding in findings] == ([severity] if severity else [])
+
+
+def test_broken_syntax_in_a_file_that_no_job_imports_is_a_warning(tmp_path: Path) -> None:
+    """It is packed for some reason."""
+    assert only(of_mapper(tmp_path, "", unused="def (:\n"), "syntax").severity == "warning"
+
+
+@pytest.mark.parametrize(
+    ("module", "python", "is_there"),
+    [("tomllib", (3, 10), False), ("tomllib", (3, 11), True), ("distutils", (3, 11), True), ("distutils", (3, 12), False),
+     ("cgi", (3, 12), True), ("cgi", (3, 13), False), ("json", (3, 8), True), ("_thread", (3, 12), True)],
+)  # fmt: skip
+def test_the_standard_library_is_that_of_the_target(
+    tmp_path: Path, module: str, python: tuple[int, int], *, is_there: bool
+) -> None:
+    """Whatever Python runs the check."""
+    findings = checked(tmp_path, {"stages/first/src/mapper.py": f"import {module}\n"}, python=python)
+    assert [finding.rule for finding in findings] == ([] if is_there else ["missing-import"])
+
+
+def test_a_module_that_hides_one_of_the_standard_library_is_found(tmp_path: Path) -> None:
+    """Beside the script it comes first for everybody."""
+    finding = only(of_mapper(tmp_path, "import random\n", random="def choice(): pass\n"), "hidden-module")
+    assert (finding.severity, finding.path) == ("warning", "stages/first/src/random.py")
+
+
+def test_compiled_modules_for_other_machines_are_found(tmp_path: Path) -> None:
+    """By the tag in the name, and by what the file itself says."""
+    this = f"{HERE[0]}{HERE[1]}"
+    elf = b"\x7fELF\x02\x01\x01" + bytes(11)
+    machine = (62).to_bytes(2, "little")
+    files: dict[str, str | bytes] = {
+        "pkg/__init__.py": "",
+        f"pkg/good.cpython-{this}-x86_64-linux-gnu.so": elf + machine,
+        "pkg/stable.abi3.so": elf + machine,
+        "pkg/old.cpython-36m-x86_64-linux-gnu.so": elf + machine,
+        "pkg/older.cpython-36m-x86_64-linux-gnu.so": elf + machine,
+        "pkg/mac.so": b"\xcf\xfa\xed\xfe" + bytes(60),
+        "pkg/other.so": elf + (22).to_bytes(2, "little"),
+        "pkg/windows.pyd": b"MZ" + bytes(60),
+    }
+    findings = checked(tmp_path, files, settings='upload_modules = "pkg"')
+    assert {finding.rule for finding in findings} == {"compiled-module"}
+    messages = {finding.path: finding.message for finding in findings}
+    assert set(messages) == {
+        "pkg/mac.so", "pkg/old.cpython-36m-x86_64-linux-gnu.so", "pkg/other.so", "pkg/windows.pyd"
+    }  # fmt: skip
+    assert "the first of 2 compiled modules for Python 3.6" in messages["pkg/old.cpython-36m-x86_64-linux-gnu.so"]
+    assert "a compiled module for macOS" in messages["pkg/mac.so"]
+    assert "a compiled module for s390x" in messages["pkg/other.so"]
+
+
+def test_a_large_file_comes_with_the_line_that_leaves_it_out(tmp_path: Path) -> None:
+    """And the line works."""
+    pipeline = make_pipeline(tmp_path / "demo", {"stages/first/src/models/big[1].bin": bytes(10_000_001)})
+    finding = only(found(pipeline), "large-file")
+    assert "leave it out with `/src/models/big\\[1\\].bin` in `.ytignore`" in finding.message
+    pipeline.write({"stages/first/.ytignore": "/src/models/big\\[1\\].bin\n"})
+    assert found(pipeline) == []
+
+
+def test_a_large_archive_names_its_largest_files(tmp_path: Path) -> None:
+    """Before there is an archive, what its files have together counts."""
+    files: dict[str, str | bytes] = {"stages/first/src/a.bin": bytes(400_000), "stages/first/src/b.bin": b""}
+    finding = only(checked(tmp_path, files, settings="max_archive_mb = 0.1"), "large-archive")
+    assert finding.message.startswith("the files have, before they are compressed, 400.8 kB, and")
+    assert "`max_archive_mb` is 0.1; the largest: `stages/first/src/a.bin` (400.0 kB), " in finding.message
+
+
+def test_files_that_git_ignores_are_found(pipeline: Pipeline) -> None:
+    """One finding for each rule; those that are tracked all the same are no surprise."""
+    pipeline.write({".gitignore": "*.gen.py\n!kept.gen.py\ntracked.py\n", "stages/first/src/tracked.py": ""})
+    pipeline.commit()
+    pipeline.write({f"stages/first/src/{name}.gen.py": "" for name in ("a", "b", "kept")})
+    finding = only(found(pipeline), "git-ignored")
+    assert finding.path == "stages/first/src/a.gen.py"
+    assert finding.message.startswith(
+        "and 1 more are packed though git ignores it: `*.gen.py` (line 1 of `.gitignore`)"
+    )
+
+
+def test_an_archive_is_checked_like_the_sources(tmp_path: Path) -> None:
+    """From its bytes alone, without a manifest; what installed packages could do without is no finding."""
+    files: dict[str, str | bytes] = {
+        "stages/first/src/mapper.py": "import nowhere, ytjobs\n",
+        "stages/first/requirements.txt": "click\n",
+        "ytjobs/__init__.py": "def f():\n    import gone\n",
+    }
+    pipeline = make_pipeline(tmp_path / "demo", files)
+    pipeline.build()
+    with pipeline.archive().open("rb") as file:
+        code = code_of_archive(FileReader(file.fileno()), None, "x", progress=lambda *_: None)
+    findings = check(code, pipeline.settings(), HERE, sources=False)
+    assert [(item.severity, item.rule) for item in findings] == [
+        ("error", "missing-import"),
+        ("warning", "unpinned-requirement"),
+        ("note", "missing-import"),
+    ]
+
+
+def test_findings_of_several_stages_are_one(tmp_path: Path) -> None:
+    """It names all the stages that a shared package concerns."""
+    files: dict[str, str | bytes] = {
+        "stages/first/src/mapper.py": "import pkg",
+        "stages/second/src/vanilla.py": "import pkg",
+        "pkg/__init__.py": "import nowhere\n",
+    }
+    finding = only(checked(tmp_path, files, settings='upload_modules = "pkg"'), "missing-import")
+    assert finding.stages == ("first", "second")
