@@ -42,6 +42,9 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"hatch_ytupload.commands.{cmd_name}").command
+        if command.help is not None:
+            # What click reads as "do not wrap this paragraph" is two letters in the raw docstrings.
+            command.help = command.help.replace("\\b\n", "\b\n")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hatch_ytupload.errors import one_line
 from hatch_ytupload.ignore_scope import describe_rule
 from hatch_ytupload.sizes import megabytes
+from hatch_ytupload.tables import wrapped
 
 if TYPE_CHECKING:
     from hatch_ytupload.explaining import Explanation
@@ -25,7 +26,7 @@ def explanation_text(found: Explanation) -> str:
         lines += [f"  as {one_line(name)}" for name in names]
     if found.source is not None:
         lines += [f"  from {one_line(_shown(place))}" for place in found.source.split("\n")]
-    lines += [f"  {line}" for line in found.text.splitlines()]
+    lines += [part for line in found.text.splitlines() for part in wrapped(line)]
     if found.kind == "directory" and found.files:
         plural = "" if found.files == 1 else "s"
         lines.append(f"  {found.files} file{plural} of it packed, {megabytes(found.size)}")
@@ -67,7 +68,7 @@ def _left_out(items: list[tuple[str, Rule]]) -> list[str]:
     for rule, count in Counter(rule for _, rule in items).items():
         names = [f"`{one_line(path)}`" for path, other in items if other == rule]
         more = f" and {count - _SHOWN_NAMES} more" if count > _SHOWN_NAMES else ""
-        lines.append(f"  {describe_rule(rule)} keeps out {', '.join(names[:_SHOWN_NAMES])}{more}")
+        lines += wrapped(f"{describe_rule(rule)} keeps out {', '.join(names[:_SHOWN_NAMES])}{more}")
     return lines
 
 

@@ -16,6 +16,7 @@ from hatch_ytupload.compression import CODEC
 from hatch_ytupload.differences import compare_files
 from hatch_ytupload.errors import ArtifactError, one_line
 from hatch_ytupload.reading import Digesting, places, read_contents, read_files, read_members
+from hatch_ytupload.tables import wrapped
 from hatch_ytupload.unpacking import no_progress
 
 if TYPE_CHECKING:
@@ -95,13 +96,14 @@ def agreement_text(found: Agreement) -> str:
     """Say in a line or two what agrees."""
     if found.agrees == BYTES:
         return "built again: the same bytes"
+    number = found.files_differing
     what = (
         "built again: the same content, compressed to other bytes"
         if found.agrees == CONTENT
-        else f"built again: another archive; {found.files_differing} files differ"
+        else f"built again: another archive; {number} file{' differs' if number == 1 else 's differ'}"
     )
-    lines = [what, f"  first difference: {found.first_difference}"]
-    return "\n".join([*lines, f"  {found.sources}"] if found.sources else lines)
+    lines = [what, *wrapped(f"first difference: {found.first_difference}")]
+    return "\n".join([*lines, *wrapped(found.sources)] if found.sources else lines)
 
 
 def agreement_data(found: Agreement) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -35,3 +36,10 @@ def fields(title: str, *named: tuple[str, str]) -> str:
             if line:
                 lines.append(f"  {label:<{width}}  {line}")
     return "\n".join(lines)
+
+
+def wrapped(text: str, indent: str = "  ") -> list[str]:
+    """Return a sentence as lines of 80 columns; names in it are not broken, however long."""
+    return textwrap.wrap(
+        text, 80, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
