@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 20
 # Never wait for the other end of a FIFO, never follow a link: both can appear between planning and packing.
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+# What opening says where a file was planned and now there is nothing, a link, a socket, or no directory above it.
+_REPLACED = {errno.ENOENT, errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.EOPNOTSUPP, errno.ENOTDIR}
 
 
 def pack(
@@ -204,6 +207,8 @@ def read_unchanged(file: SourceFile) -> Iterator[bytes]:
     try:
         descriptor = os.open(file.source, _OPEN_FLAGS)
     except OSError as error:
+        if error.errno in _REPLACED:
+            raise _changed(file) from None
         raise SourceError(
             f"cannot read `{one_line(file.source)}`: {error.strerror}; make it readable or exclude it in `.ytignore`"
         ) from None

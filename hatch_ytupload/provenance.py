@@ -48,7 +48,7 @@ class GitQuestion:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self._output is None:
             self._process.kill()
             self._process.communicate()
 

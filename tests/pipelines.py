@@ -219,6 +219,31 @@ def run_command_line(
     )
 
 
+def unprivileged(*arguments: str) -> list[str]:
+    """Return a command that runs this Python with these arguments without the rights of root, if it is root.
+
+    Root may read and write everything; without its capabilities, on Linux, the mode of a file counts for it too.
+    """
+    return [sys.executable, "-c", _DROP_CAPABILITIES, *arguments]
+
+
+_DROP_CAPABILITIES = """
+import ctypes, os, runpy, sys
+if os.geteuid() == 0:
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    if ctypes.CDLL(None, use_errno=True).capset(header, (ctypes.c_uint32 * 6)()) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
+if sys.argv[1] == "-c":
+    code = sys.argv[2]
+    sys.argv[:] = ["-c", *sys.argv[3:]]
+    exec(compile(code, "<string>", "exec"), {"__name__": "__main__"})
+else:
+    module = sys.argv[2]
+    sys.argv[:] = [module, *sys.argv[3:]]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+
+
 def refusal(action: Callable[[], object]) -> str:
     """Return the one line of the error that an action ends with."""
     with pytest.raises(YtUploadError) as error:
