@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.absence import Absence
 from hatch_ytupload.compiled_modules import check_compiled
 from hatch_ytupload.errors import one_line
-from hatch_ytupload.findings import ERROR, WARNING, Finding, merged
+from hatch_ytupload.findings import ERROR, NOTE, Finding, merged
 from hatch_ytupload.git_ignored import check_git_ignored
 from hatch_ytupload.import_check import Facts, StageImports
 from hatch_ytupload.packed_modules import PackedModules
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from hatch_ytupload.settings import Settings
 
 
-def check(code: PackedCode, settings: Settings, python: tuple[int, int], *, sources: bool) -> list[Finding]:
+def check(
+    code: PackedCode, settings: Settings, python: tuple[int, int], *, sources: bool, notes: bool = True
+) -> list[Finding]:
     """Check everything.
 
     Args:
@@ -32,6 +34,7 @@ def check(code: PackedCode, settings: Settings, python: tuple[int, int], *, sour
         settings: of the pipeline.
         python: the version of Python of the jobs.
         sources: `code` is what a build would pack now, so its sources can be asked, too.
+        notes: read files that no job imports, too; what is found there is a note.
 
     Raises:
         SourceError: a file cannot be read.
@@ -63,7 +66,8 @@ def check(code: PackedCode, settings: Settings, python: tuple[int, int], *, sour
                 found += _script(code, operation.script, stage, imports)
         found += imports.found
         reached |= imports.reached
-    found += _unreached(code, facts, reached)
+    if notes:
+        found += _unreached(code, facts, reached)
     return merged(found)
 
 
@@ -94,5 +98,5 @@ def _unreached(code: PackedCode, facts: Facts, reached: set[str]) -> list[Findin
             problem = facts.of(path).problem
             if problem is not None:
                 message = f"cannot be parsed: {one_line(problem[1])}; no job imports it"
-                found.append(Finding(WARNING, "syntax", path, problem[0], message))
+                found.append(Finding(NOTE, "syntax", path, problem[0], message))
     return found

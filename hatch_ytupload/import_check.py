@@ -81,6 +81,7 @@ class StageImports:
         self._pending: dict[int, list[PackedModule]] = {ALWAYS: [], LATER: [], OPTIONAL: []}
         # How surely each is imported, as far as is known.
         self._seen: dict[tuple[str, str | None], int] = {}
+        self._told: set[tuple[str, str]] = set()
         self.found: list[Finding] = []
         self.reached: set[str] = set()
 
@@ -179,6 +180,13 @@ class StageImports:
         self._report(kind, "missing-module", file, line, what)
 
     def _not_provided(self, name: str, top: str, file: str, line: int, kind: int) -> None:
+        own = self._code.files[file].own
+        if not own:
+            # An installed package is mended as a whole: the first place in it is enough.
+            places = file.partition("/")[0], top
+            if places in self._told:
+                return
+            self._told.add(places)
         hint = self._explain(top, self._path)
         message = (
             f"imports `{one_line(name)}`, which neither the archive nor the requirements of the stage nor the standard "
@@ -189,7 +197,6 @@ class StageImports:
             return
         # A requirement that is not installed here may bring it along: no one's error, but the line is missing.
         names = ", ".join(f"`{name}`" for name in self._provided.unknown)
-        own = self._code.files[file].own
         self._report(
             min(kind, LATER if own else OPTIONAL),
             "missing-import",

@@ -67,7 +67,8 @@ def command(
             raise ArtifactError(f"there is no archive to read beside `{artifact.shown}`; build it first")
         with artifact.open() as reader, console.progress() as progress:
             code = code_of_archive(reader, artifact.manifest, artifact.shown, progress=progress)
-    found = check(code, settings, python, sources=archive is None)
-    console.result(check_data(found, python), check_text(found, code, notes=console.verbosity > 0))
+    notes = console.verbosity > 0
+    found = check(code, settings, python, sources=archive is None, notes=notes or console.as_json)
+    console.result(check_data(found, python), check_text(found, code, notes=notes))
     if strict and any(finding.severity != NOTE for finding in found):
         sys.exit(1)

@@ -306,16 +306,24 @@ def test_syntax_is_that_of_the_target(tmp_path: Path, code: str, python: tuple[i
     assert [finding.severity for finding in findings] == ([severity] if severity else [])
 
 
-def test_broken_syntax_in_a_file_that_no_job_imports_is_a_warning(tmp_path: Path) -> None:
-    """It is packed for some reason."""
-    assert only(of_mapper(tmp_path, "", unused="def (:\n"), "syntax").severity == "warning"
+def test_broken_syntax_in_a_file_that_no_job_imports_is_a_note(tmp_path: Path) -> None:
+    """It stops nobody."""
+    assert only(of_mapper(tmp_path, "", unused="def (:\n"), "syntax").severity == "note"
 
 
 @pytest.mark.parametrize(
     ("module", "python", "is_there"),
-    [("tomllib", (3, 10), False), ("tomllib", (3, 11), True), ("distutils", (3, 11), True), ("distutils", (3, 12), False),
-     ("cgi", (3, 12), True), ("cgi", (3, 13), False), ("json", (3, 8), True), ("_thread", (3, 12), True)],
-)  # fmt: skip
+    [
+        ("tomllib", (3, 10), False),
+        ("tomllib", (3, 11), True),
+        ("distutils", (3, 11), True),
+        ("distutils", (3, 12), False),
+        ("cgi", (3, 12), True),
+        ("cgi", (3, 13), False),
+        ("json", (3, 8), True),
+        ("_thread", (3, 12), True),
+    ],
+)
 def test_the_standard_library_is_that_of_the_target(
     tmp_path: Path, module: str, python: tuple[int, int], *, is_there: bool
 ) -> None:
@@ -386,11 +394,11 @@ def test_files_that_git_ignores_are_found(pipeline: Pipeline) -> None:
 
 
 def test_an_archive_is_checked_like_the_sources(tmp_path: Path) -> None:
-    """From its bytes alone, without a manifest; what installed packages could do without is no finding."""
+    """From its bytes alone, without a manifest; what installed packages could do without is a note."""
     files: dict[str, str | bytes] = {
         "stages/first/src/mapper.py": "import nowhere, ytjobs\n",
         "stages/first/requirements.txt": "click\n",
-        "ytjobs/__init__.py": "def f():\n    import gone\n",
+        "ytjobs/__init__.py": "def f():\n    import gone\n    import gone.too\n",
     }
     pipeline = make_pipeline(tmp_path / "demo", files)
     pipeline.build()
