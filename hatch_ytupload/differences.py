@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.errors import one_line
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.artifacts import Described
     from hatch_ytupload.manifest import FileInfo, Manifest
+
+# The beginning of a commit is enough for people.
+_LONG_COMMIT = re.compile(r"\b([0-9a-f]{12})[0-9a-f]+\b")
 
 
 class FileChange(NamedTuple):
@@ -198,6 +202,8 @@ def _file_row(change: FileChange) -> tuple[str, str, str]:
 def _fact_line(fact: FactChange) -> str:
     mark = "+" if fact.old is None else "-" if fact.new is None else "~"
     values = " -> ".join(one_line(value) for value in (fact.old, fact.new) if value is not None)
+    if fact.name == "commit":
+        values = _LONG_COMMIT.sub(r"\1", values)
     what = "" if values == "yes" else f": {values}"
     return f"{mark} {one_line(fact.subject)}, {one_line(fact.name)}{what}"
 
