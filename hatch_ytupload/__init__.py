@@ -1,5 +1,173 @@
-"""Reproducible code archives of YT Framework pipelines, built and published with Hatch."""
+"""Reproducible code archives of YT Framework pipelines, built and published with Hatch.
+
+`__all__` is the Python API; `docs/api.md` describes it. A name is loaded when it is used for the first time, so
+importing this package costs nothing: neither Hatch nor YT nor YAML are loaded by names that do not need them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from hatch_ytupload.__about__ import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from hatch_ytupload.archive_copy import ArchiveCopy, copy_of
+    from hatch_ytupload.artifacts import Artifact, Described, Whereabouts, described, find_artifact
+    from hatch_ytupload.build import Built, build_bundle
+    from hatch_ytupload.build_folder import BuildFolder
+    from hatch_ytupload.bundle import Bundle, read_bundle
+    from hatch_ytupload.code_upload import FileUploader, upload_all_code, upload_code_archive
+    from hatch_ytupload.destination import open_build_folder
+    from hatch_ytupload.differences import Differences, compare
+    from hatch_ytupload.errors import (
+        ArtifactError,
+        BuildFolderError,
+        MissingSourceError,
+        ModuleNotFoundInEnvironmentError,
+        NoStagesError,
+        SettingsError,
+        SourceError,
+        YtUploadError,
+    )
+    from hatch_ytupload.explaining import Explainer, Explanation
+    from hatch_ytupload.job_files import (
+        add_checkpoint,
+        build_map_dependencies,
+        build_stage_dependencies,
+        build_ytjobs_dependencies,
+    )
+    from hatch_ytupload.local_build import build_code_locally, create_code_archive
+    from hatch_ytupload.manifest import Manifest, load_manifest
+    from hatch_ytupload.operations import OPERATIONS, operation_command, operation_files
+    from hatch_ytupload.plan import Plan, make_plan
+    from hatch_ytupload.project import Project, find_project
+    from hatch_ytupload.published_code import PublishedRelease, find_published
+    from hatch_ytupload.publishing import Published, default_artifact, publish_bundle
+    from hatch_ytupload.release_records import Record, Release, State, read_state
+    from hatch_ytupload.releases import Outcome, rollback
+    from hatch_ytupload.running import Ran, Run, run_operation
+    from hatch_ytupload.settings import Settings, load_settings
+    from hatch_ytupload.verifying import Verification, verify
+
+__all__ = [
+    "OPERATIONS",
+    "ArchiveCopy",
+    "Artifact",
+    "ArtifactError",
+    "BuildFolder",
+    "BuildFolderError",
+    "Built",
+    "Bundle",
+    "Described",
+    "Differences",
+    "Explainer",
+    "Explanation",
+    "FileUploader",
+    "Manifest",
+    "MissingSourceError",
+    "ModuleNotFoundInEnvironmentError",
+    "NoStagesError",
+    "Outcome",
+    "Plan",
+    "Project",
+    "Published",
+    "PublishedRelease",
+    "Ran",
+    "Record",
+    "Release",
+    "Run",
+    "Settings",
+    "SettingsError",
+    "SourceError",
+    "State",
+    "Verification",
+    "Whereabouts",
+    "YtUploadError",
+    "__version__",
+    "add_checkpoint",
+    "build_bundle",
+    "build_code_locally",
+    "build_map_dependencies",
+    "build_stage_dependencies",
+    "build_ytjobs_dependencies",
+    "compare",
+    "copy_of",
+    "create_code_archive",
+    "default_artifact",
+    "described",
+    "find_artifact",
+    "find_project",
+    "find_published",
+    "load_manifest",
+    "load_settings",
+    "make_plan",
+    "open_build_folder",
+    "operation_command",
+    "operation_files",
+    "publish_bundle",
+    "read_bundle",
+    "read_state",
+    "rollback",
+    "run_operation",
+    "upload_all_code",
+    "upload_code_archive",
+    "verify",
+]
+
+_PLACES = {
+    "archive_copy": ("ArchiveCopy", "copy_of"),
+    "artifacts": ("Artifact", "Described", "Whereabouts", "described", "find_artifact"),
+    "build": ("Built", "build_bundle"),
+    "build_folder": ("BuildFolder",),
+    "bundle": ("Bundle", "read_bundle"),
+    "code_upload": ("FileUploader", "upload_all_code", "upload_code_archive"),
+    "destination": ("open_build_folder",),
+    "differences": ("Differences", "compare"),
+    "errors": (
+        "ArtifactError",
+        "BuildFolderError",
+        "MissingSourceError",
+        "ModuleNotFoundInEnvironmentError",
+        "NoStagesError",
+        "SettingsError",
+        "SourceError",
+        "YtUploadError",
+    ),
+    "explaining": ("Explainer", "Explanation"),
+    "job_files": (
+        "add_checkpoint",
+        "build_map_dependencies",
+        "build_stage_dependencies",
+        "build_ytjobs_dependencies",
+    ),
+    "local_build": ("build_code_locally", "create_code_archive"),
+    "manifest": ("Manifest", "load_manifest"),
+    "operations": ("OPERATIONS", "operation_command", "operation_files"),
+    "plan": ("Plan", "make_plan"),
+    "project": ("Project", "find_project"),
+    "published_code": ("PublishedRelease", "find_published"),
+    "publishing": ("Published", "default_artifact", "publish_bundle"),
+    "release_records": ("Record", "Release", "State", "read_state"),
+    "releases": ("Outcome", "rollback"),
+    "running": ("Ran", "Run", "run_operation"),
+    "settings": ("Settings", "load_settings"),
+    "verifying": ("Verification", "verify"),
+}
+"""Where each name is defined, by module; a test holds it against `__all__`."""
+
+if not TYPE_CHECKING:  # for type checkers there are the names above and no others
+
+    def __getattr__(name: str) -> object:
+        """Load a name of the API."""
+        from importlib import import_module
+
+        for module, names in _PLACES.items():
+            if name in names:
+                value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+                return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the API."""
+    return sorted({*globals(), *__all__})
