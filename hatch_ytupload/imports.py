@@ -62,10 +62,15 @@ def read_facts(source: bytes, python: tuple[int, int], *, script: bool) -> FileF
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(source, feature_version=min(python, sys.version_info[:2]))
+        return _facts(tree, source, python, script=script)
     except SyntaxError as error:
         return FileFacts(problem=(error.lineno or 1, error.msg))
     except (ValueError, RecursionError, MemoryError) as error:
-        return FileFacts(problem=(1, str(error) or "it nests too deep"))
+        reason = "it nests too deep" if isinstance(error, RecursionError) else str(error)
+        return FileFacts(problem=(1, reason or "it nests too deep"))
+
+
+def _facts(tree: ast.Module, source: bytes, python: tuple[int, int], *, script: bool) -> FileFacts:
     reading = _Reading(python, script=script)
     reading.read(tree.body)
     if _MAY_CALL_IMPORT.search(source):

@@ -7,7 +7,9 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
 
+from packaging.markers import UndefinedComparison
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion
 
 from hatch_ytupload.distributions import modules_of
 from hatch_ytupload.project import normalize_name
@@ -106,7 +108,6 @@ def provided_by(requirements: Iterable[Requirement], python: tuple[int, int]) ->
     """
     modules: set[str] = set()
     unknown = []
-    environment = job_markers(python)
     pending = list(requirements)
     seen: set[tuple[str, frozenset[str]]] = set()
     while pending:
@@ -123,19 +124,21 @@ def provided_by(requirements: Iterable[Requirement], python: tuple[int, int]) ->
             continue
         for text in _required(name):
             below = _parsed(text)
-            wanted = below is not None and (
-                below.marker is None
-                or any(below.marker.evaluate({**environment, "extra": extra}) for extra in ["", *extras])
-            )
-            if below is not None and wanted:
+            if below is not None and any(applies(below, python, extra) for extra in ["", *extras]):
                 pending.append(below)
     return Provided(frozenset(modules), tuple(sorted(unknown)))
 
 
-def job_markers(python: tuple[int, int]) -> dict[str, str]:
-    """Return what differs, in the environment markers of a job, from those of this machine."""
+def applies(requirement: Requirement, python: tuple[int, int], extra: str = "") -> bool:
+    """Tell whether a job needs a requirement: by its marker, with what differs from this machine.
+
+    Args:
+        requirement: with a marker or without.
+        python: the version of Python of the job.
+        extra: the extra that brings it.
+    """
     version = f"{python[0]}.{python[1]}"
-    return {
+    environment = {
         "python_version": version,
         "python_full_version": f"{version}.0",
         "sys_platform": "linux",
@@ -143,7 +146,12 @@ def job_markers(python: tuple[int, int]) -> dict[str, str]:
         "os_name": "posix",
         "implementation_name": "cpython",
         "platform_python_implementation": "CPython",
+        "extra": extra,
     }
+    try:
+        return requirement.marker is None or requirement.marker.evaluate(environment)
+    except (UndefinedComparison, InvalidVersion):
+        return True  # pip will say so
 
 
 def _required(name: str) -> list[str]:

@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from hatch_ytupload.errors import one_line
 from hatch_ytupload.findings import ERROR, WARNING, Finding
 from hatch_ytupload.packed_stages import included_files, joined
-from hatch_ytupload.provided import job_markers
+from hatch_ytupload.provided import applies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,7 +65,7 @@ def read_requirements(files: Mapping[str, bytes], stage: str, python: tuple[int,
             requirement = Requirement(text)
             if path in constraints:
                 continue  # it says which version, not that it is required
-            if requirement.marker is None or requirement.marker.evaluate(dict(job_markers(python))):
+            if applies(requirement, python):
                 requirements.append(requirement)
     return StageRequirements(tuple(requirements), tuple(found))
 

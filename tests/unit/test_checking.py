@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import sys
+import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pipelines import CHECKOUT, Pipeline, make_pipeline
 
 from hatch_ytupload.archive_check import FileReader
 from hatch_ytupload.checking import check
+from hatch_ytupload.imports import FileFacts, read_facts
 from hatch_ytupload.packed_code import code_of_archive, code_of_plan
 
 if TYPE_CHECKING:
@@ -269,6 +274,7 @@ def test_what_an_unknown_requirement_may_bring_along_is_a_warning(tmp_path: Path
     [
         ("numpy", "unpinned-requirement", "warning"),
         ("numpy>=1", None, None),
+        ('numpy==1; python_version ~= "x"', None, None),
         ("numpy @ https://example.com/numpy.whl", None, None),
         ("./wheels/x-1-py3-none-any.whl", None, None),
         ("--index-url https://example.com", None, None),
@@ -410,6 +416,48 @@ def test_an_archive_is_checked_like_the_sources(tmp_path: Path) -> None:
         ("warning", "unpinned-requirement"),
         ("note", "missing-import"),
     ]
+
+
+def test_a_foreign_archive_is_checked_for_what_a_build_of_ours_refuses(tmp_path: Path) -> None:
+    """A config that does not parse, and a wrapper that starts what is not there."""
+    files = {
+        "operation_wrapper_s_map.sh": b"\n#!/bin/bash\nset -e\npython3 stages/s/src/mapper.py\n",
+        "operation_wrapper_s_vanilla.sh": b"#!/bin/bash\npython3 stages/s/src/vanilla.py\n",
+        "stages/s/config.yaml": b"a: [",
+        "stages/s/src/mapper.py": b"import json\n",
+    }
+    path = tmp_path / "foreign.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    with path.open("rb") as file:
+        code = code_of_archive(FileReader(file.fileno()), None, "x", progress=lambda *_: None)
+    settings = make_pipeline(tmp_path / "demo").settings()
+    assert [(item.severity, item.rule, item.path) for item in check(code, settings, HERE, sources=False)] == [
+        ("error", "config", "stages/s/config.yaml"),
+        ("error", "missing-file", "stages/s/src/vanilla.py"),
+    ]
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_no_file_makes_the_reader_fail(source: bytes) -> None:
+    """Whatever is in it."""
+    assert isinstance(read_facts(source, (3, 10), script=True), FileFacts)
+
+
+@pytest.mark.parametrize("deep", ["not " * 20_000 + "x", "a" + ".a" * 20_000, "-" * 50_000 + "1"])
+def test_what_nests_deep_is_read_or_refused(deep: str) -> None:
+    """In a condition, which is followed."""
+    facts = read_facts(f"if {deep}:\n    import x\n".encode(), (3, 10), script=True)
+    assert facts.problem is not None or facts.imports
+
+
+def test_a_long_chain_of_conditions_is_read(tmp_path: Path) -> None:
+    """Each `elif` nests one level deeper than the one before."""
+    code = "import os\nif os: pass\n" + "elif os: import nowhere\n" * 400
+    assert len(of_mapper(tmp_path, code)) == 400
 
 
 def test_findings_of_several_stages_are_one(tmp_path: Path) -> None:
