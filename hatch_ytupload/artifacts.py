@@ -13,7 +13,14 @@ from hatch_ytupload.build_folder import FILE
 from hatch_ytupload.errors import ArtifactError, BuildFolderError, SettingsError, one_line
 from hatch_ytupload.manifest import MANIFEST_NAME, load_manifest
 from hatch_ytupload.reading import read_contents
-from hatch_ytupload.release_records import archive_of, find_release, manifest_of, read_state, release_name
+from hatch_ytupload.release_records import (
+    archive_of,
+    find_release,
+    manifest_of,
+    read_state,
+    read_state_and,
+    release_name,
+)
 from hatch_ytupload.unpacking import no_progress
 from hatch_ytupload.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.wrappers import ARCHIVE_NAME
@@ -41,10 +48,12 @@ class Artifact:
     manifest: Manifest | None
     open: Callable[[], AbstractContextManager[Reader]] | None
     """Opens the archive; None where there is a manifest alone."""
+    size: int | None = None
+    """Of the archive, in bytes, if that is known without opening it."""
     directory: str | None = None
     """Where it lies, if that is on disk and no build folder."""
-    stored_md5: str | None = None
-    """MD5 as the build folder knows it."""
+    stored_md5: Callable[[], str | None] = lambda: None
+    """Gives the MD5 as the build folder knows it."""
 
     @property
     def release(self) -> str | None:
@@ -120,21 +129,19 @@ def described(artifact: Artifact, *, progress: Progress = no_progress) -> Descri
         BuildFolderError: it cannot be read.
     """
     manifest = artifact.manifest
-    if artifact.open is None and manifest is not None:
-        size = manifest.archive.size
+    if manifest is not None:
+        size = manifest.archive.size if artifact.size is None else artifact.size
+        if size != manifest.archive.size:
+            raise ArtifactError(
+                f"`{artifact.shown}` has {size} bytes, its manifest says {manifest.archive.size}; "
+                "`hatch-ytupload verify` says more"
+            )
         return Described(artifact.shown, manifest, manifest.files, manifest.content_sha256, size)
     if artifact.open is None:
         raise ArtifactError(f"there is nothing to read at `{artifact.shown}`")
     with artifact.open() as archive:
-        if manifest is None:
-            contents = read_contents(archive, artifact.shown, progress=progress)
-            return Described(artifact.shown, None, contents.files, contents.content_sha256, archive.size)
-        if archive.size != manifest.archive.size:
-            raise ArtifactError(
-                f"`{artifact.shown}` has {archive.size} bytes, its manifest says {manifest.archive.size}; "
-                "`hatch-ytupload verify` says more"
-            )
-        return Described(artifact.shown, manifest, manifest.files, manifest.content_sha256, archive.size)
+        contents = read_contents(archive, artifact.shown, progress=progress)
+        return Described(artifact.shown, None, contents.files, contents.content_sha256, archive.size)
 
 
 def _local(path: str) -> Artifact:
@@ -149,10 +156,11 @@ def _local(path: str) -> Artifact:
     found = _read_manifest(manifest)
     if found is not None and archive == path and found.archive.name != os.path.basename(path):
         found = None  # of the archive beside this one
-    opened = partial(open_archive, archive) if os.path.isfile(archive) else None
-    return Artifact(
-        one_line(_shown(archive if opened else manifest)), found, opened, os.path.dirname(os.path.abspath(archive))
-    )
+    if not os.path.isfile(archive):
+        return Artifact(one_line(_shown(manifest)), found, None)
+    directory = os.path.dirname(os.path.abspath(archive))
+    opened = partial(open_archive, archive)
+    return Artifact(one_line(_shown(archive)), found, opened, os.path.getsize(archive), directory)
 
 
 def _read_manifest(path: str) -> Manifest | None:
@@ -210,14 +218,17 @@ def _current(folder: BuildFolder, name: str = ARCHIVE_NAME) -> Artifact:
         manifest = _fetch_manifest(folder, MANIFEST_NAME)
     elif name == ARCHIVE_NAME and state.current is not None:
         manifest = _fetch_manifest(folder, manifest_of(state.current.release))
-    return Artifact(shown, manifest, partial(folder.open, name), stored_md5=node.md5())
+    return Artifact(shown, manifest, partial(folder.open, name), node.size, stored_md5=node.md5)
 
 
 def _of_release(folder: BuildFolder, name: str) -> Artifact:
     release = find_release(folder, read_state(folder), name).release
-    manifest = _fetch_manifest(folder, manifest_of(release))
+    node = read_state_and(folder, release)[1].get(ARCHIVE_NAME)
     path = archive_of(release)
-    return Artifact(folder.path(path), manifest, partial(folder.open, path))
+    if node is None or node.kind != FILE:
+        raise BuildFolderError(f"the release `{release}` in `{folder.location}` has no archive; publish it again")
+    manifest = _fetch_manifest(folder, manifest_of(release))
+    return Artifact(folder.path(path), manifest, partial(folder.open, path), node.size, stored_md5=node.md5)
 
 
 def _fetch_manifest(folder: BuildFolder, path: str) -> Manifest:

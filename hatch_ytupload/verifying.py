@@ -62,7 +62,7 @@ def verify(artifact: Artifact, *, progress: Progress = no_progress) -> Verificat
         except ArtifactError as error:
             damage.append(str(error))
         digests = watched.digests()
-        problems = [*_wrong_bytes(manifest, digests, artifact.stored_md5), *damage]
+        problems = [*_wrong_bytes(manifest, digests, artifact.stored_md5()), *damage]
         problems += _wrong_parts(archive, manifest) if problems else []
     if contents is not None:
         problems += [_wrong_file(change) for change in compare_files(manifest.files, contents.files)]
