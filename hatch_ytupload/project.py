@@ -137,18 +137,22 @@ _ASK = """
 import json, os, sys, tempfile
 from email.parser import BytesHeaderParser
 from importlib import import_module
-sys.path[:0] = json.loads(sys.argv[2])
-name, _, attribute = sys.argv[1].partition(":")
-backend = import_module(name)
-for part in filter(None, attribute.split(".")):
-    backend = getattr(backend, part)
 answer = os.dup(1)
 os.dup2(2, 1)  # backends print
-with tempfile.TemporaryDirectory() as directory:
-    info = backend.prepare_metadata_for_build_wheel(directory)
-    with open(os.path.join(directory, info, "METADATA"), "rb") as file:
-        headers = BytesHeaderParser().parse(file)
-os.write(answer, json.dumps([str(headers["Name"]), str(headers["Version"])]).encode())
+sys.path[:0] = json.loads(sys.argv[2])
+name, _, attribute = sys.argv[1].partition(":")
+try:
+    backend = import_module(name)
+    for part in filter(None, attribute.split(".")):
+        backend = getattr(backend, part)
+    with tempfile.TemporaryDirectory() as directory:
+        info = backend.prepare_metadata_for_build_wheel(directory)
+        with open(os.path.join(directory, info, "METADATA"), "rb") as file:
+            headers = BytesHeaderParser().parse(file)
+    found = [str(headers["Name"]), str(headers["Version"])]
+except BaseException as error:
+    found = type(error).__name__ + ": " + str(error).strip().partition("\\n")[0]
+os.write(answer, json.dumps(found).encode())
 """
 
 
@@ -164,10 +168,13 @@ def _ask_build_backend(root: str, content: dict[str, Any]) -> tuple[str, str]:
     process = subprocess.run(
         [sys.executable, "-c", _ASK, backend, json.dumps(paths)], cwd=root, capture_output=True, check=False
     )
-    if process.returncode == 0:
-        name, version = json.loads(process.stdout)
+    try:
+        answer = json.loads(process.stdout)
+    except ValueError:
+        answer = f"it ended with status {process.returncode}"
+    if isinstance(answer, list):
+        name, version = answer
         return name, version
-    lines = process.stderr.decode("utf-8", "replace").strip().splitlines()
-    reason = one_line(lines[-1]) if lines else f"it ended with status {process.returncode}"
+    reason = one_line(answer)
     problem = f"the build backend `{one_line(backend)}` cannot be asked for the project's name and version: {reason}"
     raise SettingsError([f"{problem}; install the backend, or write both under `[project]` in `{PYPROJECT}`"])
