@@ -10,10 +10,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from hatch_ytupload.errors import one_line
 from hatch_ytupload.findings import ERROR, WARNING, Finding
 from hatch_ytupload.packed_stages import included_files, joined
+from hatch_ytupload.project import normalize_name
 from hatch_ytupload.provided import applies
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _OPTIONS = re.compile(r"\s+--?(?:hash|config-settings|global-option|install-option)\b.*$")
@@ -42,32 +43,46 @@ def read_requirements(files: Mapping[str, bytes], stage: str, python: tuple[int,
         stage: its name.
         python: the version of Python of its jobs; requirements with a marker for other ones are passed over.
     """
+    constraints = _constraints(files)
+    # What a constraint says the version of needs none elsewhere.
+    pinned = {
+        normalize_name(requirement.name)
+        for path in constraints & set(files)
+        for _, text in _lines(files[path])
+        if (requirement := _parsed(text)) is not None and requirement.specifier
+    }
     requirements = []
     found = []
-    constraints = {
-        joined(path.rpartition("/")[0], match[1])
-        for path, content in files.items()
-        for _, text in _lines(content)
-        if (match := _CONSTRAINT.match(text))
-    }
     for path, content in files.items():
         for included, line in included_files(path, content):
             if included not in files:
                 message = f"includes `{one_line(included)}`, which is not in the archive: pip fails"
                 found.append(Finding(ERROR, "missing-file", path, line, message, (stage,)))
         for line, text in _lines(content):
-            problem = _problem(text)
+            requirement = _parsed(text)
+            problem = _problem(text, requirement, pinned)
             if problem is not None:
                 found.append(Finding(problem[0], problem[1], path, line, problem[2], (stage,)))
-                continue
-            if text.startswith("-") or _WHEEL_OR_PATH.search(text):
-                continue
-            requirement = Requirement(text)
-            if path in constraints:
-                continue  # it says which version, not that it is required
-            if applies(requirement, python):
+            # A constraint says which version, not that it is required.
+            if requirement is not None and path not in constraints and applies(requirement, python):
                 requirements.append(requirement)
     return StageRequirements(tuple(requirements), tuple(found))
+
+
+def _constraints(files: Mapping[str, bytes]) -> set[str]:
+    return {
+        joined(path.rpartition("/")[0], match[1])
+        for path, content in files.items()
+        for _, text in _lines(content)
+        if (match := _CONSTRAINT.match(text))
+    }
+
+
+def _parsed(text: str) -> Requirement | None:
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, str]]:
@@ -84,18 +99,20 @@ def _lines(content: bytes) -> Iterator[tuple[int, str]]:
         begun, text = 0, ""
 
 
-def _problem(text: str) -> tuple[str, str, str] | None:
+def _problem(text: str, requirement: Requirement | None, pinned: Collection[str]) -> tuple[str, str, str] | None:
     """Return severity, rule and message for what is wrong with a line."""
+    if requirement is not None:
+        if requirement.specifier or requirement.url is not None or normalize_name(requirement.name) in pinned:
+            return None
+        message = f"`{one_line(text)}` has no version: jobs of one release may run with different ones"
+        return WARNING, "unpinned-requirement", message
     if text.startswith(_INCLUDES) or _LONG_OPTIONS.match(text) or _WHEEL_OR_PATH.search(text):
         return None
     if text.startswith("-"):
         return ERROR, "invalid-requirement", f"`{one_line(text)}` is no option that pip takes here"
     try:
-        requirement = Requirement(text)
+        Requirement(text)
     except InvalidRequirement as error:
         reason = one_line(str(error).partition("\n")[0])
         return ERROR, "invalid-requirement", f"`{one_line(text)}` is no requirement: {reason}"
-    if not requirement.specifier and requirement.url is None:
-        message = f"`{one_line(text)}` has no version: jobs of one release may run with different ones"
-        return WARNING, "unpinned-requirement", message
     return None

@@ -249,6 +249,21 @@ def test_requirements_and_provided_modules_provide(tmp_path: Path) -> None:
     assert only(checked(tmp_path / "b", files), "missing-import").severity == "error"
 
 
+def test_a_requirement_without_a_version_still_provides(tmp_path: Path) -> None:
+    """It is one finding, not two; with a constraint that has the version it is none."""
+    files: dict[str, str | bytes] = {
+        "stages/first/src/mapper.py": "import some_thing\n",
+        "stages/first/requirements.txt": "some-thing\n",
+    }
+    assert only(checked(tmp_path / "a", files), "unpinned-requirement").severity == "warning"
+    files["stages/first/requirements.txt"] = "some-thing\n-c ../../more/limits.txt\n"
+    files["more/limits.txt"] = "Some.Thing==1\nother==2\n"
+    settings = 'upload_paths = [{ source = "more" }]'
+    assert checked(tmp_path / "b", files, settings=settings) == []
+    files["stages/first/src/mapper.py"] = "import other\n"
+    assert only(checked(tmp_path / "c", files, settings=settings), "missing-import").line == 1
+
+
 def test_what_an_installed_requirement_requires_is_there_too(tmp_path: Path) -> None:
     """As pip brings it along: hatchling requires packaging."""
     files: dict[str, str | bytes] = {
