@@ -30,6 +30,11 @@ def system(backend: str, *requires: str) -> str:
 SETUPTOOLS = system("setuptools.build_meta", "setuptools")
 ATTRIBUTE = 'dynamic.version.attr = "my_demo.__version__"\n'
 VERSION_FILE = {"my_demo/__init__.py": '"""Demo."""\n__version__ = "1.0rc1"\n'}
+SETUP_PY = """\
+import setuptools
+print("noise")
+setuptools.setup(name="My.Demo", version="1.0rc1", packages=[])
+"""
 PROJECTS: dict[str, tuple[str, dict[str, str]]] = {
     "no-build-system": (STATIC, {}),
     "setuptools": (SETUPTOOLS + STATIC + "[tool.setuptools]\npackages = []\n", {}),
@@ -41,12 +46,7 @@ PROJECTS: dict[str, tuple[str, dict[str, str]]] = {
         SETUPTOOLS,
         {"setup.cfg": "[metadata]\nname = My.Demo\nversion = 1.0-RC1\n[options]\npackages =\n"},
     ),
-    "setup.py": (
-        "",
-        {
-            "setup.py": "import setuptools\nprint('noise')\nsetuptools.setup(name='My.Demo', version='1.0rc1', packages=[])"
-        },
-    ),
+    "setup.py": ("", {"setup.py": SETUP_PY}),
     "hatchling-path": (
         system("hatchling.build", "hatchling") + DYNAMIC + '[tool.hatch.version]\npath = "my_demo/__init__.py"\n',
         VERSION_FILE,
