@@ -29,7 +29,8 @@ if TYPE_CHECKING:
         SourceError,
         YtUploadError,
     )
-    from hatch_ytupload.explaining import Explainer, Explanation
+    from hatch_ytupload.explaining import Explainer
+    from hatch_ytupload.explanation import Explanation
     from hatch_ytupload.job_files import (
         add_checkpoint,
         build_map_dependencies,
@@ -133,7 +134,8 @@ _PLACES = {
         "SourceError",
         "YtUploadError",
     ),
-    "explaining": ("Explainer", "Explanation"),
+    "explaining": ("Explainer",),
+    "explanation": ("Explanation",),
     "job_files": (
         "add_checkpoint",
         "build_map_dependencies",

@@ -3,53 +3,23 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.credentials import is_credential_name
 from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.explanation import Explanation, below, excluded, outside_sources
 from hatch_ytupload.ignore_scope import describe_rule
 from hatch_ytupload.plan import Generated, entry_size
-from hatch_ytupload.stages import CONFIG, REQUIREMENTS, STAGES
-from hatch_ytupload.survey import Decision, Source, Survey, decide, left_out
+from hatch_ytupload.stages import STAGES
+from hatch_ytupload.survey import Source, Survey, decide, left_out
 from hatch_ytupload.tree import single_file
 from hatch_ytupload.wrappers import wrapper_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hatch_ytupload.ignoring import Rule
     from hatch_ytupload.settings import Settings
     from hatch_ytupload.tree import SourceFile
-
-
-@dataclass
-class Explanation:
-    """What becomes of one path, and why."""
-
-    path: str
-    """As the user gave it."""
-    kind: str
-    """`file`, `directory`, `missing` or `generated`."""
-    packed: bool
-    """It is, or would be, in the archive; a directory: something of it."""
-    reason: str
-    """One word: `source`, `kept`, `ignored`, `built-in`, `refused`, `shadowed`, `no-source`, `stage-not-selected`,
-    `stage-without-code`, `beside-src`, `generated`."""
-    text: str
-    """The reason as a sentence."""
-    archive_paths: list[str] = field(default_factory=list)
-    """Its names in the archive."""
-    source: str | None = None
-    """Where it lies, if that is not the path itself."""
-    rule: Rule | None = None
-    """The rule that decided."""
-    files: int = 0
-    """Of a directory: how many files of it are packed."""
-    size: int = 0
-    """Of these, in bytes."""
-    left_out: list[tuple[str, Rule]] = field(default_factory=list)
-    """Of a directory: what the rules keep out of it."""
 
 
 class Explainer:
@@ -60,7 +30,6 @@ class Explainer:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
         self._top = settings.pipeline_dir
         self._survey = Survey(settings)
         self._entries = {entry.path: entry for entry in self._survey.plan().entries()}
@@ -81,12 +50,12 @@ class Explainer:
         if not os.path.lexists(place):
             if in_archive:
                 return [self._traced(path, name, in_archive)]
-            inside = _below(place, self._top) is not None
+            inside = below(place, self._top) is not None
             place = place if inside or os.path.isabs(path) else os.path.normpath(os.path.join(self._top, path))
             return [self._on_disk(path, place)]
         found = self._on_disk(path, place)
         here = os.path.realpath(place)
-        if all(isinstance(entry, Generated) or _below(entry.source, here) is not None for entry in in_archive):
+        if all(isinstance(entry, Generated) or below(entry.source, here) is not None for entry in in_archive):
             return [found]
         return [found, self._traced(path, name, in_archive)]
 
@@ -103,7 +72,7 @@ class Explainer:
                 explanations.append(self._in_source(path, place, kind, source, names, is_dir=is_dir))
         found = next((answer for answer in explanations if answer.packed), None) or next(iter(explanations), None)
         if found is None:
-            found = self._in_no_source(path, place, kind)
+            found = outside_sources(self._survey, path, place, kind)
         found.archive_paths = list(
             dict.fromkeys(
                 [
@@ -127,7 +96,7 @@ class Explainer:
         except SourceError as error:
             return Explanation(path, kind, packed=False, reason="refused", text=str(error))
         if decision.excluded and decision.rule is not None:
-            return self._ignored(path, kind, decision, decision.rule, itself=decision.at == _shown(source, names))
+            return excluded(path, kind, decision, decision.rule, itself=decision.at == _shown(source, names))
         target = "/".join([source.target, *names])
         found = Explanation(path, kind, packed=True, reason="source", text=f"it belongs to {source.owner}")
         found.archive_paths = [target]
@@ -164,58 +133,6 @@ class Explainer:
         except SourceError as error:
             return str(error)
         return None
-
-    @staticmethod
-    def _ignored(path: str, kind: str, decision: Decision, rule: Rule, *, itself: bool) -> Explanation:
-        what = "it" if itself else f"`{one_line(decision.at)}`, which it is in"
-        return Explanation(
-            path,
-            kind,
-            packed=False,
-            reason="ignored" if rule.file else "built-in",
-            text=f"{describe_rule(rule)} excludes {what}",
-            rule=rule,
-        )
-
-    def _in_no_source(self, path: str, place: str, kind: str) -> Explanation:
-        """Explain a path that no source holds."""
-        names = _below(place, self._top)
-        if names is None:
-            text = "it lies outside the pipeline directory, and in no uploaded module"
-            return Explanation(path, kind, packed=False, reason="no-source", text=text)
-        whole = Source(self._top, "", self._survey.scopes.of(self._top), self._top, own=True, shown=".", owner="")
-        if names[:1] == [STAGES] and len(names) > 1:
-            return self._in_stage(path, kind, whole, names)
-        text = "no stage holds it, nor do `upload_modules` and `upload_paths`"
-        return Explanation(path, kind, packed=False, reason="no-source", text=text)
-
-    def _in_stage(self, path: str, kind: str, whole: Source, names: list[str]) -> Explanation:
-        """Explain a path below `stages/` that is not of the code of a packed stage."""
-        stage = names[1]
-        src = [STAGES, stage, "src"]
-        wanted = names if names[:3] == src else src[:-1]
-        for length in range(len(src) - 1, len(wanted) + 1):
-            decision = decide(whole, wanted[:length], is_dir=True)
-            if decision.excluded and decision.rule is not None:
-                return self._ignored(path, kind, decision, decision.rule, itself=decision.at == "/".join(names))
-        shown = one_line(stage)
-        directory = os.path.join(self._top, STAGES, stage)
-        if self._settings.stages != "all" and stage not in self._settings.stages:
-            origin = "`stages.enabled_stages` of the config" if self._settings.stages_are_enabled_ones else "`stages`"
-            reason, text = "stage-not-selected", f"the stage `{shown}` is not among those that {origin} selects"
-        elif names[: len(src)] != src[: len(names)] and os.path.isdir(os.path.join(directory, "src")):
-            reason = "beside-src"
-            text = f"it lies beside `src/`: of a stage only `src/`, `{CONFIG}` and `{REQUIREMENTS}` are packed"
-        elif kind == "missing" and names[: len(src)] == src and len(names) > len(src):
-            found = Explanation(path, kind, packed=True, reason="source", text=f"it belongs to the stage `{shown}`")
-            found.archive_paths = ["/".join(names)]
-            return found
-        elif not os.path.isdir(os.path.join(directory, "src")):
-            reason, text = "stage-without-code", f"a stage has its code in `src/`, and `{STAGES}/{shown}` has none"
-        else:
-            reason = "no-source"
-            text = self.problems[0] if self.problems else f"the stage `{shown}` has no files to pack"
-        return Explanation(path, kind, packed=False, reason=reason, text=text)
 
     def _traced(self, path: str, name: str, entries: list[SourceFile | Generated]) -> Explanation:
         """Trace a path in the archive to where it comes from."""
@@ -275,7 +192,7 @@ class Explainer:
         found.files, found.size = len({entry.source for entry in held}), sum(map(entry_size, held))
         for source in self._survey.found:
             names = _names(place, source)
-            inside = _below(os.path.realpath(source.place), real) is not None
+            inside = below(os.path.realpath(source.place), real) is not None
             if names is not None or inside:
                 found.left_out += [item for item in left_out(source, names or []) if item not in found.left_out]
         if found.files and not found.packed:
@@ -286,18 +203,11 @@ class Explainer:
 
 def _names(place: str, source: Source) -> list[str] | None:
     """Return the way from a source to a path: none for the source itself, None if the path is not in it."""
-    names = _below(place, source.place)
+    names = below(place, source.place)
     if names is not None:
         return names
     real = os.path.join(os.path.realpath(os.path.dirname(place)), os.path.basename(place))
-    return _below(real, os.path.realpath(source.place))
-
-
-def _below(path: str, directory: str) -> list[str] | None:
-    if path == directory:
-        return []
-    prefix = directory.rstrip(os.sep) + os.sep
-    return path[len(prefix) :].split(os.sep) if path.startswith(prefix) else None
+    return below(real, os.path.realpath(source.place))
 
 
 def _shown(source: Source, names: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from hatch_ytupload.sizes import megabytes
 from hatch_ytupload.tables import wrapped
 
 if TYPE_CHECKING:
-    from hatch_ytupload.explaining import Explanation
+    from hatch_ytupload.explanation import Explanation
     from hatch_ytupload.ignoring import Rule
 
 _SHOWN_NAMES = 3

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipelines import make_pipeline
 
 from hatch_ytupload.errors import SourceError
-from hatch_ytupload.explaining import Explainer, Explanation
+from hatch_ytupload.explaining import Explainer
 from hatch_ytupload.explanation_report import explanation_data, explanation_text
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipelines import Pipeline
+
+    from hatch_ytupload.explanation import Explanation
 
 FILES: dict[str, str | bytes] = {
     "configs/config.yaml": "pipeline: {}\n",
@@ -252,6 +254,10 @@ class TestWhatIsNotThere:
             ("tools/a/b/c.pyc", False, "built-in"),
             ("tools/__pycache__/", False, "built-in"),
             ("stages/second/src/mapper.py", True, "source"),
+            ("stages/second/src/build", True, "source"),
+            ("stages/second/src/build/", False, "ignored"),
+            ("stages/second/src/x_test.py", False, "ignored"),
+            ("stages/second/notes.txt", False, "stage-without-code"),
             ("stages/first/requirements.txt", True, "source"),
             ("stages/first/README.md", False, "beside-src"),
             ("nothing.py", False, "no-source"),
