@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from hatch_ytupload.errors import ArtifactError
+from hatch_ytupload.errors import ArtifactError, one_line
+from hatch_ytupload.values import describe
 
 SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
@@ -135,28 +136,34 @@ def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
     if len(data) > _LARGEST:
         raise ArtifactError(f"`{name}` is too large for a manifest ({len(data)} bytes)")
     try:
-        content = json.loads(data)
+        content = json.loads(data.decode())
+        if b"\\ud" in data.lower():
+            json.dumps(content, ensure_ascii=False).encode()  # halves of surrogate pairs cannot be written again
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"`{name}` is not valid JSON: {error}; build again") from None
+        raise ArtifactError(f"`{name}` is not valid JSON: {one_line(error)}; build again") from None
     schema = content.get("schema") if isinstance(content, dict) else None
-    if schema != SCHEMA:
-        raise ArtifactError(f"`{name}` is no manifest of schema {SCHEMA} (found {schema!r}); build again")
+    if type(schema) is not int or schema != SCHEMA:
+        raise ArtifactError(f"`{name}` is no manifest of schema {SCHEMA} (found {describe(schema)}); build again")
     try:
         return Manifest(
             schema=SCHEMA,
-            project=_one(ProjectInfo, content["project"]),
-            archive=_one(ArchiveInfo, content["archive"]),
-            content_sha256=_checked(str, content["content_sha256"]),
-            files=_many(FileInfo, content["files"]),
-            stages=tuple(_stage(item) for item in content["stages"]),
-            modules=_many(ModuleInfo, content["modules"]),
-            parts=_many(PartInfo, content.get("parts", [])),
-            git=None if content["git"] is None else _one(GitInfo, content["git"]),
-            source_date_epoch=_checked(int, content["source_date_epoch"]),
-            tool=_one(ToolInfo, content["tool"]),
+            project=_one(ProjectInfo, content, "project"),
+            archive=_one(ArchiveInfo, content, "archive"),
+            content_sha256=_value(content, "content_sha256", (str,)),
+            files=_many(FileInfo, content, "files"),
+            stages=tuple(_stage(item) for item in _value(content, "stages", (list,))),
+            modules=_many(ModuleInfo, content, "modules"),
+            parts=_many(PartInfo, content, "parts") if "parts" in content else (),
+            git=None if _value(content, "git", (dict, type(None))) is None else _one(GitInfo, content, "git"),
+            source_date_epoch=_value(content, "source_date_epoch", (int,)),
+            tool=_one(ToolInfo, content, "tool"),
         )
-    except (KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"`{name}` is damaged: {type(error).__name__} at {error}; build again") from None
+    except _DamageError as error:
+        raise ArtifactError(f"`{name}` is damaged: {error}; build again") from None
+
+
+class _DamageError(Exception):
+    """What is wrong with one value."""
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -167,33 +174,44 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 
 
-def _checked(kind: type, value: Any) -> Any:  # noqa: ANN401 - the type is checked right here
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise TypeError(f"{value!r}"[:80])
+def _value(item: Any, key: str, kinds: tuple[type, ...]) -> Any:  # noqa: ANN401 - the type is checked right here
+    """Return a value of a JSON object that has one of these types; no number is negative."""
+    if not isinstance(item, dict):
+        raise _DamageError(f"an object with `{key}` is expected, found {describe(item)}")
+    if key not in item:
+        raise _DamageError(f"`{key}` is missing")
+    value = item[key]
+    # `type` rather than isinstance: true is no size.
+    if type(value) not in kinds or (type(value) is int and value < 0):
+        raise _DamageError(f"`{key}` is {describe(value)}")
     return value
 
 
-def _one(cls: Any, item: Any) -> Any:  # noqa: ANN401 - a named tuple of the class that is asked for
-    return _many(cls, [item])[0]
+def _one(cls: Any, content: Any, key: str) -> Any:  # noqa: ANN401 - a named tuple of the class that is asked for
+    return _read(cls, [_value(content, key, (dict,))])[0]
 
 
-def _many(cls: Any, items: Any) -> tuple[Any, ...]:  # noqa: ANN401 - JSON
+def _many(cls: Any, content: Any, key: str) -> tuple[Any, ...]:  # noqa: ANN401 - JSON
+    return tuple(_read(cls, _value(content, key, (list,))))
+
+
+def _read(cls: Any, items: list[Any]) -> list[Any]:  # noqa: ANN401 - JSON
+    """Return the named tuples that objects stand for."""
     types = [(name, _TYPES[str(kind.__forward_arg__)]) for name, kind in cls.__annotations__.items()]
-    found = []
-    for item in _checked(list, items):
-        values = [item[name] for name, _ in types]
-        for value, (name, allowed) in zip(values, types, strict=True):
-            # `type` rather than isinstance: true is no size.
-            if type(value) not in allowed:
-                raise TypeError(f"{name} = {value!r}"[:80])
-        found.append(cls(*values))
-    return tuple(found)
+    return [cls(*[_value(item, name, kinds) for name, kinds in types]) for item in items]
 
 
 def _stage(item: Any) -> StageInfo:  # noqa: ANN401 - JSON
-    requirements = item["requirements"]
+    requirements = _value(item, "requirements", (list, type(None)))
     return StageInfo(
-        _checked(str, item["name"]),
-        tuple(_checked(str, name) for name in _checked(list, item["operations"])),
-        None if requirements is None else tuple(_checked(str, line) for line in _checked(list, requirements)),
+        _value(item, "name", (str,)),
+        _texts(_value(item, "operations", (list,)), "operations"),
+        None if requirements is None else _texts(requirements, "requirements"),
     )
+
+
+def _texts(items: list[Any], name: str) -> tuple[str, ...]:
+    wrong = next((item for item in items if not isinstance(item, str)), "")
+    if wrong != "":
+        raise _DamageError(f"`{name}` holds {describe(wrong)}")
+    return tuple(items)
