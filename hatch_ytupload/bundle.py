@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload import atomic_rename
 from hatch_ytupload.errors import ArtifactError, one_line
-from hatch_ytupload.manifest import MANIFEST_NAME, load_manifest
+from hatch_ytupload.manifest import LARGEST, MANIFEST_NAME, load_manifest
 from hatch_ytupload.wrappers import ARCHIVE_NAME
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def read_bundle(path: str) -> Bundle:
     name = os.path.join(directory, MANIFEST_NAME)
     try:
         with open(name, "rb") as file:
-            manifest = load_manifest(file.read(), one_line(name))
+            manifest = load_manifest(file.read(LARGEST + 1), one_line(name))
     except FileNotFoundError:
         raise ArtifactError(f"there is no bundle at `{one_line(path)}`; build it first") from None
     except OSError as error:
@@ -160,14 +160,16 @@ def _remove_abandoned(parent: str, name: str) -> None:
         for entry in list(os.scandir(parent)):
             if not pattern.fullmatch(entry.name):
                 continue
-            with suppress(OSError), _locked(entry.path):
-                if time.time() - entry.stat().st_mtime > _GRACE_SECONDS:
-                    shutil.rmtree(entry.path, ignore_errors=True)
+            # The age comes first: nobody holds the lock of a build that is about to take it.
+            with suppress(OSError):
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > _GRACE_SECONDS:
+                    with _locked(entry.path):
+                        shutil.rmtree(entry.path, ignore_errors=True)
 
 
 @contextmanager
 def _locked(directory: str) -> Iterator[None]:
-    descriptor = os.open(directory, os.O_RDONLY)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

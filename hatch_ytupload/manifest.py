@@ -13,8 +13,8 @@ SCHEMA = 1
 MANIFEST_NAME = "manifest.json"
 _OBJECTS = ("project", "archive", "git", "tool")
 _LISTS = ("stages", "modules", "parts", "files")
-# Far above any real manifest; a larger file is not read into memory.
-_LARGEST = 256 << 20
+LARGEST = 256 << 20
+"""Bytes that no real manifest has; a larger file is not read into memory."""
 
 
 class ProjectInfo(NamedTuple):
@@ -133,8 +133,8 @@ def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
     Raises:
         ArtifactError: it is no manifest of a schema we know.
     """
-    if len(data) > _LARGEST:
-        raise ArtifactError(f"`{name}` is too large for a manifest ({len(data)} bytes)")
+    if len(data) > LARGEST:
+        raise ArtifactError(f"`{name}` is too large for a manifest (more than {LARGEST} bytes)")
     try:
         content = json.loads(data.decode())
         if b"\\ud" in data.lower():

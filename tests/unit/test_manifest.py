@@ -247,7 +247,7 @@ class TestDamage:
     def test_what_is_too_large_is_not_parsed(self) -> None:
         """No manifest has a quarter of a gigabyte."""
         line = refusal(lambda: load_manifest(b" " * ((256 << 20) + 1)))
-        assert line == "`manifest.json` is too large for a manifest (268435457 bytes)"
+        assert line == "`manifest.json` is too large for a manifest (more than 268435456 bytes)"
 
 
 JSON = st.recursive(
