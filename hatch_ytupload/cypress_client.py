@@ -7,13 +7,14 @@ that are cut off. Its lowest layer, `yt.wrapper.driver.make_request`, does the r
 from __future__ import annotations
 
 import contextvars
+import json
 import logging
 import os
 import secrets
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hatch_ytupload.cypress_errors import Circumstances, CypressError, client_errors, translate
+from hatch_ytupload.cypress_errors import Circumstances, CypressError, client_errors, forget, translate
 from hatch_ytupload.redaction import Redaction
 
 if TYPE_CHECKING:
@@ -60,8 +61,7 @@ class Cluster:
         self._attempts = attempts
         self._notice = notice
         self._client: Any = None
-        self._status: int | None = None
-        self._retry_after: str | None = None
+        self._answer = _LastAnswer()
         # Without a user and password that somebody may have written there.
         self.address = self._redact(proxy.rpartition("@")[2])
 
@@ -206,14 +206,19 @@ class Cluster:
 
     def _translated(self, action: str, perform: Callable[[], Result]) -> Result:
         """Call `perform`; what it raises leaves no trace of the client's exceptions, which hold requests."""
-        self._status = self._retry_after = None
+        self._answer.forget()
         try:
             return perform()
         except CypressError:
             raise
         except client_errors() as error:
             problem = translate(error, self._circumstances(action))
-        raise problem
+            forget(error)
+        try:
+            raise problem
+        finally:
+            # An error that a frame of its own traceback holds would keep the connection open.
+            del problem
 
     def _part(self, answer: Plain, action: str) -> Plain | CypressError:
         from yt.wrapper.errors import create_response_error
@@ -227,18 +232,19 @@ class Cluster:
 
     def _circumstances(self, action: str) -> Circumstances:
         return Circumstances(
-            action, self.address, self._redact, self._token is not None, self._status, self._retry_after
+            action, self.address, self._redact, self._token is not None, self._answer.status, self._answer.retry_after
         )
 
     def _structured(self, command: str, parameters: dict[str, Plain], value: Plain = None) -> Plain:
         from yt import yson
 
-        parameters = {**parameters, "output_format": "yson"}
+        # Of JSON a value with attributes is a map of `$attributes` and `$value`.
+        parameters = {**parameters, "output_format": "json"}
         data = None
         if value is not None:
             parameters["input_format"] = "yson"
             data = yson.dumps(value)
-        return _unwrapped(_plain(yson.loads(self._request(command, parameters, data=data) or b"{}")))
+        return _unwrapped(_decoded(json.loads(self._request(command, parameters, data=data) or b"{}")))
 
     def _request(self, command: str, parameters: dict[str, Plain], *, data: Plain = None, heavy: bool = False) -> Any:  # noqa: ANN401 - of an untyped module
         from yt.wrapper.driver import make_request
@@ -251,7 +257,7 @@ class Cluster:
                 data=data,
                 use_heavy_proxy=heavy,
                 allow_retries=False,
-                response_format=None if heavy else "yson",
+                response_format=None if heavy else "json",
                 client=self._connected(),
             )
         finally:
@@ -268,7 +274,7 @@ class Cluster:
             self._token = get_token(client=client)
             self._redact = Redaction(self._token)
             self.address = self._redact(self.address)
-            _session(client).hooks["response"].append(self._note)
+            _session(client).hooks["response"].append(self._answer.note)
             self._client = client
         return self._client
 
@@ -293,10 +299,23 @@ class Cluster:
         proxy["content_encoding"] = proxy["accept_encoding"] = "identity"
         return config
 
-    def _note(self, response: Any, *_: object, **__: object) -> None:  # noqa: ANN401 - of an untyped module
-        """Remember of an answer what the client's exceptions do not tell."""
-        self._status = response.status_code
-        self._retry_after = response.headers.get("Retry-After")
+
+class _LastAnswer:
+    """Remembers of an answer what the client's exceptions do not tell.
+
+    It does not know the connection that holds it: a circle would live, and its sockets, until the collector comes.
+    """
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.retry_after: str | None = None
+
+    def forget(self) -> None:
+        self.status = self.retry_after = None
+
+    def note(self, response: Any, *_: object, **__: object) -> None:  # noqa: ANN401 - of an untyped module
+        self.status = response.status_code
+        self.retry_after = response.headers.get("Retry-After")
 
 
 class _LogFilter(logging.Filter):
@@ -324,21 +343,10 @@ def _unwrapped(answer: Plain) -> Plain:
     return next(iter(answer.values())) if isinstance(answer, dict) and len(answer) == 1 else answer
 
 
-def _plain(value: Any) -> Plain:  # noqa: ANN401 - YSON
-    """Turn YSON into plain values; attributes of a value become its `$attributes`, its content `$value`."""
-    from yt import yson
-
-    attributes = getattr(value, "attributes", None)
+def _decoded(value: Plain) -> Plain:
+    """Read what the server's JSON makes of strings: each byte of theirs is a character; names need not be UTF-8."""
+    if isinstance(value, str):
+        return value.encode("latin-1").decode("utf-8", "backslashreplace")
     if isinstance(value, dict):
-        content: Plain = {str(key): _plain(item) for key, item in value.items()}
-    elif isinstance(value, list):
-        content = [_plain(item) for item in value]
-    elif isinstance(value, yson.YsonEntity):
-        content = None
-    elif isinstance(value, (bool, yson.YsonBoolean)):
-        content = bool(value)
-    else:
-        content = next((kind(value) for kind in (str, int, float) if isinstance(value, kind)), value)
-    if not attributes:
-        return content
-    return {"$attributes": {str(key): _plain(item) for key, item in attributes.items()}, "$value": content}
+        return {_decoded(key): _decoded(item) for key, item in value.items()}
+    return [_decoded(item) for item in value] if isinstance(value, list) else value

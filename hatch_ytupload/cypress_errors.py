@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import traceback
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
@@ -111,6 +112,12 @@ def translate(error: BaseException, tried: Circumstances) -> CypressError:
         retry_after=_seconds(tried.retry_after),
         holder=_holder(error) if isinstance(error, YtError) else None,
     )
+
+
+def forget(error: BaseException) -> None:
+    """Empty the frames that an exception came through: they hold requests, and open sockets in circles."""
+    for each in _causes(error):
+        traceback.clear_frames(each.__traceback__)
 
 
 @dataclass(frozen=True)

@@ -68,10 +68,7 @@ def transaction(cluster: Cluster, purpose: str) -> Iterator[Transaction]:
         ),
     )
     ended = threading.Event()
-    pings = threading.Thread(
-        target=_ping, args=(cluster.another(), opened.id, ended), name="ping-transaction", daemon=True
-    )
-    pings.start()
+    threading.Thread(target=_ping, args=(cluster, opened.id, ended), name="ping-transaction", daemon=True).start()
     try:
         yield opened
     finally:
@@ -90,9 +87,12 @@ def _abort(cluster: Cluster, transaction_id: str) -> None:
 
 def _ping(cluster: Cluster, transaction_id: str, ended: threading.Event) -> None:
     """Keep a transaction alive; what happens to it, the requests in it will tell."""
-    while not ended.wait(_PING_SECONDS) and _is_alive(cluster, transaction_id):
+    if ended.wait(_PING_SECONDS):
+        return
+    connection = cluster.another()
+    while _is_alive(connection, transaction_id) and not ended.wait(_PING_SECONDS):
         pass
-    cluster.close()
+    connection.close()
 
 
 def _is_alive(cluster: Cluster, transaction_id: str) -> bool:

@@ -38,10 +38,8 @@ class Published:
         other = self.outcome.replaced_project
         if other is None or other == self.project:
             return ()
-        return (
-            f"`{self.folder.location}` held a release of the project `{other}`; "
-            "give each project a build folder of its own",
-        )
+        problem = f"`{self.folder.location}` held a release of the project `{other}`"
+        return (f"{problem}; give each project a build folder of its own",)
 
 
 def publish_bundle(

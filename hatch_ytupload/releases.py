@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from hatch_ytupload.build_folder import BuildFolder, Changes, Content, Look, Node
+    from hatch_ytupload.build_folder import BuildFolder, Changes, Content, Node
     from hatch_ytupload.manifest import Manifest
     from hatch_ytupload.release_records import State
 
@@ -85,8 +85,8 @@ def publish(folder: BuildFolder, outgoing: Outgoing, *, keep: int, now: datetime
     Raises:
         BuildFolderError: it cannot be done; nothing has changed.
     """
-    publishing = _Publishing(outgoing, keep, now)
-    outcome = publishing.expected(folder)
+    publishing = _Publishing(folder, outgoing, keep, now)
+    outcome = publishing.expected()
     if dry_run or not outcome.changed:
         return outcome
     publishing.user = folder.user()
@@ -153,15 +153,16 @@ def pruned(history: tuple[Record, ...], current: str, keep: int) -> tuple[str, .
 class _Publishing:
     """One publish; `apply` may run more than once."""
 
-    def __init__(self, outgoing: Outgoing, keep: int, now: datetime) -> None:
+    def __init__(self, folder: BuildFolder, outgoing: Outgoing, keep: int, now: datetime) -> None:
+        self.folder = folder
         self.outgoing = outgoing
         self.keep = keep
         self.now = now
         self.user = ""
 
-    def expected(self, folder: Look) -> Outcome:
+    def expected(self) -> Outcome:
         """Tell what `apply` would do."""
-        state, files = read_state_and(folder, self.outgoing.release)
+        state, files = read_state_and(self.folder, self.outgoing.release)
         kept = self._kept(state, files)
         if kept is not None and self._is_done(state, kept):
             return self._nothing(kept)
@@ -236,8 +237,8 @@ class _Publishing:
         if not holds(node, record):
             found = f"{node.size} bytes with the MD5 {node.md5()}" if node is not None else "nothing"
             raise BuildFolderError(
-                f"what arrived at `{archive}` is not what was sent: {found} instead of {record.size} bytes with the "
-                f"MD5 {record.md5}; nothing was published, try again"
+                f"what arrived at `{self.folder.path(archive)}` is not what was sent: {found} instead of "
+                f"{record.size} bytes with the MD5 {record.md5}; nothing was published, try again"
             )
 
     def _outcome(self, state: State, record: Record, *, upload: bool) -> Outcome:

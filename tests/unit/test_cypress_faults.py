@@ -1,0 +1,308 @@
+"""Every request of a publish goes wrong in every way, one at a time; then ways that do not pass."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import suppress
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+from build_folders import PATH, Bundle, current, make_bundle, on_cluster, publish_to, roll_back
+from pipelines import make_pipeline, refusal
+from proxy import AbortTransaction, Answer, Code, Corrupt, Delay, Drop, Hang, ProxyServer, Refuse, Truncate
+
+from hatch_ytupload import cypress_client, cypress_files, outgoing
+from hatch_ytupload.cypress_errors import CypressError
+from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.wrappers import ARCHIVE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from proxy import Fault
+    from proxy.faults import Action
+
+    from hatch_ytupload.cypress import CypressFolder
+
+# A publish with scripts has about twenty requests; the loops below find out how many themselves.
+MANY = 15
+
+PASSING: dict[str, Action] = {
+    "dropped before": Drop("before"),
+    "dropped in the body": Drop("body", after_bytes=100),
+    "answer lost": Drop("after"),
+    "500": Answer(500),
+    "500 after": Answer(500, when="after"),
+    "502 from a balancer": Answer(502, body="html"),
+    "503": Answer(503, body="empty"),
+    "503 with a time": Answer(503, retry_after=0),
+    "503 after": Answer(503, when="after", body="html"),
+    "429": Answer(429, retry_after=0),
+    "429 of the master": Answer(429, code=Code.REQUEST_QUEUE_SIZE_LIMIT),
+    "timeout within": Answer(400, code=Code.TIMEOUT),
+    "unavailable within": Answer(400, code=Code.UNAVAILABLE),
+    "answer cut off": Truncate(keep=3, framing="broken"),
+    "answer cut short": Truncate(keep=3, framing="whole"),
+    "slow": Delay(0.05),
+    "away for a moment": Refuse(seconds=0.05),
+    "away after": Refuse(seconds=0.05, when="after"),
+}
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[ProxyServer]:
+    """Return a proxy for all tests of this file."""
+    with ProxyServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch, proxy: ProxyServer) -> Iterator[None]:
+    """Repeat at once, and send small pieces, so that an archive has several."""
+    monkeypatch.setattr(cypress_client, "_FIRST_WAIT_SECONDS", 0.02)
+    monkeypatch.setattr(cypress_files, "_PIECE", 20_000)
+    monkeypatch.setattr(outgoing, "_BLOCK", 10_000)
+    yield
+    proxy.faults.clear()
+    proxy.accept()
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Bundle]:
+    """Return two bundles whose archives are sent in several pieces."""
+    pipeline = make_pipeline(tmp_path_factory.mktemp("faults") / "demo")
+    noise = random.Random(1)
+    first, second = (make_bundle(pipeline, noise.randbytes(30_000).hex(), wrappers=True) for _ in range(2))
+    return first, second
+
+
+class Swap:
+    """Publishes one of two bundles and then the other; the build folder keeps one release, so each is uploaded."""
+
+    def __init__(self, proxy: ProxyServer, bundles: tuple[Bundle, Bundle]) -> None:
+        self._proxy = proxy
+        self.old, self.new = bundles
+        self.notices: list[str] = []
+        self._connected = self.folder()
+        publish_to(self._connected, self.old, wrappers=True, keep=1)
+
+    def folder(self, timeout_seconds: float = 10, attempts: int = 4) -> CypressFolder:
+        """Return the folder over a new connection, about which nothing is known yet."""
+        return on_cluster(self._proxy, timeout_seconds=timeout_seconds, attempts=attempts, notice=self.notices.append)
+
+    def publish(self, *, fresh: bool = False, timeout_seconds: float = 10, attempts: int = 4) -> None:
+        """Publish the other bundle; over a new connection when asked to."""
+        usual = not fresh and (timeout_seconds, attempts) == (10, 4)
+        folder = self._connected if usual else self.folder(timeout_seconds, attempts)
+        publish_to(folder, self.new, wrappers=True, keep=1)
+        self.old, self.new = self.new, self.old
+
+    def check(self) -> None:
+        """See that exactly what was published last is there, whole, and nothing of anybody is left over."""
+        self._proxy.faults.clear()
+        cypress = self._proxy.cypress
+        release = f"{PATH}/releases/{self.old.release}"
+        assert cypress.keys(f"{PATH}/releases") == [self.old.release]
+        assert cypress.keys(PATH) == ["operation_wrapper_first_map.sh", "releases", ARCHIVE_NAME]
+        assert cypress.read(f"{PATH}/{ARCHIVE_NAME}") == cypress.read(f"{release}/{ARCHIVE_NAME}") == self.old.data
+        assert cypress.read(f"{release}/manifest.json") == (self.old.directory / "manifest.json").read_bytes()
+        assert cypress.get(f"{PATH}/{ARCHIVE_NAME}/@ytupload/release") == self.old.release
+        assert not cypress.exists("//tmp/yt_wrapper")
+
+
+@pytest.fixture
+def swap(proxy: ProxyServer, bundles: tuple[Bundle, Bundle]) -> Iterator[Swap]:
+    """Return a build folder with the first bundle."""
+    yield Swap(proxy, bundles)
+    proxy.faults.clear()
+    proxy.cypress.expire_transactions()
+    proxy.cypress.remove("//home/demo")
+
+
+def each_request(
+    proxy: ProxyServer, action: Action, *, command: str | None = None, at_least: int = MANY
+) -> Iterator[Fault]:
+    """Add a fault to the first request of what follows, then to the second, until there are no more requests."""
+    for number in count(1):
+        proxy.faults.clear()
+        fault = proxy.faults.add(action, nth=number, command=command)
+        yield fault
+        if not fault.hits:
+            assert number > at_least
+            return
+
+
+@pytest.mark.parametrize("action", PASSING.values(), ids=PASSING)
+def test_a_failure_of_any_request_that_passes_does_not_break_a_publish(
+    proxy: ProxyServer, swap: Swap, action: Action
+) -> None:
+    """Whatever the moment."""
+    for _ in each_request(proxy, action):
+        swap.publish(fresh=isinstance(action, Drop))
+        swap.check()
+        assert not proxy.cypress.transactions
+
+
+def test_a_lost_transaction_is_begun_again(proxy: ProxyServer, swap: Swap) -> None:
+    """Whichever request finds it gone, even the commit; the first attempt leaves nothing."""
+    for action in (AbortTransaction("before"), AbortTransaction("after")):
+        for fault in each_request(proxy, action):
+            swap.publish()
+            swap.check()
+            if fault.hits and swap.notices:
+                assert all("\n" not in notice for notice in swap.notices)
+
+
+def test_a_transaction_that_is_lost_each_time_ends_the_publish(proxy: ProxyServer, swap: Swap) -> None:
+    """In one line; nothing has changed."""
+    proxy.faults.add(AbortTransaction(), command="copy", times=None)
+    line = refusal(swap.publish)
+    assert f"the transaction expired, as `{proxy.address}` could not be reached for too long" in line
+    proxy.faults.clear()
+    swap.check()
+
+
+@pytest.mark.parametrize("action", [Answer(500), Drop("before"), Truncate(1, "broken")], ids=["500", "drop", "cut"])
+def test_a_command_that_never_works_ends_the_publish(proxy: ProxyServer, swap: Swap, action: Action) -> None:
+    """After the attempts that were asked for, in one line, with nothing changed and nothing left to wait for."""
+    proxy.log.clear()
+    swap.publish()
+    commands = set(proxy.log.commands())
+    assert {"start_transaction", "lock", "create", "write_file", "copy", "commit_transaction"} <= commands
+    for command in sorted(commands):
+        # Where only the answers are lost, a transaction ends by itself, and a commit works: see below.
+        if command in ("start_transaction", "commit_transaction") and isinstance(action, Truncate):
+            continue
+        fault = proxy.faults.add(action, command=command, times=None)
+        line = refusal(lambda: swap.publish(attempts=2))
+        assert line.startswith("cannot ")
+        assert f"`{proxy.address}`" in line
+        assert len(fault.hits) == 2
+        proxy.faults.clear()
+        swap.check()
+        assert not proxy.cypress.transactions
+
+
+def test_a_commit_whose_answers_are_all_lost_is_told_as_a_failure(proxy: ProxyServer, swap: Swap) -> None:
+    """The archive is there all the same, and publishing again finds that there is nothing to do."""
+    proxy.faults.add(Drop("after"), command="commit_transaction", times=None)
+    refusal(lambda: swap.publish(attempts=2))
+    proxy.faults.clear()
+    assert not publish_to(swap.folder(), swap.new, wrappers=True, keep=1).changed
+    swap.old, swap.new = swap.new, swap.old
+    swap.check()
+
+
+# After a timeout in a body the client's copy of requests leaves the socket to the collector, which warns.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_proxy_that_hangs_is_left_after_the_time_limit(
+    proxy: ProxyServer, swap: Swap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In any command, before or after it is done."""
+    # A machine that is too busy for the short limit means more attempts, and no failure.
+    monkeypatch.setattr(cypress_client, "_TOTAL_FACTOR", 1000)
+    proxy.log.clear()
+    swap.publish()
+    for command in sorted(set(proxy.log.commands())):
+        for action in (Hang("before"), Hang("after")):
+            fault = proxy.faults.add(action, command=command)
+            swap.publish(timeout_seconds=0.4, attempts=20)
+            assert fault.hits
+            swap.check()
+
+
+def test_a_proxy_that_stays_away_ends_the_publish(proxy: ProxyServer, swap: Swap) -> None:
+    """With one line that says what to check."""
+    proxy.refuse()
+    line = refusal(lambda: swap.publish(attempts=3))
+    assert line == (f"cannot read the build folder `{PATH}`: `{proxy.address}` refuses the connection; check `proxy`")
+    assert [notice.split(";")[-1].split(" (")[1] for notice in swap.notices] == ["2 of 3)", "3 of 3)"]
+    proxy.accept()
+    swap.check()
+
+
+def test_a_proxy_that_goes_away_in_the_midst_ends_the_publish(proxy: ProxyServer, swap: Swap) -> None:
+    """Its transaction ends by itself; the next publish waits for no one."""
+    for _ in each_request(proxy, Refuse()):
+        with suppress(BuildFolderError):
+            swap.publish(attempts=2)
+        proxy.accept()
+        proxy.cypress.expire_transactions()
+        swap.check()
+
+
+def test_what_arrives_damaged_is_not_published(proxy: ProxyServer, swap: Swap) -> None:
+    """The cluster's MD5 tells, whichever piece it is; of the manifest and scripts, what was there stays, too."""
+    for fault in each_request(proxy, Corrupt(offset=17), command="write_file", at_least=3):
+        line = ""
+        try:
+            swap.publish()
+        except BuildFolderError as error:
+            line = str(error)
+        records = {record.index: record for record in proxy.log.requests()}
+        if fault.hits and str(records[fault.hits[0]].path).endswith(ARCHIVE_NAME):
+            assert line.startswith(f"what arrived at `{PATH}/releases/{swap.new.release}/{ARCHIVE_NAME}` is not what")
+            swap.check()
+
+
+def test_a_piece_that_arrives_twice_is_noticed(proxy: ProxyServer, swap: Swap, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that was given up may be done late; the archive is then sent again from its beginning."""
+    sent: list[str] = []
+    write = cypress_client.Cluster.write
+
+    def late(
+        self: cypress_client.Cluster, action: str, blocks: Iterable[bytes], path: str, *, append: bool, **where: str
+    ) -> None:
+        piece = list(blocks)
+        sent.append(path)
+        write(self, action, piece, path, append=append, **where)
+        if len(sent) == 2:  # the second piece
+            write(self, action, piece, path, append=append, **where)
+            raise CypressError("cannot write: no answer", passing=True)
+
+    monkeypatch.setattr(cypress_client.Cluster, "write", late)
+    swap.publish()
+    swap.check()
+    (line,) = (notice for notice in swap.notices if "beginning again" in notice)
+    assert "which nobody sent" in line
+
+
+def test_a_rollback_survives_a_failure_of_any_request(proxy: ProxyServer, bundles: tuple[Bundle, Bundle]) -> None:
+    """There and back; it moves no data."""
+    folder = on_cluster(proxy)
+    for bundle in bundles:
+        publish_to(folder, bundle, wrappers=True)
+    expected = [bundles[0].release, bundles[1].release]
+    proxy.log.clear()
+    for _ in each_request(proxy, Drop("after"), at_least=10):
+        roll_back(on_cluster(proxy), expected[0], wrappers=True)
+        assert current(folder) == expected[0]
+        expected.reverse()
+    written = [record for record in proxy.log.of("write_file") if str(record.path).endswith(".gz")]
+    assert written == []
+    proxy.cypress.remove("//home/demo")
+
+
+def test_a_repetition_is_told_in_a_line(proxy: ProxyServer, swap: Swap) -> None:
+    """What is wrong, when it goes on, and how often it was tried."""
+    proxy.faults.add(Answer(503, message="Too busy"), command="copy")
+    swap.publish()
+    (line,) = swap.notices
+    assert line == f"`{proxy.address}` cannot answer now (Too busy); trying again in 0 s (2 of 4)"
+
+
+def test_the_time_that_the_proxy_asks_for_is_given(
+    proxy: ProxyServer, swap: Swap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Retry-After, in seconds, up to a minute."""
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    proxy.faults.add(Answer(503, retry_after=7), command="copy")
+    proxy.faults.add(Answer(429, retry_after=100_000), command="commit_transaction")
+    try:
+        swap.publish(timeout_seconds=300)
+    finally:
+        monkeypatch.undo()
+    assert slept == [7.0, 60.0]

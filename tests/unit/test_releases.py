@@ -1,0 +1,506 @@
+"""The rules of releases, on both kinds of build folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from build_folders import (
+    NOW,
+    PATH,
+    Bundle,
+    current,
+    make_bundle,
+    names,
+    on_cluster,
+    on_disk,
+    publish_to,
+    read_current,
+    roll_back,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+from pipelines import Pipeline, make_pipeline, refusal
+from proxy import ProxyServer
+
+from hatch_ytupload.build_folder import FILE, FOLDER, content_of
+from hatch_ytupload.release_records import Record, archive_of, directory_of, manifest_of, read_state
+from hatch_ytupload.releases import pruned
+from hatch_ytupload.wrappers import ARCHIVE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from hatch_ytupload.build_folder import BuildFolder, Changes, Plain
+
+SCRIPT = "operation_wrapper_first_map.sh"
+
+
+class Tamper(Protocol):
+    """Does to a build folder what only somebody else would do."""
+
+    def __call__(self, action: Callable[[Changes], object]) -> None:
+        """Run the action as a change of its own."""
+
+
+@pytest.fixture(scope="module")
+def proxy() -> Iterator[ProxyServer]:
+    """Return a proxy for all tests of this file."""
+    with ProxyServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["disk", "cluster"])
+def folder(request: pytest.FixtureRequest, tmp_path: Path, proxy: ProxyServer) -> Iterator[BuildFolder]:
+    """Return an empty build folder, on disk and on a cluster."""
+    if request.param == "disk":
+        yield on_disk(tmp_path / "home")
+    else:
+        yield on_cluster(proxy)
+        if proxy.cypress.exists("//home/demo"):
+            proxy.cypress.remove("//home/demo")
+
+
+@pytest.fixture
+def tamper(folder: BuildFolder) -> Tamper:
+    """Return the means to change the folder by hand."""
+    return lambda action: folder.change("tampering", action) and None
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Bundle]:
+    """Return six bundles of one project, each another release."""
+    pipeline = make_pipeline(tmp_path_factory.mktemp("releases") / "demo")
+    return [make_bundle(pipeline, f"text {number}", wrappers=True) for number in range(6)]
+
+
+def record(number: int, previous: int | None = None) -> Record:
+    """Return a release of a history."""
+    return Record(
+        project="demo",
+        version="1.0",
+        content_sha256="0" * 64,
+        archive_sha256="0" * 64,
+        release=f"r{number}",
+        git_commit=None,
+        git_dirty=None,
+        published_by="tester",
+        tool_version="1",
+        size=1,
+        md5="0" * 32,
+        published_at="2026-11-22T20:15:30Z",
+        previous=None if previous is None else f"r{previous}",
+        number=number,
+    )
+
+
+def test_a_first_publish_makes_the_folder_and_all_above_it(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """The archive lies where jobs mount it, and as a release with its manifest."""
+    outcome = publish_to(folder, bundles[0])
+    assert (outcome.release, outcome.changed, outcome.replaced) == (bundles[0].release, True, None)
+    assert outcome.uploaded == outcome.size == len(bundles[0].data)
+    assert read_current(folder) == bundles[0].data
+    top, releases, files = folder.look("", "releases", directory_of(bundles[0].release))
+    assert set(top or {}) == {ARCHIVE_NAME, "releases"}
+    assert set(releases or {}) == {bundles[0].release}
+    assert set(files or {}) == {ARCHIVE_NAME, "manifest.json"}
+    with folder.open(manifest_of(bundles[0].release)) as manifest:
+        assert manifest.read(0, manifest.size) == (bundles[0].directory / "manifest.json").read_bytes()
+
+
+def test_the_archive_says_what_it_is(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """The attribute has exactly the keys that others rely on."""
+    publish_to(folder, bundles[0])
+    manifest = json.loads((bundles[0].directory / "manifest.json").read_bytes())
+    (top,) = folder.look("")
+    assert top is not None
+    assert top[ARCHIVE_NAME].attribute == {
+        "project": "demo",
+        "version": "1.0",
+        "content_sha256": manifest["content_sha256"],
+        "archive_sha256": manifest["archive"]["sha256"],
+        "release": bundles[0].release,
+        "git_commit": None,
+        "git_dirty": None,
+        "published_by": folder.user(),
+        "tool_version": manifest["tool"]["version"],
+    }
+
+
+def test_the_same_content_again_changes_nothing(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """Not even the time of the publish."""
+    publish_to(folder, bundles[0])
+    before = read_state(folder).history
+    outcome = publish_to(folder, bundles[0])
+    assert (outcome.changed, outcome.uploaded, outcome.release) == (False, 0, bundles[0].release)
+    assert read_state(folder).history == before
+
+
+def test_the_same_content_compressed_otherwise_is_the_same_release(
+    folder: BuildFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The identity of a release is its content, whatever compressed it."""
+    pipeline = make_pipeline(tmp_path / "demo")
+    first = make_bundle(pipeline, "x" * 5000)
+    publish_to(folder, first)
+    data = first.data
+    monkeypatch.setattr("hatch_ytupload.compression.LEVEL", 1)
+    pipeline.remove("bundles")
+    other = make_bundle(pipeline, "x" * 5000)
+    assert (other.release, other.data != data) == (first.release, True)
+    assert not publish_to(folder, other).changed
+    assert read_current(folder) == data
+
+
+def test_a_dry_run_tells_all_and_changes_nothing(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """What would be uploaded, replaced and pruned."""
+    outcome = publish_to(folder, bundles[0], dry_run=True)
+    assert (outcome.changed, outcome.uploaded, outcome.replaced) == (True, len(bundles[0].data), None)
+    assert read_state(folder).missing
+    for bundle in bundles[:3]:
+        publish_to(folder, bundle)
+    outcome = publish_to(folder, bundles[3], keep=2, dry_run=True)
+    assert (outcome.replaced, outcome.pruned) == (bundles[2].release, (bundles[0].release, bundles[1].release))
+    assert names(read_state(folder)) == [bundle.release for bundle in reversed(bundles[:3])]
+    assert publish_to(folder, bundles[1], dry_run=True).uploaded == 0
+    assert not publish_to(folder, bundles[2], dry_run=True).changed
+
+
+def test_the_newest_release_stands_first(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """Although all were published in the same second."""
+    for bundle in bundles:
+        publish_to(folder, bundle)
+    history = read_state(folder).history
+    assert [known.release for known in history] == [bundle.release for bundle in reversed(bundles)]
+    assert [known.previous for known in history] == [*(bundle.release for bundle in reversed(bundles[:-1])), None]
+    assert {known.published_at for known in history} == {NOW.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+def test_an_old_release_that_is_published_again_becomes_the_newest(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """Nothing is uploaded: the build folder has it."""
+    for bundle in bundles[:3]:
+        publish_to(folder, bundle)
+    outcome = publish_to(folder, bundles[0])
+    assert (outcome.changed, outcome.uploaded, outcome.replaced) == (True, 0, bundles[2].release)
+    assert names(read_state(folder)) == [bundles[0].release, bundles[2].release, bundles[1].release]
+    assert read_state(folder).history[0].previous == bundles[2].release
+    assert read_current(folder) == bundles[0].data
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda changes: changes.write(ARCHIVE_NAME, content_of(b"by hand")),
+        lambda changes: changes.remove(ARCHIVE_NAME),
+        lambda changes: changes.set_attribute(ARCHIVE_NAME, {"release": "nonsense"}),
+        lambda changes: changes.set_attribute(ARCHIVE_NAME, ["nonsense"]),
+        lambda changes: changes.make_directory(ARCHIVE_NAME, None),
+    ],
+    ids=["overwritten", "removed", "attribute of others", "attribute of no sense", "a folder"],
+)
+def test_what_somebody_did_to_the_current_archive_is_put_right(
+    folder: BuildFolder, bundles: list[Bundle], tamper: Tamper, damage: Callable[[Changes], None]
+) -> None:
+    """Out of the release, so nothing is uploaded."""
+    publish_to(folder, bundles[0])
+    publish_to(folder, bundles[1])
+    tamper(damage)
+    assert current(folder) is None
+    outcome = publish_to(folder, bundles[1])
+    assert (outcome.changed, outcome.uploaded) == (True, 0)
+    assert read_current(folder) == bundles[1].data
+    assert current(folder) == bundles[1].release
+
+
+def test_an_archive_overwritten_with_as_many_bytes_is_noticed(
+    folder: BuildFolder, bundles: list[Bundle], tamper: Tamper
+) -> None:
+    """Its MD5 tells; its attribute is that of the release still."""
+    publish_to(folder, bundles[0])
+    attribute = read_state(folder).nodes[ARCHIVE_NAME].attribute
+    same_size = content_of(bytes(len(bundles[0].data)))
+    tamper(lambda changes: changes.write(ARCHIVE_NAME, same_size, attribute=attribute))
+    assert publish_to(folder, bundles[0]).changed
+    assert read_current(folder) == bundles[0].data
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda changes, release: changes.write(archive_of(release), content_of(b"by hand")),
+        lambda changes, release: changes.remove(archive_of(release)),
+        lambda changes, release: changes.remove(manifest_of(release)),
+        lambda changes, release: changes.remove(directory_of(release)),
+        lambda changes, release: changes.set_attribute(directory_of(release), {"number": "one"}),
+    ],
+    ids=["overwritten", "no archive", "no manifest", "no folder", "no record"],
+)
+def test_a_damaged_release_is_uploaded_again(
+    folder: BuildFolder, bundles: list[Bundle], tamper: Tamper, damage: Callable[[Changes, str], None]
+) -> None:
+    """Although the current archive is whole."""
+    publish_to(folder, bundles[0])
+    tamper(lambda changes: damage(changes, bundles[0].release))
+    outcome = publish_to(folder, bundles[0])
+    assert outcome.uploaded == len(bundles[0].data)
+    assert current(folder) == bundles[0].release
+    assert roll_back(folder, bundles[0].release).changed is False
+
+
+def test_what_is_not_ours_stays(folder: BuildFolder, bundles: list[Bundle], tamper: Tamper) -> None:
+    """Files of others in the folder, and even among the releases, are neither listed nor pruned."""
+
+    def add(changes: Changes) -> None:
+        changes.write("notes.txt", content_of(b"mine"))
+        changes.write("operation_wrapper_mine_map.sh", content_of(b"mine"))
+        changes.make_directory("releases/mine", None)
+        changes.write("releases/mine/file", content_of(b"mine"))
+
+    publish_to(folder, bundles[0])
+    tamper(add)
+    for bundle in bundles[1:]:
+        publish_to(folder, bundle, keep=1, wrappers=True)
+    assert names(read_state(folder)) == [bundles[-1].release]
+    for path in ("notes.txt", "operation_wrapper_mine_map.sh", "releases/mine/file"):
+        with folder.open(path) as file:
+            assert file.read(0, 100) == b"mine"
+
+
+def test_pruning_keeps_the_newest(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """As many as asked for; what is removed is told, oldest first."""
+    for bundle in bundles[:4]:
+        assert publish_to(folder, bundle, keep=0).pruned == ()
+    outcome = publish_to(folder, bundles[4], keep=2)
+    assert outcome.pruned == tuple(bundle.release for bundle in bundles[:3])
+    assert names(read_state(folder)) == [bundles[4].release, bundles[3].release]
+    (releases,) = folder.look("releases")
+    assert set(releases or {}) == {bundles[4].release, bundles[3].release}
+
+
+def test_pruning_after_a_rollback_keeps_what_the_new_release_goes_back_to(
+    folder: BuildFolder, bundles: list[Bundle]
+) -> None:
+    """Although others are newer."""
+    for bundle in bundles[:4]:
+        publish_to(folder, bundle)
+    roll_back(folder, bundles[0].release)
+    outcome = publish_to(folder, bundles[4], keep=2)
+    assert names(read_state(folder)) == [bundles[4].release, bundles[0].release]
+    assert outcome.pruned == tuple(bundle.release for bundle in bundles[1:4])
+    assert roll_back(folder).release == bundles[0].release
+
+
+@given(
+    count=st.integers(1, 12),
+    keep=st.integers(0, 14),
+    data=st.data(),
+)
+def test_pruning_never_takes_the_current_release_nor_its_way_back(count: int, keep: int, data: st.DataObject) -> None:
+    """And keeps exactly as many as it may."""
+    links = [data.draw(st.none() | st.integers(1, count)) for _ in range(count)]
+    history = tuple(record(number, links[number - 1]) for number in range(count, 0, -1))
+    now = data.draw(st.sampled_from(history))
+    gone = pruned(history, now.release, keep)
+    assert now.release not in gone
+    if keep != 1:
+        assert now.previous not in gone
+    assert len(history) - len(gone) == (min(keep, count) if keep else count)
+    wanted = {now.release, now.previous}
+    kept = [known for known in history if known.release not in gone]
+    extra = [known.number for known in kept if known.release not in wanted]
+    assert extra == [known.number for known in history if known.release not in wanted][: len(extra)]
+
+
+def test_a_rollback_goes_to_the_release_before(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """Step by step; a release ahead is reached by its name; the history stays as it is."""
+    for bundle in bundles[:3]:
+        publish_to(folder, bundle)
+    order = names(read_state(folder))
+    assert (roll_back(folder).release, read_current(folder)) == (bundles[1].release, bundles[1].data)
+    assert (roll_back(folder).release, read_current(folder)) == (bundles[0].release, bundles[0].data)
+    assert refusal(lambda: roll_back(folder)) == (
+        f"`{folder.location}` keeps no release before `{bundles[0].release}`; "
+        "`hatch-ytupload history` lists those it keeps"
+    )
+    outcome = roll_back(folder, bundles[2].release)
+    assert (outcome.replaced, outcome.changed) == (bundles[0].release, True)
+    assert current(folder) == bundles[2].release
+    assert names(read_state(folder)) == order
+
+
+def test_a_rollback_skips_a_release_that_was_pruned(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """To the next older one."""
+    for bundle in bundles[:4]:
+        publish_to(folder, bundle)
+    folder.change("pruning", lambda changes: changes.remove(directory_of(bundles[2].release)))
+    assert roll_back(folder).release == bundles[1].release
+
+
+def test_a_rollback_to_what_is_current_does_nothing(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """And says so."""
+    publish_to(folder, bundles[0])
+    assert not roll_back(folder, bundles[0].release).changed
+
+
+def test_a_rollback_restores_the_attribute(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """It is that of the release, also where that was published twice."""
+    publish_to(folder, bundles[0])
+    attribute = read_state(folder).nodes[ARCHIVE_NAME].attribute
+    publish_to(folder, bundles[1])
+    roll_back(folder)
+    assert read_state(folder).nodes[ARCHIVE_NAME].attribute == attribute
+    publish_to(folder, bundles[0])
+    assert read_state(folder).nodes[ARCHIVE_NAME].attribute == attribute
+
+
+def test_a_rollback_after_somebody_overwrote_the_archive_restores_it(
+    folder: BuildFolder, bundles: list[Bundle], tamper: Tamper
+) -> None:
+    """To the release that it should have been."""
+    publish_to(folder, bundles[0])
+    publish_to(folder, bundles[1])
+    attribute = read_state(folder).nodes[ARCHIVE_NAME].attribute
+    tamper(lambda changes: changes.write(ARCHIVE_NAME, content_of(b"by hand"), attribute=attribute))
+    assert roll_back(folder).release == bundles[1].release
+    tamper(lambda changes: changes.remove(ARCHIVE_NAME))
+    assert roll_back(folder).release == bundles[1].release
+    assert read_current(folder) == bundles[1].data
+
+
+def test_a_rollback_takes_the_beginning_of_a_name(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """Where it is enough; else it says which there are."""
+    publish_to(folder, bundles[0])
+    publish_to(folder, bundles[1])
+    assert roll_back(folder, bundles[0].release[:8]).release == bundles[0].release
+    line = refusal(lambda: roll_back(folder, "1.0-"))
+    assert line == (
+        f"`1.0-` may be any of the releases `{bundles[1].release}`, `{bundles[0].release}`; write more of its name"
+    )
+
+
+@pytest.mark.parametrize("name", ["2.0-abc", "", "../x", "a\nb"])
+def test_a_rollback_to_what_is_not_kept_is_refused(folder: BuildFolder, bundles: list[Bundle], name: str) -> None:
+    """In one line, and nothing changes."""
+    publish_to(folder, bundles[0])
+    publish_to(folder, bundles[1])
+    assert "release" in refusal(lambda: roll_back(folder, name))
+    assert current(folder) == bundles[1].release
+
+
+def test_a_rollback_of_an_empty_folder_is_refused(folder: BuildFolder) -> None:
+    """There is nothing to go back to."""
+    line = refusal(lambda: roll_back(folder))
+    assert line == f"`{folder.location}` keeps no release to go back to; publish one"
+
+
+def test_a_rollback_to_a_damaged_release_is_refused(folder: BuildFolder, bundles: list[Bundle], tamper: Tamper) -> None:
+    """Rather than making it what jobs run."""
+    publish_to(folder, bundles[0])
+    publish_to(folder, bundles[1])
+    tamper(lambda changes: changes.write(archive_of(bundles[0].release), content_of(b"by hand")))
+    assert "is damaged" in refusal(lambda: roll_back(folder))
+    assert read_current(folder) == bundles[1].data
+
+
+def test_wrapper_scripts_lie_beside_the_archive(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """Executable, and the same as in the archive; publishing again leaves them."""
+    publish_to(folder, bundles[0], wrappers=True)
+    node = read_state(folder).nodes[SCRIPT]
+    assert (node.kind, node.executable) == (FILE, True)
+    with folder.open(SCRIPT) as file:
+        assert file.read(0, file.size) == (bundles[0].directory / SCRIPT).read_bytes()
+    assert not publish_to(folder, bundles[0], wrappers=True).changed
+
+
+def test_wrapper_scripts_change_together_with_the_archive(folder: BuildFolder, tmp_path: Path) -> None:
+    """Those that no longer belong to it go, on a publish and on a rollback."""
+    pipeline = make_pipeline(tmp_path / "demo")
+    one = make_bundle(pipeline, "one", wrappers=True)
+    pipeline.write({"stages/second/src/vanilla.py": "", "stages/first/src/reducer.py": ""})
+    two = make_bundle(pipeline, "two", wrappers=True)
+    scripts = {path.name for path in two.directory.glob("*.sh")}
+    assert len(scripts) == 5
+
+    publish_to(folder, one, wrappers=True)
+    publish_to(folder, two, wrappers=True)
+    assert {name for name in read_state(folder).nodes if name.endswith(".sh")} == scripts
+    roll_back(folder, wrappers=True)
+    assert {name for name in read_state(folder).nodes if name.endswith(".sh")} == {SCRIPT}
+    roll_back(folder, two.release, wrappers=True)
+    for script in scripts:
+        with folder.open(script) as file:
+            assert file.read(0, file.size) == (two.directory / script).read_bytes()
+    publish_to(folder, two, wrappers=False)
+    assert not [name for name in read_state(folder).nodes if name.endswith(".sh")]
+
+
+def test_a_script_that_was_changed_by_hand_is_put_right(
+    folder: BuildFolder, bundles: list[Bundle], tamper: Tamper
+) -> None:
+    """Its content, its mode, or what it is."""
+    good = (bundles[0].directory / SCRIPT).read_bytes()
+    changes: list[Callable[[Changes], None]] = [
+        lambda changes: changes.write(SCRIPT, content_of(b"by hand"), attribute=True, executable=True),
+        lambda changes: changes.write(SCRIPT, content_of(good), attribute=True),
+        lambda changes: changes.write(SCRIPT, content_of(good), executable=True),
+        lambda changes: changes.make_directory(SCRIPT, attribute=True),
+        lambda changes: changes.remove(SCRIPT),
+    ]
+    publish_to(folder, bundles[0], wrappers=True)
+    for change in changes:
+        tamper(change)
+        assert publish_to(folder, bundles[0], wrappers=True).changed
+        assert not publish_to(folder, bundles[0], wrappers=True).changed
+        with folder.open(SCRIPT) as file:
+            assert file.read(0, file.size) == good
+
+
+def test_a_folder_that_is_a_file_is_refused(folder: BuildFolder, bundles: list[Bundle], tmp_path: Path) -> None:
+    """The build folder, or the place of the releases."""
+    publish_to(folder, bundles[0])
+    folder.change("tampering", lambda changes: changes.write("releases", content_of(b"a file")))
+    line = refusal(lambda: publish_to(folder, bundles[1]))
+    assert "build/releases`" in line
+    assert "remove or rename it" in line
+    assert read_current(folder) == bundles[0].data
+
+
+def test_two_projects_in_one_folder_are_told_apart(folder: BuildFolder, bundles: list[Bundle], tmp_path: Path) -> None:
+    """The outcome says whose release was replaced."""
+    publish_to(folder, bundles[0])
+    other = make_pipeline(tmp_path / "other", pyproject='[project]\nname = "other"\nversion = "1.0"\n')
+    built = Pipeline(other.root).build(tmp_path / "dist")
+    outcome = publish_to(folder, Bundle(type(tmp_path)(built.archive), ""))
+    assert outcome.replaced_project == "demo"
+
+
+@given(
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(sorted(record(1).record())), inner),
+        max_leaves=8,
+    )
+)
+def test_any_attribute_can_be_read(value: Plain) -> None:
+    """What anybody may have written there makes no release, and no exception."""
+    from hatch_ytupload.build_folder import Node
+
+    class Folder:
+        def look(self, *directories: str) -> list[dict[str, Node] | None]:
+            return [{ARCHIVE_NAME: Node(FILE, 1, attribute=value)}, {"r1": Node(FOLDER, attribute=value)}]
+
+        def open(self, path: str) -> None:
+            raise AssertionError(path)
+
+    state = read_state(Folder())  # type: ignore[arg-type]
+    assert state.current is None
+    assert all(dataclasses.is_dataclass(known) for known in state.history)
+
+
+def test_the_path_of_the_folder_is_shown_as_users_write_it(folder: BuildFolder) -> None:
+    """On a cluster with the two slashes."""
+    assert folder.location.endswith(PATH.removeprefix("//"))
+    assert folder.path(ARCHIVE_NAME) == f"{folder.location}/{ARCHIVE_NAME}"
