@@ -23,7 +23,9 @@ OLDEST_PYTHON = (3, 11)
 def main() -> None:
     """Do what a user does, step by step."""
     if sys.version_info < OLDEST_PYTHON:
-        sys.exit("The sample pipeline uses YT Framework, which needs Python 3.11 or newer: run this with a newer python3.")
+        sys.exit(
+            "The sample pipeline uses YT Framework, which needs Python 3.11 or newer: run this with a newer python3."
+        )
     # Hatch, and the publisher beside it.
     python = environment("demo", "hatch>=1.16.5", fresh="--fresh" in sys.argv)
     shutil.rmtree(BUILD_FOLDER, ignore_errors=True)

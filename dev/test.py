@@ -20,7 +20,11 @@ def main() -> None:
     python = environment("test", "--group", "test", fresh="--fresh" in sys.argv)
     tests = ["pytest", *(arguments or ["-n", str(min(os.cpu_count() or 1, 4))])]
     # Hatch, hatchling and the command line are looked up on PATH by what the tests start.
-    env = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}", "VIRTUAL_ENV": str(python.parent.parent)}
+    env = {
+        **os.environ,
+        "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
+        "VIRTUAL_ENV": str(python.parent.parent),
+    }
     if "--coverage" not in sys.argv:
         run([python, "-m", *tests], env=env)
         return

@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.__about__ import __version__
 
 if TYPE_CHECKING:
-    from hatch_ytupload.archive_copy import ArchiveCopy, copy_of
-    from hatch_ytupload.artifacts import Artifact, Described, Whereabouts, described, find_artifact
-    from hatch_ytupload.build import Built, build_bundle
-    from hatch_ytupload.build_folder import BuildFolder
-    from hatch_ytupload.bundle import Bundle, read_bundle
-    from hatch_ytupload.code_upload import FileUploader, upload_all_code, upload_code_archive
-    from hatch_ytupload.destination import open_build_folder
-    from hatch_ytupload.differences import Differences, compare
+    from hatch_ytupload.archives.archive_copy import ArchiveCopy, copy_of
+    from hatch_ytupload.archives.artifacts import Artifact, Described, Whereabouts, described, find_artifact
+    from hatch_ytupload.archives.differences import Differences, compare
+    from hatch_ytupload.archives.explaining import Explainer
+    from hatch_ytupload.archives.verifying import Verification, verify
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
+    from hatch_ytupload.build_folders.destination import open_build_folder
+    from hatch_ytupload.build_folders.published_code import PublishedRelease, find_published
+    from hatch_ytupload.build_folders.publishing import Published, default_artifact, publish_bundle
+    from hatch_ytupload.build_folders.release_records import Record, Release, State, read_state
+    from hatch_ytupload.build_folders.releases import Outcome, rollback
+    from hatch_ytupload.configuration.project import Project, find_project
+    from hatch_ytupload.configuration.settings import Settings, load_settings
     from hatch_ytupload.errors import (
         ArtifactError,
         BuildFolderError,
@@ -29,26 +34,21 @@ if TYPE_CHECKING:
         SourceError,
         YtUploadError,
     )
-    from hatch_ytupload.explaining import Explainer
     from hatch_ytupload.explanation import Explanation
-    from hatch_ytupload.job_files import (
+    from hatch_ytupload.framework_uploads.code_upload import FileUploader, upload_all_code, upload_code_archive
+    from hatch_ytupload.framework_uploads.job_files import (
         add_checkpoint,
         build_map_dependencies,
         build_stage_dependencies,
         build_ytjobs_dependencies,
     )
-    from hatch_ytupload.local_build import build_code_locally, create_code_archive
-    from hatch_ytupload.manifest import Manifest, load_manifest
+    from hatch_ytupload.framework_uploads.local_build import build_code_locally, create_code_archive
+    from hatch_ytupload.jobs.running import Ran, Run, run_operation
     from hatch_ytupload.operations import OPERATIONS, operation_command, operation_files
-    from hatch_ytupload.plan import Plan, make_plan
-    from hatch_ytupload.project import Project, find_project
-    from hatch_ytupload.published_code import PublishedRelease, find_published
-    from hatch_ytupload.publishing import Published, default_artifact, publish_bundle
-    from hatch_ytupload.release_records import Record, Release, State, read_state
-    from hatch_ytupload.releases import Outcome, rollback
-    from hatch_ytupload.running import Ran, Run, run_operation
-    from hatch_ytupload.settings import Settings, load_settings
-    from hatch_ytupload.verifying import Verification, verify
+    from hatch_ytupload.packing.build import Built, build_bundle
+    from hatch_ytupload.packing.bundle import Bundle, read_bundle
+    from hatch_ytupload.packing.manifest import Manifest, load_manifest
+    from hatch_ytupload.planning.plan import Plan, make_plan
 
 __all__ = [
     "OPERATIONS",

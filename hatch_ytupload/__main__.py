@@ -5,7 +5,7 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line; ends the process."""
-    from hatch_ytupload.cli import hatch_ytupload
+    from hatch_ytupload.command_line.cli import hatch_ytupload
 
     hatch_ytupload(prog_name="hatch-ytupload")
 

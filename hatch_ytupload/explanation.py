@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.errors import one_line
-from hatch_ytupload.ignore_scope import describe_rule
-from hatch_ytupload.stages import CONFIG, REQUIREMENTS, STAGES
-from hatch_ytupload.survey import Decision, Source, Survey, decide
+from hatch_ytupload.planning.stages import CONFIG, REQUIREMENTS, STAGES
+from hatch_ytupload.planning.survey import Decision, Source, Survey, decide
+from hatch_ytupload.sources.ignore_scope import describe_rule
 
 if TYPE_CHECKING:
-    from hatch_ytupload.ignoring import Rule
+    from hatch_ytupload.sources.ignoring import Rule
 
 
 @dataclass

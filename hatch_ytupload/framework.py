@@ -7,14 +7,14 @@ differs where `docs/yt-framework.md` says so.
 
 from __future__ import annotations
 
-from hatch_ytupload.code_upload import FileUploader, upload_all_code, upload_code_archive
-from hatch_ytupload.job_files import (
+from hatch_ytupload.framework_uploads.code_upload import FileUploader, upload_all_code, upload_code_archive
+from hatch_ytupload.framework_uploads.job_files import (
     add_checkpoint,
     build_map_dependencies,
     build_stage_dependencies,
     build_ytjobs_dependencies,
 )
-from hatch_ytupload.local_build import build_code_locally, create_code_archive
+from hatch_ytupload.framework_uploads.local_build import build_code_locally, create_code_archive
 
 __all__ = [
     "FileUploader",

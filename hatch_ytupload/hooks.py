@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from hatchling.plugin import hookimpl
 
 if TYPE_CHECKING:
-    from hatch_ytupload.build_hook import YtArchiveBuildHook
-    from hatch_ytupload.builder import YtArchiveBuilder
-    from hatch_ytupload.publisher import YtUploadPublisher
+    from hatch_ytupload.plugin.build_hook import YtArchiveBuildHook
+    from hatch_ytupload.plugin.builder import YtArchiveBuilder
+    from hatch_ytupload.plugin.publisher import YtUploadPublisher
 
 
 @hookimpl
 def hatch_register_builder() -> type[YtArchiveBuilder]:
     """Register the target `ytarchive`."""
-    from hatch_ytupload.builder import YtArchiveBuilder
+    from hatch_ytupload.plugin.builder import YtArchiveBuilder
 
     return YtArchiveBuilder
 
@@ -23,7 +23,7 @@ def hatch_register_builder() -> type[YtArchiveBuilder]:
 @hookimpl
 def hatch_register_build_hook() -> type[YtArchiveBuildHook]:
     """Register the build hook `ytarchive`."""
-    from hatch_ytupload.build_hook import YtArchiveBuildHook
+    from hatch_ytupload.plugin.build_hook import YtArchiveBuildHook
 
     return YtArchiveBuildHook
 
@@ -31,6 +31,6 @@ def hatch_register_build_hook() -> type[YtArchiveBuildHook]:
 @hookimpl
 def hatch_register_publisher() -> type[YtUploadPublisher]:
     """Register the publisher `ytupload`; only Hatch itself asks for it."""
-    from hatch_ytupload.publisher import YtUploadPublisher
+    from hatch_ytupload.plugin.publisher import YtUploadPublisher
 
     return YtUploadPublisher

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 
-from hatch_ytupload.release_records import archive_of
-from hatch_ytupload.values import UnexpectedValueError, cypress_path
-from hatch_ytupload.wrappers import ARCHIVE_NAME, wrapper_name
+from hatch_ytupload.build_folders.release_records import archive_of
+from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
+from hatch_ytupload.planning.wrappers import ARCHIVE_NAME, wrapper_name
 
 OPERATIONS = ("map", "vanilla", "map_reduce_mapper", "map_reduce_reducer", "reduce")
 """The operations that a stage can have; see `docs/archive.md` for what makes each of them."""

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.cypress import CypressFolder
-from hatch_ytupload.cypress_client import Cluster
-from hatch_ytupload.local_folder import LocalFolder
-from hatch_ytupload.outgoing import open_outgoing
-from hatch_ytupload.release_records import read_state
-from hatch_ytupload.releases import publish, rollback
-from hatch_ytupload.wrappers import ARCHIVE_NAME
+from hatch_ytupload.build_folders.cypress import CypressFolder
+from hatch_ytupload.build_folders.cypress_client import Cluster
+from hatch_ytupload.build_folders.local_folder import LocalFolder
+from hatch_ytupload.build_folders.outgoing import open_outgoing
+from hatch_ytupload.build_folders.release_records import read_state
+from hatch_ytupload.build_folders.releases import publish, rollback
+from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from pipelines import Pipeline
     from proxy import ProxyServer
 
-    from hatch_ytupload.build_folder import BuildFolder
-    from hatch_ytupload.release_records import State
-    from hatch_ytupload.releases import Outcome
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
+    from hatch_ytupload.build_folders.release_records import State
+    from hatch_ytupload.build_folders.releases import Outcome
 
 PATH = "//home/demo/build"
 NOW = datetime(2026, 11, 22, 20, 15, 30, tzinfo=timezone.utc)

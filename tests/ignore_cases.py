@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.ignoring import IgnoreRules, Rule
+from hatch_ytupload.sources.ignoring import IgnoreRules, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

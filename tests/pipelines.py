@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hatch_ytupload.build import Built, build_bundle
+from hatch_ytupload.configuration.project import Project, find_project
+from hatch_ytupload.configuration.settings import Settings, load_settings
 from hatch_ytupload.errors import YtUploadError
-from hatch_ytupload.plan import Plan, make_plan
-from hatch_ytupload.project import Project, find_project
-from hatch_ytupload.settings import Settings, load_settings
+from hatch_ytupload.packing.build import Built, build_bundle
+from hatch_ytupload.planning.plan import Plan, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -19,7 +19,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 ASK = """
 import dataclasses, json, sys
-from hatch_ytupload.modules import find_module
+from hatch_ytupload.sources.modules import find_module
 loaded = set(sys.modules)
 found = {name: dataclasses.asdict(find_module(name, [])) for name in sys.argv[1:]}
 assert set(sys.modules) == loaded, sorted(set(sys.modules) - loaded)

@@ -69,11 +69,11 @@ def test_a_build_loads_no_client_and_no_framework(pipeline: Pipeline, front_end:
         {"configs/config.yaml": "pipeline: {upload_modules: [own]}", "own/__init__.py": "raise SystemExit(3)"}
     )
     modules = imported(pipeline, *FRONT_ENDS[front_end])
-    assert "hatch_ytupload.archive" in modules
+    assert "hatch_ytupload.packing.archive" in modules
     assert "yaml" in modules
     unwanted = {"yt", "yt_framework", "ytjobs", "own", "hatch", "omegaconf", "requests"}
     if front_end == "target":
-        unwanted |= {"click", "hatch_ytupload.cli", "hatch_ytupload.publisher"}
+        unwanted |= {"click", "hatch_ytupload.command_line.cli", "hatch_ytupload.plugin.publisher"}
     assert not {module for module in modules if module in unwanted or module.partition(".")[0] in unwanted}
 
 
@@ -81,7 +81,16 @@ def test_a_build_of_another_target_loads_no_build_of_ours(pipeline: Pipeline) ->
     """Only the two classes that hatchling asks for, and what they are made of."""
     pipeline.write({"demo/__init__.py": ""})
     modules = imported(pipeline, sys.executable, "-m", "hatchling", "build", "-t", "wheel")
-    assert not {"hatch_ytupload.build", "hatch_ytupload.plan", "hatch_ytupload.archive", "yaml", "deflate"} & modules
+    assert (
+        not {
+            "hatch_ytupload.packing.build",
+            "hatch_ytupload.planning.plan",
+            "hatch_ytupload.packing.archive",
+            "yaml",
+            "deflate",
+        }
+        & modules
+    )
 
 
 def test_help_and_version_load_no_command(pipeline: Pipeline) -> None:
@@ -89,4 +98,6 @@ def test_help_and_version_load_no_command(pipeline: Pipeline) -> None:
     for option in ("--help", "--version"):
         modules = imported(pipeline, sys.executable, "-m", "hatch_ytupload", option)
         assert "click" in modules
-        assert not {module for module in modules if module.startswith(("hatch_ytupload.commands.", "yaml", "yt."))}
+        assert not {
+            module for module in modules if module.startswith(("hatch_ytupload.command_line.commands.", "yaml", "yt."))
+        }

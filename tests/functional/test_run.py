@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 from pipelines import CHECKOUT, clean_environment, make_pipeline, refused_line
 
-from hatch_ytupload.cli import hatch_ytupload
+from hatch_ytupload.command_line.cli import hatch_ytupload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

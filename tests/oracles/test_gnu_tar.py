@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hatch_ytupload.archive import pack
-from hatch_ytupload.plan import Generated, Part
-from hatch_ytupload.tar_format import END, member_header, padding
+from hatch_ytupload.packing.archive import pack
+from hatch_ytupload.packing.tar_format import END, member_header, padding
+from hatch_ytupload.planning.plan import Generated, Part
 
 if TYPE_CHECKING:
     from pathlib import Path

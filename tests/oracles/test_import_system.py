@@ -17,7 +17,7 @@ import pytest
 from installations import write
 
 from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
-from hatch_ytupload.modules import ModuleMissingError, find_module
+from hatch_ytupload.sources.modules import ModuleMissingError, find_module
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from proxy.verbs import Verbs
 
 DESIRED_CHUNK_SIZE = 512 * 1024 * 1024
+LINGER_MS = 15_000
+"""The timeout of upload transactions, which the real proxy pings as long as it lives."""
 
 
 @dataclasses.dataclass
@@ -51,6 +53,8 @@ class Files:
         self._tree = tree
         self._verbs = verbs
         self._transacting = transacting
+        self.lingering = False
+        """Whether a broken upload keeps its transaction, and so its lock, until that expires or its parent ends."""
 
     def find(self, path: str, call: Call, permission: str) -> Node:
         """Find a file that may be read or written.
@@ -152,9 +156,12 @@ class Files:
         self._transacting.commit(upload.transaction.id)
 
     def give_up(self, upload: Upload) -> None:
-        """Forget an upload that did not come to its end."""
+        """Forget an upload that did not come to its end; with `lingering`, its lock stays for a while."""
         upload.writer.discard()
-        self._transacting.abort(upload.transaction.id)
+        if self.lingering and upload.transaction.id in self._tree.transactions:
+            self._transacting.leave(upload.transaction, LINGER_MS)
+        else:
+            self._transacting.abort(upload.transaction.id)
 
     def concatenate(self, sources: Sequence[str], destination: str, call: Call, *, append: bool) -> None:
         """Make a file of the contents of others; no data moves, and the MD5 is lost.

@@ -52,7 +52,8 @@ class ProxyServer:
     ...     client = YtClient(proxy.address, token=proxy.token)
 
     `tokens` maps tokens to users; without it there is one, `TOKEN`, of the user `USER`. `clock` gives seconds that only
-    grow; leases of transactions run on it.
+    grow; leases of transactions run on it. With `lingering_uploads`, an upload that breaks off keeps its lock for 15
+    seconds of that clock, unless the transaction around it ends; without, the lock goes with the connection.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class ProxyServer:
         port: int = 0,
         clock: Callable[[], float] = time.monotonic,
         serves_heavy: bool = True,
+        lingering_uploads: bool = False,
     ) -> None:
         self.tokens = Tokens({TOKEN: USER} if tokens is None else tokens)
         self.token = TOKEN if tokens is None else next(iter(tokens))
@@ -74,6 +76,7 @@ class ProxyServer:
         self.directory = self._directory.name
         """Where the contents of large files lie."""
         self.master = Master(self.directory, clock=clock)
+        self.master.files.lingering = lingering_uploads
         self.cypress = Cypress(self.master)
         self._lock = threading.Lock()
         self._connections: dict[int, socket.socket] = {}

@@ -132,6 +132,12 @@ class Transacting:
         for node in touched:
             self._tree.collect(node)
 
+    def leave(self, transaction: Transaction, timeout_ms: int) -> None:
+        """Stop pinging an upload transaction: it ends after its timeout, or with its parent."""
+        transaction.is_upload = False
+        transaction.timeout_ms = timeout_ms
+        transaction.last_ping = self._tree.clock()
+
     def expire(self) -> None:
         """Abort what outlived its lease, and remove nodes that outlived theirs."""
         clock, time_now = self._tree.clock(), self._tree.now()

@@ -28,12 +28,12 @@ from pipelines import (
     unprivileged,
 )
 
-from hatch_ytupload.archive import pack, read_unchanged
-from hatch_ytupload.compression import BLOCK_SIZE
 from hatch_ytupload.errors import SourceError
-from hatch_ytupload.packed import Packed, PackedFile
-from hatch_ytupload.plan import Generated, Part
-from hatch_ytupload.tree import SourceFile, single_file
+from hatch_ytupload.packing.archive import pack, read_unchanged
+from hatch_ytupload.packing.compression import BLOCK_SIZE
+from hatch_ytupload.packing.packed import Packed, PackedFile
+from hatch_ytupload.planning.plan import Generated, Part
+from hatch_ytupload.sources.tree import SourceFile, single_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -432,9 +432,9 @@ class TestOutput:
         code = (
             "import re, resource\n"
             "from pathlib import Path\n"
-            "from hatch_ytupload.build import build_bundle\n"
-            "from hatch_ytupload.project import find_project\n"
-            "from hatch_ytupload.settings import load_settings\n"
+            "from hatch_ytupload.packing.build import build_bundle\n"
+            "from hatch_ytupload.configuration.project import find_project\n"
+            "from hatch_ytupload.configuration.settings import load_settings\n"
             "project = find_project('.')\n"
             "built = build_bundle(project, load_settings(project.root, project.table), project.build_directory)\n"
             "try:\n"

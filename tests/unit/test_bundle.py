@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pipelines import CHECKOUT, Pipeline, clean_environment, refusal, refused_line, run_command_line, unprivileged
 
-from hatch_ytupload.bundle import bundle_directory, read_bundle, remove_bundle, replacing, write_file
+from hatch_ytupload.packing.bundle import bundle_directory, read_bundle, remove_bundle, replacing, write_file
 
 NAME = "demo-1.0.ytarchive"
 
@@ -222,7 +222,7 @@ class TestKilled:
         put(dist, "old")
         code = (
             "import sys, time\n"
-            "from hatch_ytupload.bundle import replacing\n"
+            "from hatch_ytupload.packing.bundle import replacing\n"
             "with replacing(sys.argv[1]) as temporary:\n"
             "    open(temporary + '/source.tar.gz', 'w').write('half')\n"
             "    print(temporary, flush=True)\n"
@@ -325,7 +325,7 @@ class TestNoRights:
         dist.chmod(0o555)
         code = (
             "import sys\n"
-            "from hatch_ytupload.bundle import remove_bundle\n"
+            "from hatch_ytupload.packing.bundle import remove_bundle\n"
             "try:\n"
             "    remove_bundle(sys.argv[1])\n"
             "except Exception as error:\n"

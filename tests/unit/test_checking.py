@@ -12,15 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipelines import CHECKOUT, Pipeline, make_pipeline
 
-from hatch_ytupload.archive_check import FileReader
-from hatch_ytupload.checking import check
-from hatch_ytupload.imports import FileFacts, read_facts
-from hatch_ytupload.packed_code import code_of_archive, code_of_plan
+from hatch_ytupload.archives.archive_check import FileReader
+from hatch_ytupload.checks.checking import check
+from hatch_ytupload.checks.imports import FileFacts, read_facts
+from hatch_ytupload.checks.packed_code import code_of_archive, code_of_plan
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hatch_ytupload.findings import Finding
+    from hatch_ytupload.checks.findings import Finding
 
 HERE = sys.version_info[:2]
 

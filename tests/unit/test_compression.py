@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipelines import CHECKOUT, clean_environment
 
-from hatch_ytupload import compression
-from hatch_ytupload.compression import BLOCK_SIZE, CODEC, BlockCompressor, zlib_member
+from hatch_ytupload.packing import compression
+from hatch_ytupload.packing.compression import BLOCK_SIZE, CODEC, BlockCompressor, zlib_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hatch_ytupload.credentials import HEAD_SIZE, holds_private_key, is_credential_name
+from hatch_ytupload.sources.credentials import HEAD_SIZE, holds_private_key, is_credential_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import make_pipeline
 
+from hatch_ytupload.archives.explaining import Explainer
+from hatch_ytupload.archives.explanation_report import explanation_data, explanation_text
 from hatch_ytupload.errors import SourceError
-from hatch_ytupload.explaining import Explainer
-from hatch_ytupload.explanation_report import explanation_data, explanation_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from ignore_cases import AGREEMENTS, DEPARTURES, Case, decide_all
 
-from hatch_ytupload.ignore_patterns import DIRECTORY_MARK, translate
+from hatch_ytupload.sources.ignore_patterns import DIRECTORY_MARK, translate
 
 # Each of these takes hours or more if wildcards are tried at every place they could stand at.
 HOPELESS = [
@@ -73,7 +73,7 @@ def test_hopeless_patterns_come_to_an_end() -> None:
     """Patterns full of stars do not stop a build, however long the names are that they nearly match."""
     program = (
         "import re, sys\n"
-        "from hatch_ytupload.ignore_patterns import translate\n"
+        "from hatch_ytupload.sources.ignore_patterns import translate\n"
         "for pattern, path in eval(sys.stdin.read()):\n"
         "    translated = translate(pattern.encode(), 'group')\n"
         "    subject = path if translated.whole_path else path.rpartition('/')[2]\n"

@@ -10,9 +10,9 @@ import pytest
 from archives import Bytes, archive_of
 from pipelines import make_pipeline, refusal
 
-from hatch_ytupload.artifacts import Artifact, Described, Whereabouts, described, find_artifact
-from hatch_ytupload.inspecting import branches, directories, inspect_data, inspect_text, largest_files
-from hatch_ytupload.manifest import load_manifest
+from hatch_ytupload.archives.artifacts import Artifact, Described, Whereabouts, described, find_artifact
+from hatch_ytupload.archives.inspecting import branches, directories, inspect_data, inspect_text, largest_files
+from hatch_ytupload.packing.manifest import load_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pipelines import Pipeline
 
-    from hatch_ytupload.build_folder import BuildFolder, Reader
+    from hatch_ytupload.build_folders.build_folder import BuildFolder, Reader
 
 
 def no_folder(path: str | None) -> BuildFolder:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from pipelines import Pipeline, contents, refusal
 
 from hatch_ytupload.__about__ import __version__
-from hatch_ytupload.bundle import read_bundle
 from hatch_ytupload.errors import ArtifactError
-from hatch_ytupload.manifest import (
+from hatch_ytupload.packing.bundle import read_bundle
+from hatch_ytupload.packing.manifest import (
     ArchiveInfo,
     FileInfo,
     GitInfo,

@@ -15,7 +15,7 @@ import pytest
 from installations import extension, install, install_with_finder, write
 
 from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
-from hatch_ytupload.modules import Module, ModuleMissingError, ModuleRoot, find_module
+from hatch_ytupload.sources.modules import Module, ModuleMissingError, ModuleRoot, find_module
 
 if TYPE_CHECKING:
     from pathlib import Path

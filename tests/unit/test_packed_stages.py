@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_ytupload.packed_stages import included_files, joined, packed_operations, requirement_files, started_script
-from hatch_ytupload.wrappers import wrapper_name, wrapper_text
+from hatch_ytupload.jobs.packed_stages import (
+    included_files,
+    joined,
+    packed_operations,
+    requirement_files,
+    started_script,
+)
+from hatch_ytupload.planning.wrappers import wrapper_name, wrapper_text
 
 
 @pytest.mark.parametrize(

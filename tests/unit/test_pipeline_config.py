@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipelines import refusal
 
-from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.pipeline_config import (
+from hatch_ytupload.configuration.pipeline_config import (
     InterpolationError,
     PipelineConfig,
     load_pipeline_config,
     load_secrets,
     load_yaml_mapping,
 )
+from hatch_ytupload.errors import SettingsError
 
 if TYPE_CHECKING:
     from pathlib import Path

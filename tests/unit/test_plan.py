@@ -10,9 +10,9 @@ import pytest
 from installations import install
 from pipelines import Pipeline, make_pipeline
 
-from hatch_ytupload.plan import Generated, entry_size
-from hatch_ytupload.tree import SourceFile
-from hatch_ytupload.wrappers import wrapper_text
+from hatch_ytupload.planning.plan import Generated, entry_size
+from hatch_ytupload.planning.wrappers import wrapper_text
+from hatch_ytupload.sources.tree import SourceFile
 
 ONLY_FIRST = ["operation_wrapper_first_map.sh", "stages/first/src/mapper.py"]
 

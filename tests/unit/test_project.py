@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pipelines import refusal
 
-from hatch_ytupload.project import Project, file_name_component, find_project, normalize_name
+from hatch_ytupload.configuration.project import Project, file_name_component, find_project, normalize_name
 
 if TYPE_CHECKING:
     from pathlib import Path

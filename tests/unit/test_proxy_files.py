@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import hashlib
 import http.client
@@ -102,6 +103,8 @@ def test_two_transactions_append_to_one_file(proxy: ProxyServer, client: YtClien
     assert not client.exists("//home/f/@md5")
 
 
+# The client's threads leave their connections to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_large_files_are_written_in_parallel_and_put_together(proxy: ProxyServer, tmp_path: Path) -> None:
     """The client's parallel upload, with its scratch files and concatenation, works."""
     data = random.Random(2).randbytes(900_000)
@@ -117,6 +120,7 @@ def test_large_files_are_written_in_parallel_and_put_together(proxy: ProxyServer
         client.write_file("//home/f", stream)
         assert client.read_file("//home/f").read() == data
     assert "concatenate" in proxy.log.commands()
+    gc.collect()
 
 
 def test_parts_of_a_file_can_be_read(proxy: ProxyServer, client: YtClient) -> None:
@@ -289,3 +293,37 @@ def test_an_error_in_the_middle_of_a_download_comes_in_trailers(proxy: ProxyServ
         client.read_file("//home/f").read()
     (record,) = proxy.log.of("read_file")
     assert (record.status, record.applied) == (200, False)
+
+
+class TestLingeringUpload:
+    @pytest.fixture
+    def time(self) -> list[float]:
+        return [0.0]
+
+    @pytest.fixture
+    def proxy(self, time: list[float]) -> Iterator[ProxyServer]:
+        with ProxyServer(lingering_uploads=True, clock=lambda: time[0]) as server:
+            yield server
+
+    def test_keeps_its_lock_for_a_while(self, proxy: ProxyServer, client: YtClient, time: list[float]) -> None:
+        """After a broken upload the file stays locked until the upload transaction expires."""
+        proxy.cypress.write("//home/f", b"old")
+        proxy.faults.add(Drop(when="body"), command="write_file")
+        connection = http.client.HTTPConnection("localhost", proxy.port)
+        headers = {"Authorization": f"OAuth {proxy.token}", "X-YT-Parameters": '{"path": "//home/f"}'}
+        connection.request("PUT", "/api/v4/write_file", b"new", headers)
+        with pytest.raises((http.client.HTTPException, ConnectionError)):
+            connection.getresponse()
+        connection.close()
+        with pytest.raises(yt_errors.YtCypressTransactionLockConflict):
+            client.write_file("//home/f", b"newer")
+        time[0] += 16
+        client.write_file("//home/f", b"newer")
+        assert proxy.cypress.read("//home/f") == b"newer"
+
+    def test_does_not_stop_the_client(self, proxy: ProxyServer, client: YtClient) -> None:
+        """The client aborts the transaction around each attempt, and the lock with it."""
+        proxy.faults.add(Drop(when="body"), command="write_file", times=2)
+        client.write_file("//home/f", b"new", compute_md5=True)
+        assert proxy.cypress.read("//home/f") == b"new"
+        assert len(proxy.log.of("write_file")) == 3

@@ -15,18 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipelines import contents, refusal
 
+from hatch_ytupload.archives.reading import places, read_contents, read_files, read_members
+from hatch_ytupload.archives.tar_members import Members
+from hatch_ytupload.archives.unpacking import Unpacked
 from hatch_ytupload.errors import ArtifactError
-from hatch_ytupload.manifest import FileInfo, load_manifest
-from hatch_ytupload.reading import places, read_contents, read_files, read_members
-from hatch_ytupload.tar_members import Members
-from hatch_ytupload.unpacking import Unpacked
+from hatch_ytupload.packing.manifest import FileInfo, load_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipelines import Pipeline
 
-    from hatch_ytupload.manifest import Manifest
+    from hatch_ytupload.packing.manifest import Manifest
 
 FORMATS = [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]
 

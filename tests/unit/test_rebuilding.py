@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import Pipeline, contents, make_pipeline
 
-from hatch_ytupload import compression
-from hatch_ytupload.build import Built, build_bundle
-from hatch_ytupload.cache import Cache
 from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.packing import compression
+from hatch_ytupload.packing.build import Built, build_bundle
+from hatch_ytupload.packing.cache import Cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,16 +25,16 @@ from hypothesis import strategies as st
 from pipelines import Pipeline, make_pipeline, refusal
 from proxy import ProxyServer
 
-from hatch_ytupload.build_folder import FILE, FOLDER, content_of
-from hatch_ytupload.release_records import Record, archive_of, directory_of, manifest_of, read_state
-from hatch_ytupload.releases import pruned
-from hatch_ytupload.wrappers import ARCHIVE_NAME
+from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, content_of
+from hatch_ytupload.build_folders.release_records import Record, archive_of, directory_of, manifest_of, read_state
+from hatch_ytupload.build_folders.releases import pruned
+from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from hatch_ytupload.build_folder import BuildFolder, Changes, Plain
+    from hatch_ytupload.build_folders.build_folder import BuildFolder, Changes, Plain
 
 SCRIPT = "operation_wrapper_first_map.sh"
 
@@ -147,7 +147,7 @@ def test_the_same_content_compressed_otherwise_is_the_same_release(
     first = make_bundle(pipeline, "x" * 5000)
     publish_to(folder, first)
     data = first.data
-    monkeypatch.setattr("hatch_ytupload.compression.LEVEL", 1)
+    monkeypatch.setattr("hatch_ytupload.packing.compression.LEVEL", 1)
     pipeline.remove("bundles")
     other = make_bundle(pipeline, "x" * 5000)
     assert (other.release, other.data != data) == (first.release, True)
@@ -486,7 +486,7 @@ def test_two_projects_in_one_folder_are_told_apart(folder: BuildFolder, bundles:
 )
 def test_any_attribute_can_be_read(value: Plain) -> None:
     """What anybody may have written there makes no release, and no exception."""
-    from hatch_ytupload.build_folder import Node
+    from hatch_ytupload.build_folders.build_folder import Node
 
     class Folder:
         def look(self, *directories: str) -> list[dict[str, Node] | None]:

@@ -11,12 +11,12 @@ from build_folders import PATH, make_bundle, publish_to, roll_back
 from pipelines import make_pipeline, refusal
 from proxy import ProxyServer
 
-from hatch_ytupload.artifacts import Artifact, Whereabouts, described, find_artifact
-from hatch_ytupload.cypress import CypressFolder
-from hatch_ytupload.cypress_client import Cluster
-from hatch_ytupload.differences import compare
-from hatch_ytupload.text_diffs import text_diffs
-from hatch_ytupload.verifying import verify
+from hatch_ytupload.archives.artifacts import Artifact, Whereabouts, described, find_artifact
+from hatch_ytupload.archives.differences import compare
+from hatch_ytupload.archives.text_diffs import text_diffs
+from hatch_ytupload.archives.verifying import verify
+from hatch_ytupload.build_folders.cypress import CypressFolder
+from hatch_ytupload.build_folders.cypress_client import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from build_folders import Bundle
     from pipelines import Pipeline
 
-    from hatch_ytupload.build_folder import BuildFolder
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
 
 NOISE = hashlib.shake_128(b"").digest(2 << 20)
 

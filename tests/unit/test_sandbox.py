@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pipelines import refusal
 
-from hatch_ytupload.sandbox import fresh_sandbox, sandbox_name
+from hatch_ytupload.jobs.sandbox import fresh_sandbox, sandbox_name
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipelines import Pipeline, make_pipeline
 
+from hatch_ytupload.configuration.settings import KEYS, Settings, load_settings
+from hatch_ytupload.configuration.values import UploadPath
 from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.settings import KEYS, Settings, load_settings
-from hatch_ytupload.values import UploadPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_ytupload.stage_config import StageConfig
+from hatch_ytupload.planning.stage_config import StageConfig
 
 CONFIG = b"""
 client:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pipelines import Pipeline, make_pipeline
 
-from hatch_ytupload.stages import requirement_lines
+from hatch_ytupload.planning.stages import requirement_lines
 
 CONFIG = "stages/first/config.yaml"
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatch_ytupload.tar_format import BLOCK, END, LATEST_TIME, member_header, padding
+from hatch_ytupload.packing.tar_format import BLOCK, END, LATEST_TIME, member_header, padding
 
 if TYPE_CHECKING:
     from pathlib import Path

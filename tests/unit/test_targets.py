@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pipelines import refusal
 
-from hatch_ytupload.targets import Targets, normal_target
+from hatch_ytupload.planning.targets import Targets, normal_target
 
 
 @pytest.mark.parametrize(

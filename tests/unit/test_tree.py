@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from pipelines import Pipeline, refusal
 
-from hatch_ytupload.ignore_scope import IgnoreScope
-from hatch_ytupload.listings import Listings
-from hatch_ytupload.tree import SourceFile, Tree, single_file, walk
+from hatch_ytupload.sources.ignore_scope import IgnoreScope
+from hatch_ytupload.sources.listings import Listings
+from hatch_ytupload.sources.tree import SourceFile, Tree, single_file, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hatch_ytupload import values
-from hatch_ytupload.values import UnexpectedValueError, UploadPath
+from hatch_ytupload.configuration import values
+from hatch_ytupload.configuration.values import UnexpectedValueError, UploadPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,18 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import contents, make_pipeline, refusal
 
-from hatch_ytupload.artifacts import Whereabouts, find_artifact
+from hatch_ytupload.archives.artifacts import Whereabouts, find_artifact
+from hatch_ytupload.archives.second_build import Agreement, agreement_text, build_again
+from hatch_ytupload.archives.verifying import Verification, verification_data, verification_text, verify
 from hatch_ytupload.errors import ArtifactError
-from hatch_ytupload.second_build import Agreement, agreement_text, build_again
-from hatch_ytupload.verifying import Verification, verification_data, verification_text, verify
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pipelines import Pipeline
 
-    from hatch_ytupload.artifacts import Artifact
-    from hatch_ytupload.build_folder import BuildFolder
+    from hatch_ytupload.archives.artifacts import Artifact
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
 
 
 def no_folder(path: str | None) -> BuildFolder:

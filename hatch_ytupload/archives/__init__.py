@@ -1,0 +1,1 @@
+"""Reading archives and answering questions about them."""

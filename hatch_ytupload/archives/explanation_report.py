@@ -1,0 +1,86 @@
+"""What explanations look like, as text of 80 columns and as JSON."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from hatch_ytupload.command_line.tables import wrapped
+from hatch_ytupload.errors import one_line
+from hatch_ytupload.packing.sizes import megabytes
+from hatch_ytupload.sources.ignore_scope import describe_rule
+
+if TYPE_CHECKING:
+    from hatch_ytupload.explanation import Explanation
+    from hatch_ytupload.sources.ignoring import Rule
+
+_SHOWN_NAMES = 3
+
+
+def explanation_text(found: Explanation) -> str:
+    """Say in a few lines what becomes of a path, and why."""
+    lines = [f"{one_line(found.path)}: {_verdict(found)}"]
+    if found.packed:
+        names = [name for name in found.archive_paths if name != os.path.normpath(found.path)]
+        lines += [f"  as {one_line(name)}" for name in names]
+    if found.source is not None:
+        lines += [f"  from {one_line(_shown(place))}" for place in found.source.split("\n")]
+    lines += [part for line in found.text.splitlines() for part in wrapped(line)]
+    if found.kind == "directory" and found.files:
+        plural = "" if found.files == 1 else "s"
+        lines.append(f"  {found.files} file{plural} of it packed, {megabytes(found.size)}")
+    lines += _left_out(found.left_out)
+    return "\n".join(lines)
+
+
+def _verdict(found: Explanation) -> str:
+    missing = found.kind == "missing"
+    if found.reason == "refused":
+        verdict = "stop the build" if missing else "stops the build"
+    elif found.packed:
+        verdict = "go in" if missing else "in"
+    else:
+        verdict = "stay out" if missing else "out"
+    return f"does not exist; it would {verdict}" if missing else verdict
+
+
+def explanation_data(found: Explanation) -> dict[str, Any]:
+    """Return it for programs."""
+    return {
+        "path": found.path,
+        "kind": found.kind,
+        "packed": found.packed,
+        "reason": found.reason,
+        "text": found.text,
+        "archive_paths": found.archive_paths,
+        "source": found.source.split("\n") if found.source is not None else None,
+        "rule": None if found.rule is None else _rule(found.rule),
+        "file_count": found.files,
+        "size": found.size,
+        "left_out": [{"path": path, "rule": _rule(rule)} for path, rule in found.left_out],
+    }
+
+
+def _left_out(items: list[tuple[str, Rule]]) -> list[str]:
+    """Say which rules keep out how much, the first names with each."""
+    lines = []
+    for rule, count in Counter(rule for _, rule in items).items():
+        names = [f"`{one_line(path)}`" for path, other in items if other == rule]
+        more = f" and {count - _SHOWN_NAMES} more" if count > _SHOWN_NAMES else ""
+        lines += wrapped(f"{describe_rule(rule)} keeps out {', '.join(names[:_SHOWN_NAMES])}{more}")
+    return lines
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    built_in = not rule.file
+    return {
+        "pattern": one_line(rule.pattern),
+        "file": None if built_in else rule.file,
+        "line": None if built_in else rule.line,
+        "negated": rule.negated,
+    }
+
+
+def _shown(place: str) -> str:
+    return min(os.path.relpath(place), place, key=len)

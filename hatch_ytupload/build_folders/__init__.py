@@ -1,0 +1,1 @@
+"""Where archives go: build folders in Cypress and on disk, and the releases in them."""

@@ -1,0 +1,70 @@
+"""Where a publish goes: settings become a build folder, on the cluster or on disk."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
+    from hatch_ytupload.configuration.settings import Settings
+
+_NO_BUILD_FOLDER = (
+    "no build folder is set: write `build_folder` under `[tool.ytupload]` or `pipeline.build_folder` in the pipeline's "
+    "config, set `YTUPLOAD_BUILD_FOLDER`, or give the option `build_folder`"
+)
+_NO_PROXY = (
+    "no cluster is set: write `proxy` under `[tool.ytupload]` or `YT_PROXY` in `configs/secrets.env`, set `YT_PROXY`, "
+    'or give the option `proxy`; `mode = "dev"` needs none'
+)
+
+
+def open_build_folder(
+    settings: Settings,
+    *,
+    environ: Mapping[str, str] | None = None,
+    notice: Callable[[str], None] = lambda _text: None,
+    progress: Callable[[int, int], None] = lambda _sent, _size: None,
+) -> BuildFolder:
+    """Return the build folder that the settings name; nothing is read or sent yet.
+
+    Args:
+        settings: of the pipeline.
+        environ: the environment; the process's own where None.
+        notice: is told, in a line, what we wait for.
+        progress: is told how many bytes of how many have been sent.
+
+    Raises:
+        SettingsError: something is missing, or what publishing needs is wrong.
+    """
+    if settings.deferred_problems and (settings.mode == "prod" or settings.build_folder is None):
+        raise SettingsError(settings.deferred_problems)
+    if settings.build_folder is None:
+        raise SettingsError([_NO_BUILD_FOLDER])
+    if settings.mode == "dev":
+        from hatch_ytupload.build_folders.local_folder import LocalFolder
+
+        return LocalFolder(
+            settings.pipeline_dir, settings.build_folder, wait_seconds=settings.lock_wait_seconds, notice=notice
+        )
+    if settings.proxy is None:
+        raise SettingsError([_NO_PROXY])
+    from hatch_ytupload.build_folders.cypress import CypressFolder
+    from hatch_ytupload.build_folders.cypress_client import Cluster
+
+    environ = os.environ if environ is None else environ
+    cluster = Cluster(
+        settings.proxy,
+        # None: ytsaurus-client looks for one itself.
+        token=environ.get("YT_TOKEN") or settings.secrets.get("YT_TOKEN"),
+        timeout_seconds=settings.request_timeout_seconds,
+        attempts=settings.request_attempts,
+        notice=notice,
+    )
+    return CypressFolder(
+        cluster, settings.build_folder, wait_seconds=settings.lock_wait_seconds, notice=notice, progress=progress
+    )

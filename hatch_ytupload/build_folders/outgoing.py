@@ -1,0 +1,104 @@
+"""A bundle on its way out: whatever is wrong with it is found before a byte is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.archives.archive_check import FileReader, check_archive
+from hatch_ytupload.build_folders.build_folder import Content
+from hatch_ytupload.build_folders.packed_wrappers import read_wrappers
+from hatch_ytupload.build_folders.releases import Outgoing
+from hatch_ytupload.errors import ArtifactError, one_line
+from hatch_ytupload.packing.bundle import read_bundle
+from hatch_ytupload.packing.manifest import MANIFEST_NAME, load_manifest
+from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hatch_ytupload.packing.manifest import Manifest
+
+_BLOCK = 1 << 20
+# A version becomes a name in Cypress and on disk. What PEP 440 allows is all of this; `/`, spaces and the like are not.
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.!+_-]{0,127}")
+_PROJECT = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+
+
+@contextmanager
+def open_outgoing(
+    path: str,
+    *,
+    project: str | None = None,
+    standalone_wrappers: bool = False,
+) -> Iterator[Outgoing]:
+    """Open a bundle for publishing, and check it.
+
+    Args:
+        path: of the bundle's directory, or of the archive or manifest in it.
+        project: whose bundle it has to be; None: anybody's.
+        standalone_wrappers: its scripts shall lie beside the archive.
+
+    Raises:
+        ArtifactError: there is none, or it is not what its manifest says. Raised by reading the content, too: the
+            archive may change after it was checked.
+    """
+    bundle = read_bundle(path)
+    try:
+        with open(os.path.join(bundle.directory, MANIFEST_NAME), "rb") as file:
+            manifest_data = file.read()
+        # Of these very bytes: another build may have put another bundle there.
+        manifest = load_manifest(manifest_data, one_line(os.path.join(bundle.directory, MANIFEST_NAME)))
+        _check_names(manifest, bundle.directory, project)
+        with open(bundle.archive, "rb") as archive:
+            reader = FileReader(archive.fileno())
+            check_archive(reader, manifest, bundle.archive)
+            yield Outgoing(
+                manifest,
+                manifest_data,
+                Content(reader.size, lambda: _blocks(reader, manifest, bundle.archive)),
+                read_wrappers(reader, manifest, bundle.archive) if standalone_wrappers else {},
+            )
+    except OSError as error:
+        raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror or error}") from None
+
+
+def _check_names(manifest: Manifest, directory: str, project: str | None) -> None:
+    """Refuse what must not become part of a path or an attribute."""
+    shown = f"`{one_line(os.path.join(directory, MANIFEST_NAME))}`"
+    commit = manifest.git.commit if manifest.git is not None else "0" * 40
+    fields = {
+        "project.name": (_PROJECT, manifest.project.name),
+        "project.version": (_VERSION, manifest.project.version),
+        "archive.name": (re.compile(re.escape(ARCHIVE_NAME)), manifest.archive.name),
+        "archive.sha256": (_SHA256, manifest.archive.sha256),
+        "archive.md5": (_MD5, manifest.archive.md5),
+        "content_sha256": (_SHA256, manifest.content_sha256),
+        "git.commit": (_COMMIT, commit),
+    }
+    for name, (pattern, value) in fields.items():
+        if not pattern.fullmatch(value):
+            raise ArtifactError(f"`{name}` in {shown} cannot be `{one_line(value[:80])}`; build again")
+    if project is not None and manifest.project.name != project:
+        raise ArtifactError(
+            f"{shown} is of the project `{manifest.project.name}`, and this is `{one_line(project)}`; build again, or "
+            "name the artifact to publish"
+        )
+
+
+def _blocks(reader: FileReader, manifest: Manifest, name: str) -> Iterator[bytes]:
+    """Give the archive's bytes, and see to it that they are those that were checked."""
+    digest = hashlib.sha256()
+    offset = 0
+    while block := reader.read(offset, _BLOCK):
+        digest.update(block)
+        offset += len(block)
+        yield block
+    if digest.hexdigest() != manifest.archive.sha256:
+        raise ArtifactError(f"`{one_line(name)}` changed while it was being sent; nothing was published, try again")

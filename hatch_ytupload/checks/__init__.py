@@ -1,0 +1,1 @@
+"""What would stop a job, found before it runs."""

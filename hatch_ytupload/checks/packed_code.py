@@ -1,0 +1,119 @@
+"""What a check reads: the files that a build would pack now, or those of an archive, by their paths in it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_ytupload.archives.reading import LARGEST_FILE, read_members
+from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.jobs.packed_stages import packed_operations, started_script
+from hatch_ytupload.planning.plan import Generated, entry_size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatch_ytupload.archives.unpacking import Progress
+    from hatch_ytupload.build_folders.build_folder import Reader
+    from hatch_ytupload.packing.manifest import Manifest
+    from hatch_ytupload.planning.plan import Plan
+
+# Enough of a compiled module to see what it was compiled for.
+_HEADER = 64
+_READ = (".py", ".txt", ".in", ".yaml", ".sh")
+
+
+class Operation(NamedTuple):
+    """What a job starts."""
+
+    stage: str
+    name: str
+    script: str | None
+    """Path of the Python file in the archive; None: the wrapper does not tell."""
+
+
+class CodeFile(NamedTuple):
+    """A packed file."""
+
+    size: int
+    own: bool
+    """Of the pipeline, not of an installed distribution."""
+    source: str | None
+    """Where it lies on this machine's disk; None: only in the archive, or written by the build."""
+    content: bytes | None
+    """What was read of it already; of others than text the beginning."""
+
+
+class PackedCode:
+    """The files of an archive.
+
+    Args:
+        files: by path in the archive.
+        total: size of the archive in bytes, None where there is none yet.
+    """
+
+    def __init__(self, files: Mapping[str, CodeFile], total: int | None = None) -> None:
+        self.files = files
+        self.total = total
+        self.operations = [
+            Operation(found.stage, found.name, started_script(self.read(found.wrapper)))
+            for found in packed_operations(files)
+        ]
+
+    def read(self, path: str) -> bytes:
+        """Return the content of a text file, or at least the beginning of another one.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+        file = self.files[path]
+        if file.content is not None or file.source is None:
+            return file.content or b""
+        try:
+            with open(file.source, "rb") as opened:
+                return opened.read(LARGEST_FILE if path.endswith(_READ) else _HEADER)
+        except OSError as error:
+            raise SourceError(f"cannot read `{one_line(file.source)}`: {error.strerror}") from None
+
+    def texts(self) -> dict[str, bytes]:
+        """Return the content of what may be a requirements file."""
+        return {path: self.read(path) for path in self.files if path.endswith((".txt", ".in"))}
+
+    def stages(self) -> list[str]:
+        """Return the names of the stages that have operations."""
+        return list(dict.fromkeys(operation.stage for operation in self.operations))
+
+
+def code_of_plan(plan: Plan) -> PackedCode:
+    """Return what a build would pack."""
+    files = {}
+    for entry in plan.entries():
+        if isinstance(entry, Generated):
+            files[entry.path] = CodeFile(entry_size(entry), own=True, source=None, content=entry.data)
+        else:
+            files[entry.path] = CodeFile(entry.size, entry.own, os.path.abspath(entry.source), None)
+    return PackedCode(files)
+
+
+def code_of_archive(archive: Reader, manifest: Manifest | None, shown: str, *, progress: Progress) -> PackedCode:
+    """Read an archive.
+
+    Args:
+        archive: its bytes.
+        manifest: of it; it tells the pipeline's own packages from installed ones.
+        shown: how messages call it.
+        progress: is told how many bytes of how many have been read.
+
+    Raises:
+        ArtifactError: it is damaged, or holds what no archive of code does.
+    """
+    installed = {"ytjobs"}
+    if manifest is not None:
+        installed = {module.name for module in manifest.modules if module.distribution is not None}
+    files = {}
+    for member, chunks in read_members(archive, shown, progress=progress):
+        text = member.path.endswith(_READ) and member.size <= LARGEST_FILE
+        content = b"".join(chunks) if text else next(iter(chunks), b"")[:_HEADER]
+        top = member.path.partition("/")[0].partition(".")[0]
+        files[member.path] = CodeFile(member.size, top not in installed, None, content)
+    return PackedCode(files, archive.size)

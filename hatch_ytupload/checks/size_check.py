@@ -1,0 +1,55 @@
+"""Files that are too large to be code, and the line of `.ytignore` that would leave each out."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.checks.findings import WARNING, Finding
+from hatch_ytupload.errors import one_line
+from hatch_ytupload.packing.sizes import megabytes
+
+if TYPE_CHECKING:
+    from hatch_ytupload.checks.packed_code import PackedCode
+
+LARGE_FILE_MB = 10
+"""A file of the pipeline's own above this size is reported."""
+
+_MEGA = 1_000_000
+_SHOWN = 5
+_SPECIAL = re.compile(r"([\\*?\[\]])")
+
+
+def check_sizes(code: PackedCode, limit: float) -> list[Finding]:
+    """Report large files, and a large archive with its largest files.
+
+    Args:
+        code: the archive.
+        limit: `max_archive_mb`; 0: none. Before there is an archive, its files must together have three times as much:
+            code shrinks to a third.
+    """
+    found = []
+    for path, file in code.files.items():
+        if file.own and file.size > LARGE_FILE_MB * _MEGA:
+            message = f"has {megabytes(file.size)}; if no job needs it, leave it out with `{ignore_line(path)}`"
+            found.append(Finding(WARNING, "large-file", path, None, f"{message} in `.ytignore`"))
+    unpacked = sum(file.size for file in code.files.values())
+    size, allowed = (code.total, limit) if code.total is not None else (unpacked, 3 * limit)
+    if limit and size > allowed * _MEGA:
+        largest = sorted(code.files.items(), key=lambda item: (-item[1].size, item[0]))[:_SHOWN]
+        shown = ", ".join(f"`{one_line(path)}` ({megabytes(file.size)})" for path, file in largest)
+        what = "the archive has" if code.total is not None else "the files have, before they are compressed,"
+        message = f"{what} {megabytes(size)}, and `max_archive_mb` is {limit:g}; the largest: {shown}"
+        found.append(Finding(WARNING, "large-archive", "", None, message))
+    return found
+
+
+def ignore_line(path: str) -> str:
+    r"""Return the line for a `.ytignore` in the top directory of a source that leaves out one file of it.
+
+    >>> ignore_line("stages/parse/src/models/big[1].bin")
+    '/src/models/big\\[1\\].bin'
+    """
+    parts = path.split("/")
+    below = parts[2:] if parts[0] == "stages" else parts[1:]
+    return one_line("/" + _SPECIAL.sub(r"\\\1", "/".join(below or parts)))

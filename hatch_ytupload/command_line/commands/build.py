@@ -1,0 +1,48 @@
+"""`hatch-ytupload build`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from hatch_ytupload.command_line.console import Console
+
+
+@click.command()
+@click.option("-d", "--directory", metavar="DIR", help="Where the bundle goes, relative to here [default: dist].")
+@click.option("--config", metavar="FILE", help="The pipeline's YAML config, relative to the pipeline directory.")
+@click.option("--no-cache", is_flag=True, help="Pack everything again, and keep nothing for later builds.")
+@click.pass_obj
+def command(console: Console, directory: str | None, config: str | None, *, no_cache: bool) -> None:
+    r"""Build the code archive of the pipeline, as the Hatch target `ytarchive` does.
+
+    Works in the current environment, whatever the project's build backend is.
+
+    \b
+    Example:
+      hatch-ytupload build
+      hatch-ytupload -C pipelines/ads build -d /tmp/out
+    """
+    from hatch_ytupload.packing.build import build_bundle
+    from hatch_ytupload.packing.cache import user_cache
+
+    project = console.project()
+    settings = console.settings(project, config=config)
+    target = os.path.abspath(directory) if directory else project.build_directory
+    built = build_bundle(project, settings, target, cache=None if no_cache else user_cache(os.environ))
+    for warning in built.warnings:
+        console.warning(warning)
+    console.info(built.summary)
+    data = {
+        "archive": built.archive,
+        "size": built.size,
+        "sha256": built.sha256,
+        "content_sha256": built.content_sha256,
+        "files": built.files,
+        "changed": built.changed,
+        "warnings": [*settings.warnings, *built.warnings],
+    }
+    console.result(data, os.path.relpath(built.archive))

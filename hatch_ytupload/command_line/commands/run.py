@@ -1,0 +1,110 @@
+"""`hatch-ytupload run`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from hatch_ytupload.command_line.commands.destination_flags import destination_flags
+
+if TYPE_CHECKING:
+    from hatch_ytupload.command_line.console import Console
+    from hatch_ytupload.jobs.running import Ran, Run
+
+
+@click.command()
+@click.argument("stage")
+@click.argument("operation")
+@click.option("-i", "--input", "source", metavar="FILE", help="Rows to read [default: standard input].")
+@click.option("-o", "--output", "target", metavar="FILE", help="Where rows go, when the job has ended well.")
+@click.option("--sort-by", metavar="COLUMNS", help="Columns, with commas between them, to sort a reducer's rows by.")
+@click.option("--reduce-by", metavar="COLUMNS", help="The same, where `--sort-by` is not given.")
+@click.option("--archive", metavar="ARCHIVE", help="Another archive than that of the local bundle.")
+@click.option("--python", metavar="PYTHON", help="Path, command or version of the Python for the job.")
+@click.option("--secrets", is_flag=True, help="Give the job the variables of configs/secrets.env.")
+@click.option("--keep", is_flag=True, help="Leave the sandbox there.")
+@destination_flags
+@click.pass_obj
+def command(
+    console: Console,
+    /,
+    stage: str,
+    operation: str,
+    *,
+    source: str | None,
+    target: str | None,
+    sort_by: str | None,
+    reduce_by: str | None,
+    archive: str | None,
+    python: str | None,
+    secrets: bool,
+    keep: bool,
+    **overrides: str | None,
+) -> None:
+    r"""Run an operation in a local sandbox, from the built archive, the way a job does.
+
+    OPERATION is map, vanilla, reduce, map_reduce, map_reduce_mapper or map_reduce_reducer. The exit status is the
+    job's. ARCHIVE is a bundle or an archive on disk, `current` or the name of a release, or a path in Cypress.
+
+    \b
+    Example:
+      hatch-ytupload run parse_requests map -i data/requests.jsonl -o hits.jsonl
+      hatch-ytupload run build_sessions map_reduce --sort-by visitor,time < hits.jsonl
+      hatch-ytupload run check_networks vanilla --archive current --keep
+    """
+    from hatch_ytupload.archives.archive_copy import copy_of
+    from hatch_ytupload.archives.artifacts import find_artifact
+    from hatch_ytupload.command_line.commands.archive_places import whereabouts
+    from hatch_ytupload.jobs.running import Run, run_operation
+
+    if console.as_json and target is None:
+        raise click.UsageError("`--json` needs `--output FILE`: rows would go to standard output, too")
+    project = console.project()
+    settings = console.settings(project, **overrides)
+
+    run = Run(
+        stage,
+        operation,
+        None if source == "-" else source,
+        None if target == "-" else target,
+        _columns(sort_by) or _columns(reduce_by),
+        keep,
+        tuple(settings.secrets) if secrets else (),
+        python,
+    )
+    artifact = find_artifact(archive, whereabouts(console, **overrides))
+    with ExitStack() as stack:
+        with console.progress() as progress:
+            copy = stack.enter_context(copy_of(artifact, progress=progress))
+        ran = run_operation(copy, settings.pipeline_dir, run, environ=os.environ, notice=console.info)
+    _report(console, run, ran)
+    sys.exit(ran.status)
+
+
+def _report(console: Console, run: Run, ran: Ran) -> None:
+    places = [os.path.relpath(path) for path in ran.sandboxes]
+    if ran.stopped_by is not None:
+        console.error(f"stopped by {signal.Signals(ran.stopped_by).name}")
+    elif ran.status != 0:
+        console.error(f"the job failed with exit status {ran.status}; its sandbox is `{places[-1]}`")
+    elif places:
+        console.info(f"sandbox: {', '.join(places)}")
+    data = {
+        "stage": run.stage,
+        "operation": run.operation,
+        "status": ran.status,
+        "stopped_by": ran.stopped_by,
+        "seconds": round(ran.seconds, 3),
+        "output": run.target if ran.status == 0 else None,
+        "sandboxes": list(ran.sandboxes),
+    }
+    console.result(data, "")
+
+
+def _columns(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in (text or "").split(",") if name.strip())

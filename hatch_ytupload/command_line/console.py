@@ -1,0 +1,113 @@
+"""What a command says, and where: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hatch_ytupload.configuration.project import Project
+    from hatch_ytupload.configuration.settings import Settings
+
+
+@dataclass(frozen=True)
+class Console:
+    """The global options of a call."""
+
+    as_json: bool = False
+    verbosity: int = 0
+
+    def project(self) -> Project:
+        """Load the project that the command works on.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        from hatch_ytupload.configuration.project import find_project
+
+        return find_project(os.curdir)
+
+    def settings(self, project: Project, **overrides: object) -> Settings:
+        """Load its settings, and show their warnings.
+
+        Args:
+            project: whose they are.
+            overrides: values of command-line flags; None: not given.
+
+        Raises:
+            SettingsError: with every problem.
+        """
+        from hatch_ytupload.configuration.settings import load_settings
+
+        settings = load_settings(project.root, project.table, overrides=overrides)
+        for warning in settings.warnings:
+            self.warning(warning)
+        return settings
+
+    def result(self, data: Any, text: str) -> None:  # noqa: ANN401 - whatever JSON can hold
+        """Print what the command was called for: data with `--json`, else text."""
+        if self.as_json:
+            click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        elif text:
+            click.echo(text)
+
+    def info(self, text: str) -> None:
+        """Say what is going on, unless told to be quiet."""
+        if self.verbosity >= 0:
+            click.echo(text, err=True)
+
+    def detail(self, text: str) -> None:
+        """Say more, when asked to."""
+        if self.verbosity > 0:
+            click.echo(text, err=True)
+
+    def warning(self, text: str) -> None:
+        """Say what the user should know, unless told twice to be quiet."""
+        if self.verbosity >= -1:
+            click.echo(click.style("Warning: ", fg="yellow") + text, err=True)
+
+    @staticmethod
+    def differences(text: str) -> str:
+        """Colour lines that begin with `+`, `-`, `~` or `@`; without colour they say the same."""
+        colours = {"+": "green", "-": "red", "~": "yellow", "@": "cyan"}
+        return "\n".join(
+            click.style(line, fg=colours[line[0]]) if line[:1] in colours else line for line in text.split("\n")
+        )
+
+    @contextmanager
+    def progress(self) -> Iterator[Callable[[int, int], None]]:
+        """Give what is told how many bytes of how many are done; on a terminal it shows them, when it takes long."""
+        if self.verbosity < 0 or not sys.stderr.isatty():
+            yield lambda _done, _size: None
+            return
+        from hatch_ytupload.command_line.progress import Progress
+
+        progress = Progress(sys.stderr)
+        try:
+            yield progress
+        finally:
+            progress.clear()
+
+    @staticmethod
+    def error(text: str) -> None:
+        """Say what went wrong, a line for each problem."""
+        for line in text.splitlines():
+            click.echo(click.style("Error: ", fg="red", bold=True) + line, err=True)
+
+
+def use_colour(environ: Mapping[str, str]) -> bool | None:
+    """Tell whether to use colour; None: only on a terminal.
+
+    See https://no-color.org and https://force-color.org: a variable that is empty says nothing.
+    """
+    if environ.get("NO_COLOR"):
+        return False
+    return True if environ.get("FORCE_COLOR") else None

@@ -1,0 +1,1 @@
+"""Settings and the project: what a build and a publish are told."""

@@ -1,0 +1,247 @@
+"""`[tool.ytupload]`, the pipeline's config and the environment, read in one pass into one frozen value."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hatch_ytupload.configuration import values
+from hatch_ytupload.configuration.pipeline_config import (
+    DEFAULT_CONFIG,
+    InterpolationError,
+    PipelineConfig,
+    Secrets,
+    load_pipeline_config,
+    load_secrets,
+)
+from hatch_ytupload.errors import SettingsError, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hatch_ytupload.configuration.values import UploadPath
+
+TABLE = "tool.ytupload"
+
+
+class Key(NamedTuple):
+    """How one setting is read, and where else than in `[tool.ytupload]` it may stand."""
+
+    read: Callable[[object], Any]
+    default: Any
+    config_key: str | None = None
+    variable: str | None = None
+
+
+KEYS: dict[str, Key] = {
+    "pipeline_dir": Key(values.relative_directory, "."),
+    "config": Key(values.file_or_false, None, variable="YTUPLOAD_CONFIG"),
+    "upload_modules": Key(values.module_names, (), "pipeline.upload_modules"),
+    "upload_paths": Key(values.upload_paths, (), "pipeline.upload_paths"),
+    "build_folder": Key(values.cypress_path, None, "pipeline.build_folder", "YTUPLOAD_BUILD_FOLDER"),
+    "mode": Key(values.mode, "prod", "pipeline.mode", "YTUPLOAD_MODE"),
+    "proxy": Key(values.text, None, variable="YTUPLOAD_PROXY"),
+    "stages": Key(values.stage_selection, "all"),
+    "standalone_wrappers": Key(values.flag, default=False),
+    "keep_releases": Key(values.count, 10),
+    "provided_modules": Key(values.module_names, ()),
+    "max_archive_mb": Key(values.size_in_mb, 100),
+    "lock_wait_seconds": Key(values.seconds, 300),
+    "request_timeout_seconds": Key(values.positive_seconds, 20),
+    "request_attempts": Key(values.positive_count, 5),
+}
+"""Every setting, in the order of the documentation; a test holds README and docs against it."""
+
+_BEFORE_THE_REST = ("pipeline_dir", "config")
+_NEEDED_FOR_PUBLISHING = frozenset({"build_folder", "mode", "proxy"})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that building and publishing are told. Paths are absolute and resolved."""
+
+    project_root: str
+    pipeline_dir: str
+    upload_modules: tuple[str, ...]
+    upload_paths: tuple[UploadPath, ...]
+    build_folder: str | None
+    mode: str
+    proxy: str | None
+    stages: str | tuple[str, ...]
+    """`"all"` or the names of the stages to pack."""
+    stages_are_enabled_ones: bool
+    """The names are the config's `stages.enabled_stages`; some of them may have no code."""
+    standalone_wrappers: bool
+    keep_releases: int
+    provided_modules: tuple[str, ...]
+    max_archive_mb: float
+    lock_wait_seconds: float
+    request_timeout_seconds: float
+    request_attempts: int
+    config_name: str | None
+    """The config that was read, relative to `pipeline_dir`; None: none."""
+    warnings: tuple[str, ...] = ()
+    deferred_problems: tuple[str, ...] = ()
+    """What is wrong with the settings that only publishing needs."""
+    secrets: Secrets = field(default_factory=lambda: Secrets({}), compare=False)
+
+
+def load_settings(
+    project_root: str,
+    table: object,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, object] | None = None,
+) -> Settings:
+    """Read all settings.
+
+    Args:
+        project_root: the directory of `pyproject.toml`.
+        table: what stands under `[tool.ytupload]`, as parsed.
+        environ: the environment; the process's own where None.
+        overrides: values of command-line flags or publisher options, which win over all else.
+
+    Raises:
+        SettingsError: with every problem that was found.
+    """
+    return _Reading(
+        os.path.realpath(project_root),
+        table,
+        os.environ if environ is None else environ,
+        {key: value for key, value in (overrides or {}).items() if value is not None},
+    ).settings()
+
+
+class _Reading:
+    """One pass over all the places where settings stand; gathers problems instead of stopping at the first."""
+
+    def __init__(self, root: str, table: object, environ: Mapping[str, str], overrides: Mapping[str, object]) -> None:
+        self.root = root
+        self.environ = environ
+        self.overrides = overrides
+        self.problems: list[str] = []
+        self.deferred: list[str] = []
+        self.warnings: list[str] = []
+        self.table: Mapping[str, Any] = {}
+        if isinstance(table, dict):
+            self.table = table
+        else:
+            self.problems.append(f"`{TABLE}` must be a table, found {values.describe(table)}")
+        self.config: PipelineConfig | None = None
+
+    def settings(self) -> Settings:
+        self.problems.extend(_unknown_key(key) for key in self.table if key not in KEYS)
+        pipeline_dir = self._pipeline_dir()
+        self.config = self._read_config(pipeline_dir) if pipeline_dir is not None else None
+        found = {key: self._value(key) for key in KEYS if key not in _BEFORE_THE_REST}
+        if pipeline_dir is None:
+            raise SettingsError(self.problems)
+        secrets = self._secrets(pipeline_dir)
+        # YT_PROXY is everybody's variable, so it stands after what was written for this project.
+        found["proxy"] = found["proxy"] or self.environ.get("YT_PROXY") or secrets.get("YT_PROXY")
+        enabled = found["stages"] == "enabled"
+        if enabled:
+            found["stages"] = self._enabled_stages()
+        if self.problems:
+            raise SettingsError(self.problems)
+        return Settings(
+            project_root=self.root,
+            pipeline_dir=pipeline_dir,
+            stages_are_enabled_ones=enabled,
+            config_name=self.config.name if self.config else None,
+            warnings=tuple(self.warnings),
+            deferred_problems=tuple(self.deferred),
+            secrets=secrets,
+            **found,
+        )
+
+    def _pipeline_dir(self) -> str | None:
+        relative = self._value("pipeline_dir")
+        path = os.path.realpath(os.path.join(self.root, relative))
+        shown = one_line(relative)
+        if os.path.commonpath([self.root, path]) != self.root:
+            self.problems.append(
+                f"`{TABLE}.pipeline_dir` must stay inside the project root, and `{shown}` leads out of it, to `{path}`"
+            )
+        elif not os.path.isdir(path):
+            self.problems.append(f"`{TABLE}.pipeline_dir` must be a directory, and `{shown}` is none")
+        else:
+            return path
+        return None
+
+    def _read_config(self, pipeline_dir: str) -> PipelineConfig | None:
+        name = self._value("config")
+        if name is False:
+            return None
+        try:
+            return load_pipeline_config(pipeline_dir, name)
+        except SettingsError as error:
+            self.problems.extend(error.problems)
+            return None
+
+    def _secrets(self, pipeline_dir: str) -> Secrets:
+        try:
+            return load_secrets(pipeline_dir)
+        except SettingsError as error:
+            self.deferred.extend(error.problems)
+            return Secrets({})
+
+    def _enabled_stages(self) -> tuple[str, ...]:
+        known_problems = len(self.problems)
+        names: tuple[str, ...] | None = self._from_config("stages", "stages.enabled_stages", values.stage_names)
+        if names is None and len(self.problems) == known_problems:
+            if self.config:
+                reason = f"`{one_line(self.config.name)}` has no list `stages.enabled_stages`"
+            else:
+                reason = "`config` is false" if self._value("config") is False else f"there is no `{DEFAULT_CONFIG}`"
+            self.problems.append(f'`{TABLE}.stages` is "enabled", and {reason}')
+        return names or ()
+
+    def _value(self, key: str) -> Any:  # noqa: ANN401 - one reader per key gives it its type
+        """Return the value of a key from the first place that has it: flag, variable, pyproject, config, default."""
+        known = KEYS[key]
+        if key in self.overrides:
+            return self._parsed(key, f"option `{key}`", known.read, self.overrides[key])
+        from_environment = self.environ.get(known.variable) if known.variable else None
+        if from_environment:
+            return self._parsed(key, f"environment variable `{known.variable}`", known.read, from_environment)
+        in_config = self._from_config(key, known.config_key, known.read) if known.config_key else None
+        if key not in self.table:
+            return known.default if in_config is None else in_config
+        value = self._parsed(key, f"`{TABLE}.{key}`", known.read, self.table[key])
+        if in_config is not None and self.config and value not in (None, in_config):
+            self.warnings.append(
+                f"`{TABLE}.{key}` in `pyproject.toml` and `{known.config_key}` in `{one_line(self.config.name)}` "
+                "differ: the first is used; remove one of them"
+            )
+        return value
+
+    def _from_config(self, key: str, config_key: str, read: Callable[[object], Any]) -> Any:  # noqa: ANN401
+        """Return what the pipeline's config says, None where it is silent."""
+        if self.config is None:
+            return None
+        try:
+            raw = self.config.get(config_key)
+        except InterpolationError as error:
+            # What pyproject sets is not needed from the config; what only publishing needs must not fail a build.
+            if key not in self.table or key == "stages":
+                (self.deferred if key in _NEEDED_FOR_PUBLISHING else self.problems).append(str(error))
+            return None
+        if raw is None:
+            return None
+        return self._parsed(key, f"`{config_key}` in `{one_line(self.config.name)}`", read, raw)
+
+    def _parsed(self, key: str, place: str, read: Callable[[object], Any], raw: object) -> Any:  # noqa: ANN401
+        try:
+            return read(raw)
+        except values.UnexpectedValueError as error:
+            self.problems.append(f"{place} {error}")
+            return KEYS[key].default
+
+
+def _unknown_key(key: str) -> str:
+    near = get_close_matches(key, KEYS, n=1)
+    way_out = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(KEYS)}"
+    return f"`{TABLE}.{one_line(key)}` is not a known setting; {way_out}"

@@ -1,0 +1,182 @@
+"""How the value of each setting is checked. A reader takes what a file or a flag holds and returns the typed value."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import NamedTuple, TypeGuard
+
+from hatch_ytupload.errors import one_line
+from hatch_ytupload.sources.file_names import as_system_spells
+
+
+class UnexpectedValueError(ValueError):
+    """A value is not what the setting takes; `str()` continues a sentence that began with the setting's place."""
+
+    def __init__(self, expected: str, found: object) -> None:
+        super().__init__(f"must be {expected}, found {describe(found)}")
+
+
+class UploadPath(NamedTuple):
+    """One entry of `upload_paths`: a directory of the pipeline and its place in the archive."""
+
+    source: str
+    """As the system spells it."""
+    target: str | None
+
+
+def describe(value: object) -> str:
+    """Name a value as its writer would recognise it, on one line and in bounded length."""
+    longest = 60
+    if value is None:
+        return "null"
+    try:
+        shown = one_line(repr(value) if not isinstance(value, str) else f'"{value}"')
+    except ValueError:  # Python writes no integer of many thousand digits
+        shown = "with too many digits to show"
+    kind = {bool: "boolean", int: "integer", float: "number", str: "string"}.get(type(value))
+    kind = kind or ("table" if isinstance(value, Mapping) else "array" if isinstance(value, list) else "value")
+    return f"the {kind} {shown if len(shown) <= longest else shown[: longest - 3] + '...'}"
+
+
+def text(value: object) -> str | None:
+    """Read a string; an empty one counts as absent."""
+    if not isinstance(value, str):
+        raise UnexpectedValueError("a string", value)
+    return value.strip() or None
+
+
+def flag(value: object) -> bool:
+    """Read true or false."""
+    if not isinstance(value, bool):
+        raise UnexpectedValueError("true or false", value)
+    return value
+
+
+def count(value: object) -> int:
+    """Read a whole number, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise UnexpectedValueError("a whole number, 0 or more", value)
+    return value
+
+
+def size_in_mb(value: object) -> float:
+    """Read a size in MB, 0 or more."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise UnexpectedValueError("a number of megabytes, 0 or more", value)
+    return value
+
+
+def positive_count(value: object) -> int:
+    """Read a whole number, 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UnexpectedValueError("a whole number, 1 or more", value)
+    return value
+
+
+def seconds(value: object) -> float:
+    """Read a time in seconds, 0 or more; a year is for ever."""
+    longest = 365 * 86400
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= longest:
+        raise UnexpectedValueError("a number of seconds, 0 or more", value)
+    return value
+
+
+def positive_seconds(value: object) -> float:
+    """Read a time in seconds, more than 0."""
+    if value == 0 and not isinstance(value, bool):
+        raise UnexpectedValueError("a number of seconds, more than 0", value)
+    return seconds(value)
+
+
+def mode(value: object) -> str:
+    """Read `prod` or `dev`, in any case, as YT Framework does."""
+    lowered = value.strip().lower() if isinstance(value, str) else value
+    if lowered not in ("prod", "dev"):
+        raise UnexpectedValueError('"prod" or "dev"', value)
+    return str(lowered)
+
+
+def relative_directory(value: object) -> str:
+    """Read a directory relative to the project root."""
+    if not _is_path(value) or not value or os.path.isabs(value):
+        raise UnexpectedValueError("a directory relative to the project root", value)
+    return as_system_spells(value)
+
+
+def file_or_false(value: object) -> str | bool:
+    """Read a file name, or false for none."""
+    if value is False:
+        return False
+    if not _is_path(value) or not value:
+        raise UnexpectedValueError("a file relative to the pipeline directory, or false", value)
+    return as_system_spells(value)
+
+
+def cypress_path(value: object) -> str:
+    """Read the path of a Cypress folder; slashes at its end are dropped."""
+    if isinstance(value, str):
+        path = value.strip().rstrip("/")
+        # No `.` and `..`: Cypress takes them for names, the build folder on disk would climb.
+        names = path[2:].split("/")
+        plain = all(name not in ("", ".", "..") and name.isprintable() for name in names)
+        if path.startswith("//") and plain and not any(char in path for char in "@&*{}[]<>\\"):
+            return path
+    raise UnexpectedValueError("the path of a Cypress folder such as `//home/project/build`", value)
+
+
+def module_names(value: object) -> tuple[str, ...]:
+    """Read a list of module names or a single one; blank ones are dropped, as YT Framework does."""
+    return _strings(value, "a list of module names")
+
+
+def stage_names(value: object) -> tuple[str, ...]:
+    """Read a list of stage names or a single one."""
+    return _strings(value, "a list of stage names")
+
+
+def stage_selection(value: object) -> str | tuple[str, ...]:
+    """Read `"all"`, `"enabled"` or a list of stage names."""
+    if value in ("all", "enabled"):
+        return str(value)
+    if not isinstance(value, list):
+        raise UnexpectedValueError('"all", "enabled" or a list of stage names', value)
+    return stage_names(value)
+
+
+def upload_paths(value: object) -> tuple[UploadPath, ...]:
+    """Read the list of `{ source, target? }`."""
+    if not isinstance(value, list):
+        raise UnexpectedValueError("a list of `{ source, target }` tables", value)
+    return tuple(_upload_path(number, entry) for number, entry in enumerate(value, 1))
+
+
+def _upload_path(number: int, entry: object) -> UploadPath:
+    ordinal = f"a list of `{{ source, target }}` tables; in entry #{number}"
+    if not isinstance(entry, Mapping):
+        raise UnexpectedValueError(f"{ordinal} expected is a table with `source`", entry)
+    unknown = [key for key in entry if key not in ("source", "target")]
+    if unknown:
+        raise UnexpectedValueError(f"{ordinal} known keys are `source` and `target`", unknown[0])
+    source, target = entry.get("source"), entry.get("target")
+    if not _is_path(source) or not source.strip():
+        raise UnexpectedValueError(f"{ordinal} `source` must be a directory", source)
+    if target is not None and not _is_path(target):
+        raise UnexpectedValueError(f"{ordinal} `target` must be a path inside the archive", target)
+    return UploadPath(as_system_spells(source.strip()), target.strip() or None if target else None)
+
+
+def _is_path(value: object) -> TypeGuard[str]:
+    """Tell whether a value is text that a path can be: no NUL, and no half of a surrogate pair, as YAML can hold."""
+    return isinstance(value, str) and "\0" not in value and not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _strings(value: object, expected: str) -> tuple[str, ...]:
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)):
+        raise UnexpectedValueError(expected, value)
+    for item in items:
+        if not isinstance(item, str):
+            raise UnexpectedValueError(f"{expected}, all strings", item)
+    # A name written twice is packed once.
+    return tuple(dict.fromkeys(item.strip() for item in items if item.strip()))

@@ -1,0 +1,1 @@
+"""Uploads in the way of YT Framework's own helpers."""

@@ -1,0 +1,1 @@
+"""Running an operation on this machine, the way a job runs."""

@@ -1,0 +1,136 @@
+"""Where the rows of a local job come from and go to: bytes as they are, one JSON object in each line."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING
+
+from hatch_ytupload.errors import YtUploadError, one_line
+from hatch_ytupload.jobs.row_order import sort_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class RowsFileError(YtUploadError):
+    """A file of rows cannot be opened or written."""
+
+
+@contextmanager
+def source_of_rows(path: str | None) -> Iterator[IO[bytes] | None]:
+    """Open what a job reads; None, which is our standard input, stays None.
+
+    Raises:
+        RowsFileError: it cannot be opened.
+    """
+    if path is None:
+        yield None
+        return
+    try:
+        file = open(path, "rb")  # noqa: SIM115 - closed below, apart from errors of those who read
+    except OSError as error:
+        raise _cannot("read", path, error) from None
+    with file:
+        yield file
+
+
+@contextmanager
+def target_of_rows(path: str | None) -> Iterator[Target]:
+    """Give what a job writes to; a file gets its name only when `finish` is called, and whole.
+
+    Raises:
+        RowsFileError: it cannot be opened.
+    """
+    if path is None:
+        yield Target(None, None, None)
+        return
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):  # a device or a FIFO
+            target = Target(open(path, "wb"), None, path)  # noqa: SIM115 - closed below
+        else:
+            real = os.path.realpath(path)
+            directory, name = os.path.split(real)
+            descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", dir=directory)
+            target = Target(os.fdopen(descriptor, "wb"), temporary, real)
+    except OSError as error:
+        raise _cannot("write", path, error) from None
+    try:
+        yield target
+    finally:
+        target.discard()
+
+
+class Target:
+    """What a job writes to.
+
+    Args:
+        file: open for writing; None: our standard output.
+        temporary: its name so far; None: it has its own.
+        path: the name that it is to have.
+    """
+
+    def __init__(self, file: IO[bytes] | None, temporary: str | None, path: str | None) -> None:
+        self.file = file
+        self._temporary = temporary
+        self._path = path
+
+    def finish(self) -> None:
+        """Put what was written under its name.
+
+        Raises:
+            RowsFileError: that is not possible.
+        """
+        if self.file is None or self._path is None:
+            return
+        try:
+            self.file.close()
+            if self._temporary is not None:
+                os.chmod(self._temporary, 0o666 & ~_umask())
+                os.replace(self._temporary, self._path)
+                self._temporary = None
+        except OSError as error:
+            raise _cannot("write", self._path, error) from None
+
+    def discard(self) -> None:
+        """Remove what has no name yet."""
+        if self.file is not None:
+            with suppress(OSError):
+                self.file.close()
+        if self._temporary is not None:
+            with suppress(OSError):
+                os.unlink(self._temporary)
+
+
+def sorted_rows(rows: IO[bytes] | None, columns: Sequence[str], shown: str) -> IO[bytes]:
+    """Return the rows in the order of their keys, as an open file without a name.
+
+    Args:
+        rows: where they come from; None: our standard input.
+        columns: the key.
+        shown: how messages call where they come from.
+
+    Raises:
+        RowError: a line is no row, or cannot be sorted.
+    """
+    target = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    try:
+        sort_rows(sys.stdin.buffer if rows is None else rows, columns, target, shown=shown)
+        target.seek(0)
+    except BaseException:
+        target.close()
+        raise
+    return target
+
+
+def _cannot(what: str, path: str, error: OSError) -> RowsFileError:
+    return RowsFileError(f"cannot {what} `{one_line(path)}`: {error.strerror or error}")
+
+
+def _umask() -> int:
+    # The umask can only be read by setting it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""A plan becomes an archive with its manifest, in a bundle."""

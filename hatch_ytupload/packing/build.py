@@ -1,0 +1,180 @@
+"""One build: settings become a plan, the plan a bundle. What the target, the hook and the command line all call."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.__about__ import __version__
+from hatch_ytupload.errors import SettingsError, one_line
+from hatch_ytupload.packing.archive import pack
+from hatch_ytupload.packing.build_memory import ArchiveIdentity, BuildMemory
+from hatch_ytupload.packing.bundle import bundle_directory, replacing, write_file
+from hatch_ytupload.packing.compression import CODEC
+from hatch_ytupload.packing.manifest import (
+    MANIFEST_NAME,
+    SCHEMA,
+    ArchiveInfo,
+    FileInfo,
+    Manifest,
+    ModuleInfo,
+    PartInfo,
+    ProjectInfo,
+    StageInfo,
+    ToolInfo,
+)
+from hatch_ytupload.packing.provenance import GitQuestion
+from hatch_ytupload.packing.sizes import megabytes, size_warning
+from hatch_ytupload.packing.tar_format import LATEST_TIME
+from hatch_ytupload.planning.own_output import refuse_own_output
+from hatch_ytupload.planning.plan import Generated, entry_size, make_plan
+from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatch_ytupload.configuration.project import Project
+    from hatch_ytupload.configuration.settings import Settings
+    from hatch_ytupload.packing.cache import Cache
+    from hatch_ytupload.packing.manifest import GitInfo
+    from hatch_ytupload.packing.packed import Packed
+    from hatch_ytupload.planning.plan import Plan
+
+DEFAULT_EPOCH = 1580601600
+"""Hatch's own default for reproducible builds (`hatchling.builders.utils.get_reproducible_timestamp`)."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A finished build."""
+
+    archive: str
+    """Path of the archive."""
+    size: int
+    """Of the archive, in bytes."""
+    sha256: str
+    content_sha256: str
+    files: int
+    """How many files are in the archive."""
+    changed: bool
+    """Whether there was anything to do: False if the bundle was already what it should be, and was left alone."""
+    summary: str
+    """One line on what was packed."""
+    warnings: tuple[str, ...]
+
+
+def build_bundle(
+    project: Project,
+    settings: Settings,
+    build_directory: str,
+    *,
+    reproducible: bool = True,
+    cache: Cache | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Built:
+    """Build the archive of a pipeline and put the bundle into its place.
+
+    Args:
+        project: whose it is.
+        settings: of the pipeline.
+        build_directory: absolute path; the bundle gets a directory of its own in it.
+        reproducible: members get one fixed time; otherwise the times of their files.
+        cache: what earlier builds left; the result is the same with it and without.
+        environ: the environment; the process's own where None.
+
+    Raises:
+        SettingsError: `SOURCE_DATE_EPOCH` is no time.
+        SourceError: the sources cannot be packed.
+        ArtifactError: the bundle cannot be written; the one that was there is still there.
+    """
+    epoch = source_date_epoch(os.environ if environ is None else environ)
+    directory = bundle_directory(build_directory, project.file_name)
+    memory = BuildMemory(cache, project.root, epoch, keep_times=not reproducible) if cache else None
+    with GitQuestion(project.root, build_directory) as git:
+        plan = make_plan(settings, memory.listings if memory else None)
+        refuse_own_output(settings, plan, directory)
+        inputs = memory.inputs(project, settings, plan, git.answer()) if memory else ""
+        archive = memory.unchanged(directory, inputs) if memory else None
+        changed = archive is None
+        if archive is None:
+            with replacing(directory) as temporary:
+                with open(os.path.join(temporary, ARCHIVE_NAME), "wb") as file:
+                    parts = memory.parts if memory else None
+                    packed = pack(plan.parts, file, epoch=epoch, keep_times=not reproducible, memory=parts)
+                manifest = _manifest(project, plan, packed, git.answer(), epoch)
+                _write_beside(temporary, manifest, plan if settings.standalone_wrappers else None)
+            archive = ArchiveIdentity(packed.size, packed.sha256, packed.content_sha256)
+    if memory:
+        memory.close(plan, directory, inputs, archive)
+    warnings = [*_compressor_warning(), *size_warning(archive.size, plan, settings.max_archive_mb)]
+    return Built(
+        os.path.join(directory, ARCHIVE_NAME),
+        archive.size,
+        archive.sha256,
+        archive.content_sha256,
+        sum(len(part.entries) for part in plan.parts),
+        changed,
+        _summary(plan, archive.size, changed=changed),
+        tuple(warnings),
+    )
+
+
+def source_date_epoch(environ: Mapping[str, str]) -> int:
+    """Return the time of all members, in seconds since 1970.
+
+    Raises:
+        SettingsError: `SOURCE_DATE_EPOCH` is no whole number that a tar archive can hold.
+    """
+    value = environ.get("SOURCE_DATE_EPOCH") or str(DEFAULT_EPOCH)
+    if not (value.isascii() and value.isdigit() and int(value[:20]) <= LATEST_TIME):
+        raise SettingsError(
+            [f"`SOURCE_DATE_EPOCH` must be whole seconds since 1970, at most {LATEST_TIME}, found `{one_line(value)}`"]
+        )
+    return int(value)
+
+
+def _write_beside(directory: str, manifest: Manifest, wrappers_of: Plan | None) -> None:
+    """Write what lies beside the archive: the manifest, and the wrapper scripts of a plan if one is given."""
+    write_file(os.path.join(directory, MANIFEST_NAME), manifest.dump())
+    for entry in wrappers_of.entries() if wrappers_of else ():
+        if isinstance(entry, Generated):
+            write_file(os.path.join(directory, entry.path), entry.data, entry.mode)
+
+
+def _manifest(project: Project, plan: Plan, packed: Packed, git: GitInfo | None, epoch: int) -> Manifest:
+    return Manifest(
+        schema=SCHEMA,
+        project=ProjectInfo(project.name, project.version),
+        archive=ArchiveInfo(ARCHIVE_NAME, packed.size, packed.sha256, packed.md5),
+        content_sha256=packed.content_sha256,
+        files=tuple(
+            FileInfo(file.path, file.size, "755" if file.mode & 0o100 else "644", file.sha256) for file in packed.files
+        ),
+        stages=tuple(
+            StageInfo(stage.name, tuple(operation.name for operation in stage.operations), stage.requirements)
+            for stage in plan.stages
+        ),
+        modules=tuple(ModuleInfo(module.name, module.distribution, module.version) for module in plan.modules),
+        parts=tuple(PartInfo(*part) for part in packed.parts),
+        git=git,
+        source_date_epoch=epoch,
+        tool=ToolInfo("hatch-ytupload", __version__),
+    )
+
+
+def _compressor_warning() -> list[str]:
+    if CODEC.name == "libdeflate":
+        return []
+    problem = f"the package `deflate` is missing, so `{ARCHIVE_NAME}` is compressed with {CODEC.name}"
+    return [f"{problem}: its bytes may differ from those of other machines, its content does not"]
+
+
+def _summary(plan: Plan, size: int, *, changed: bool) -> str:
+    files = sum(len(part.entries) for part in plan.parts)
+    content = megabytes(sum(entry_size(entry) for entry in plan.entries()))
+    done = "packed" if changed else "nothing changed:"
+    plural = "" if files == 1 else "s"
+    return (
+        f"{done} {files} file{plural} ({content}, {megabytes(size)} compressed), left out {plan.ignored} by `.ytignore`"
+    )

@@ -1,0 +1,184 @@
+"""`dist/<name>-<version>.ytarchive/`: the directory that a build leaves, replaced as a whole or not at all."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_ytupload.errors import ArtifactError, one_line
+from hatch_ytupload.packing import atomic_rename
+from hatch_ytupload.packing.manifest import LARGEST, MANIFEST_NAME, load_manifest
+from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hatch_ytupload.packing.manifest import Manifest
+
+SUFFIX = ".ytarchive"
+# A build makes its directory and locks it a moment later; younger ones are left alone.
+_GRACE_SECONDS = 60
+
+
+class Bundle(NamedTuple):
+    """A bundle on disk and what its manifest says."""
+
+    directory: str
+    manifest: Manifest
+
+    @property
+    def archive(self) -> str:
+        """Path of the archive."""
+        return os.path.join(self.directory, ARCHIVE_NAME)
+
+
+def bundle_directory(build_directory: str, file_name: str) -> str:
+    """Return where the bundle of a project's version lies.
+
+    Args:
+        build_directory: such as `dist`.
+        file_name: name and version, as in `Project.file_name`.
+    """
+    return os.path.join(build_directory, file_name + SUFFIX)
+
+
+def read_bundle(path: str) -> Bundle:
+    """Read a bundle.
+
+    Args:
+        path: its directory, or the archive or manifest in it.
+
+    Raises:
+        ArtifactError: there is none, or its manifest is damaged. The archive's bytes are not checked here.
+    """
+    directory = os.path.dirname(os.path.abspath(path)) if os.path.isfile(path) else os.path.abspath(path)
+    name = os.path.join(directory, MANIFEST_NAME)
+    try:
+        with open(name, "rb") as file:
+            manifest = load_manifest(file.read(LARGEST + 1), one_line(name))
+    except FileNotFoundError:
+        raise ArtifactError(f"there is no bundle at `{one_line(path)}`; build it first") from None
+    except OSError as error:
+        raise ArtifactError(f"cannot read `{one_line(name)}`: {error.strerror}") from None
+    if not os.path.isfile(os.path.join(directory, ARCHIVE_NAME)):
+        raise ArtifactError(f"`{one_line(directory)}` has no `{ARCHIVE_NAME}`; build again")
+    return Bundle(directory, manifest)
+
+
+@contextmanager
+def replacing(directory: str) -> Iterator[str]:
+    """Give an empty directory to fill; when the block ends well, it takes the bundle's place in one step.
+
+    Whatever happens, the bundle is the old one or the new one, whole: two builds at once do not mix, and one that is
+    killed leaves only a hidden directory, which a later build removes.
+
+    Raises:
+        ArtifactError: the directory cannot be written.
+    """
+    parent, name = os.path.split(directory)
+    make_build_directory(parent)
+    # Named before it is made: whatever interrupts this at whatever moment, it is found and removed.
+    temporary = os.path.join(parent, f".{name}.{secrets.token_hex(4)}")
+    try:
+        try:
+            _remove_abandoned(parent, name)
+            os.mkdir(temporary)
+        except OSError as error:
+            raise _cannot_write(error, parent) from None
+        with _locked(temporary):
+            yield temporary
+            atomic_rename.replace_directory(temporary, directory)
+    except OSError as error:
+        raise _cannot_write(error, directory) from None
+    finally:
+        # After the exchange this is the old bundle, or whatever had its name; nothing if a rename was enough.
+        with suppress(OSError):
+            _remove(temporary)
+
+
+def make_build_directory(directory: str) -> None:
+    """Make the directory that bundles go to, if it is not there.
+
+    Raises:
+        ArtifactError: it cannot be made, or is no directory.
+    """
+    try:
+        os.makedirs(directory, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(error, directory) from None
+
+
+def remove_bundle(directory: str) -> None:
+    """Remove a bundle and what killed builds of it left; nothing else.
+
+    Raises:
+        ArtifactError: it cannot be removed.
+    """
+    parent, name = os.path.split(directory)
+    try:
+        _remove_abandoned(parent, name)
+        with suppress(FileNotFoundError):
+            temporary = os.path.join(parent, f".{name}.{secrets.token_hex(4)}")
+            # First away from its name, so that nobody ever sees half of it.
+            os.rename(directory, temporary)
+            _remove(temporary)
+    except OSError as error:
+        raise ArtifactError(f"cannot remove `{one_line(directory)}`: {error.strerror}") from None
+
+
+def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Write a file and see to it that it reached the disk."""
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fchmod(file.fileno(), mode & ~_umask())
+        os.fsync(file.fileno())
+
+
+def _remove(path: str) -> None:
+    """Remove a directory with all that is in it, or a file, or a link."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    else:
+        os.unlink(path)
+
+
+def _cannot_write(error: OSError, place: str) -> ArtifactError:
+    return ArtifactError(f"cannot write `{one_line(place)}`: {error.strerror or error}")
+
+
+def _remove_abandoned(parent: str, name: str) -> None:
+    """Remove the directories of builds that were killed: those whose lock nobody holds."""
+    pattern = re.compile(re.escape(f".{name}.") + r"[a-z0-9_]{8}")
+    with suppress(FileNotFoundError):
+        for entry in list(os.scandir(parent)):
+            if not pattern.fullmatch(entry.name):
+                continue
+            # The age comes first: nobody holds the lock of a build that is about to take it.
+            with suppress(OSError):
+                if time.time() - entry.stat(follow_symlinks=False).st_mtime > _GRACE_SECONDS:
+                    with _locked(entry.path):
+                        shutil.rmtree(entry.path, ignore_errors=True)
+
+
+@contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    # The umask can only be read by setting it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,129 @@
+"""Compressed parts of earlier builds, kept by what went into them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from hatch_ytupload.packing import compression
+from hatch_ytupload.packing.packed import PackedFile
+from hatch_ytupload.sources.listings import UNSETTLED_NS
+from hatch_ytupload.sources.tree import SourceFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hatch_ytupload.packing.cache import Cache, NewFile
+    from hatch_ytupload.planning.plan import Generated, Part
+
+# Changes when the same input would become other bytes, or when what is kept takes another form.
+_FORMAT = 1
+_LENGTH_SIZE = 8
+
+
+class KeptPart(NamedTuple):
+    """A part as an earlier build left it."""
+
+    file: IO[bytes]
+    member_sizes: list[int]
+    files: list[PackedFile]
+
+    def members(self) -> Iterator[bytes]:
+        """Yield the gzip members of the part."""
+        with self.file as file:
+            for size in self.member_sizes:
+                yield file.read(size)
+
+
+class PartMemory:
+    """Finds parts that were packed before, and keeps those that are packed now.
+
+    A part is known by everything that its bytes depend on: for each file its path, its place, size, mode, inode, and
+    both its times. The time of the last status change cannot be set by a program, so an edit that restores size and
+    time of modification shows. What changed within the last moments might change again within the same tick of the
+    clock, so it is packed but not kept.
+
+    Args:
+        cache: where parts are kept.
+        now_ns: the time at which planning began.
+        epoch: the time of members, in seconds since 1970.
+        keep_times: they have that of their files instead.
+    """
+
+    def __init__(self, cache: Cache, now_ns: int, epoch: int, *, keep_times: bool) -> None:
+        self._cache = cache
+        self._settled_before = now_ns - UNSETTLED_NS
+        self._base = f"{_FORMAT} {compression.identity()} {epoch} {keep_times}".encode()
+        self._keys: dict[int, str] = {}
+        self.grew = False
+
+    def key(self, part: Part) -> str:
+        """Return the name under which a part is kept."""
+        known = self._keys.get(id(part))
+        if known is None:
+            digest = hashlib.sha256(self._base)
+            digest.update("".join(map(_identity, part.entries)).encode("utf-8", "surrogateescape"))
+            known = self._keys[id(part)] = digest.hexdigest()
+        return known
+
+    def is_settled(self, part: Part) -> bool:
+        """Tell whether all files of a part have been at rest long enough for their times to prove it."""
+        return all(
+            max(entry.mtime_ns, entry.ctime_ns) < self._settled_before
+            for entry in part.entries
+            if isinstance(entry, SourceFile)
+        )
+
+    def find(self, key: str) -> KeptPart | None:
+        """Return a part that was kept, None if there is none."""
+        found = self._cache.open(f"part-{key}")
+        if found is None:
+            return None
+        file, size = found
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            file.seek(size - _LENGTH_SIZE)
+            length = int.from_bytes(file.read(_LENGTH_SIZE), "big")
+            file.seek(size - _LENGTH_SIZE - length)
+            index: dict[str, Any] = json.loads(file.read(length))
+            file.seek(0)
+            return KeptPart(file, index["members"], [PackedFile(*item) for item in index["files"]])
+        file.close()
+        return None
+
+    def recorder(self, key: str, part: Part) -> Recorder | None:
+        """Return what keeps a part while it is being packed, None if it must not be kept."""
+        if not self.is_settled(part):
+            return None
+        self.grew = True
+        return Recorder(self._cache.new_file(f"part-{key}"))
+
+
+class Recorder:
+    """Keeps the members of one part."""
+
+    def __init__(self, file: NewFile) -> None:
+        self._file = file
+        self._sizes: list[int] = []
+
+    def member(self, member: bytes) -> None:
+        """Keep the next member."""
+        self._file.write(member)
+        self._sizes.append(len(member))
+
+    def finish(self, files: list[PackedFile]) -> None:
+        """Keep the part."""
+        index = json.dumps({"members": self._sizes, "files": files}, separators=(",", ":")).encode()
+        self._file.write(index + len(index).to_bytes(_LENGTH_SIZE, "big"))
+        self._file.keep()
+
+    def discard(self) -> None:
+        """Keep nothing."""
+        self._file.discard()
+
+
+def _identity(entry: SourceFile | Generated) -> str:
+    if isinstance(entry, SourceFile):
+        return "\0".join(map(str, entry)) + "\n"
+    return f"{entry.path}\0{entry.mode}\0{hashlib.sha256(entry.data).hexdigest()}\n"

@@ -1,0 +1,69 @@
+"""Which commit the sources were, asked of git."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.packing.manifest import GitInfo
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+# Git must not write to the repository that it is asked about, nor speak another language.
+_ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+
+
+class GitQuestion:
+    """Asks git in the background, while the archive is being packed.
+
+    Args:
+        directory: the project root; changes outside of it do not count.
+        outputs: a directory whose content does not count: where builds go.
+    """
+
+    def __init__(self, directory: str, outputs: str) -> None:
+        relative = os.path.relpath(outputs, directory)
+        inside = relative not in (os.curdir, os.pardir) and not relative.startswith(os.pardir + os.sep)
+        exclude = [f":(exclude,literal){relative}"] if inside else []
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: bytes | None = None
+        with suppress(OSError):  # there may be no git on this machine
+            self._process = subprocess.Popen(
+                ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", ".", *exclude],
+                cwd=directory,
+                env={**os.environ, **_ENVIRONMENT},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None and self._output is None:
+            self._process.kill()
+            self._process.communicate()
+
+    def answer(self) -> GitInfo | None:
+        """Return what git said, None outside a repository, before its first commit, or without git."""
+        if self._process is None:
+            return None
+        if self._output is None:
+            self._output, _ = self._process.communicate()
+        if self._process.returncode != 0:
+            return None
+        commit, dirty = "", False
+        for line in self._output.decode("utf-8", "replace").splitlines():
+            if line.startswith("# branch.oid "):
+                commit = line.removeprefix("# branch.oid ")
+            elif not line.startswith("#"):
+                dirty = True
+        return GitInfo(commit, dirty) if commit and commit != "(initial)" else None

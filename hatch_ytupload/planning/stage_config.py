@@ -1,0 +1,73 @@
+"""What the `config.yaml` of a packed stage says about its operations, where YT Framework looks for it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import suppress
+from typing import Any
+
+from hatch_ytupload.configuration.pipeline_config import InterpolationError, PipelineConfig, load_yaml_mapping
+from hatch_ytupload.errors import SettingsError
+
+_MAP_REDUCE = "map_reduce"
+
+
+class StageConfig:
+    """A stage's config, asked about `client.operations.<operation>`.
+
+    What is missing, of another type or cannot be resolved counts as absent: a job finds its config for itself.
+
+    Args:
+        stage: its name.
+        content: of the file; None: it has none.
+    """
+
+    def __init__(self, stage: str, content: bytes | None) -> None:
+        self._config = PipelineConfig(f"stages/{stage}/config.yaml", {})
+        self.problem: str | None = None
+        """Why the file cannot be parsed."""
+        if content is None:
+            return
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "config.yaml")
+            with open(path, "wb") as file:
+                file.write(content)
+            try:
+                self._config = PipelineConfig(self._config.name, load_yaml_mapping(path, self._config.name))
+            except SettingsError as error:
+                self.problem = str(error)
+
+    def sort_by(self, operation: str) -> tuple[str, ...]:
+        """Return the columns that an operation's rows are sorted by: `sort_by`, else `reduce_by`."""
+        return _texts(self._get(operation, "sort_by")) or _texts(self._get(operation, "reduce_by"))
+
+    def tables(self, operation: str) -> tuple[str | None, str | None]:
+        """Return the names of the tables that an operation reads and writes: the last components of their paths."""
+        first, second = (self._get(operation, key) for key in ("input_table", "output_table"))
+        return _last_component(first), _last_component(second)
+
+    def variables(self, operation: str) -> list[tuple[str, str]]:
+        """Return the environment variables that are set for an operation's jobs."""
+        found = self._get(operation, "env")
+        pairs = found.items() if isinstance(found, dict) else ()
+        return [(str(name), str(value)) for name, value in pairs if value is not None and _is_name(str(name))]
+
+    def _get(self, operation: str, key: str) -> Any:  # noqa: ANN401 - YAML
+        section = _MAP_REDUCE if operation.startswith(_MAP_REDUCE) else operation
+        with suppress(InterpolationError):
+            return self._config.get(f"client.operations.{section}.{key}")
+        return None
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else value
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def _last_component(path: object) -> str | None:
+    return path.rstrip("/").rpartition("/")[2] or None if isinstance(path, str) else None
+
+
+def _is_name(name: str) -> bool:
+    return bool(name) and not set(name) & {"=", "\0"}

@@ -1,0 +1,1 @@
+"""What Hatch sees of us: target, hook and publisher."""

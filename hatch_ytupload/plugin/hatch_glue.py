@@ -1,0 +1,89 @@
+"""How a build runs inside Hatch, for the target and the hook alike: its settings come from Hatch, its errors end it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from hatch_ytupload.configuration.project import Project
+from hatch_ytupload.errors import YtUploadError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+# What a shell reports for a program that SIGINT ended.
+_INTERRUPTED = 130
+
+
+class Application(Protocol):
+    """What we use of Hatch's and hatchling's application objects."""
+
+    def abort(self, message: str = "", code: int = 1) -> Any:  # noqa: ANN401 - it does not return
+        """Print a line and end the process."""
+
+    def display_info(self, message: str = "") -> None:
+        """Print a line unless Hatch is told to be quiet."""
+
+    def display_warning(self, message: str = "") -> None:
+        """Print a warning."""
+
+
+class errors_end_the_build:  # noqa: N801 - used as a context manager
+    """Turns our errors into one line and exit status 1."""
+
+    def __init__(self, app: Application) -> None:
+        self._app = app
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        if isinstance(error, YtUploadError):
+            self._app.abort(str(error))
+        elif isinstance(error, KeyboardInterrupt):
+            self._app.abort("interrupted", code=_INTERRUPTED)
+        return False
+
+
+def project_of(root: str, metadata: Any, directory: str) -> Project:  # noqa: ANN401 - hatchling's ProjectMetadata
+    """Describe a project as Hatch knows it."""
+    tool = metadata.config.get("tool", {})
+    return Project(
+        root=os.path.realpath(root),
+        name=metadata.core.name,
+        version=metadata.version,
+        table=tool.get("ytupload", {}),
+        build_directory=os.path.join(root, directory),
+    )
+
+
+def run_build(project: Project, app: Application, *, reproducible: bool) -> str:
+    """Build the bundle, say what was packed, and return the path of the archive.
+
+    Raises:
+        YtUploadError: the user has something to mend.
+    """
+    from hatch_ytupload.configuration.settings import load_settings
+    from hatch_ytupload.packing.build import build_bundle
+    from hatch_ytupload.packing.cache import user_cache
+
+    settings = load_settings(project.root, project.table)
+    cache = user_cache(os.environ)
+    built = build_bundle(project, settings, project.build_directory, reproducible=reproducible, cache=cache)
+    for warning in (*settings.warnings, *built.warnings):
+        app.display_warning(f"Warning: {warning}")
+    app.display_info(built.summary)
+    return built.archive
+
+
+def clean(project: Project) -> None:
+    """Remove the bundle of the project's current version, and nothing else.
+
+    Raises:
+        YtUploadError: it cannot be removed.
+    """
+    from hatch_ytupload.packing.bundle import bundle_directory, remove_bundle
+
+    remove_bundle(bundle_directory(project.build_directory, project.file_name))

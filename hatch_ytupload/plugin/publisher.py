@@ -1,0 +1,60 @@
+"""The publisher `ytupload`. Hatch loads it from its own environment, which has `hatch.publish`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from hatch.publish.plugin.interface import PublisherInterface
+
+from hatch_ytupload.plugin.hatch_glue import errors_end_the_build
+
+if TYPE_CHECKING:
+    from hatch_ytupload.configuration.project import Project
+    from hatch_ytupload.plugin.publish_options import PublishOptions
+
+
+class YtUploadPublisher(PublisherInterface):
+    """Publishes bundles to the pipeline's build folder."""
+
+    PLUGIN_NAME = "ytupload"
+
+    def publish(self, artifacts: list[str], options: dict[str, Any]) -> None:
+        """Publish the named bundles, one after the other, or that of the project's current version."""
+        from hatch_ytupload.configuration.project import find_project
+        from hatch_ytupload.plugin.publish_options import read_options
+
+        with errors_end_the_build(self.app):
+            read = read_options(options, self.project_config, self.plugin_config)
+            root = str(self.root)
+            project = find_project(root)
+            for artifact in artifacts:
+                self._publish(project, read, os.path.join(root, artifact))
+            if not artifacts:
+                self._publish(project, read, None)
+
+    def _publish(self, project: Project, options: PublishOptions, artifact: str | None) -> None:
+        from hatch_ytupload.build_folders.publishing import default_artifact, publish_bundle
+        from hatch_ytupload.command_line.progress import Progress
+        from hatch_ytupload.command_line.release_report import published_text
+        from hatch_ytupload.configuration.settings import load_settings
+
+        settings = load_settings(project.root, project.table, overrides=options.settings)
+        for warning in settings.warnings:
+            self.app.display_warning(f"Warning: {warning}")
+        progress = Progress(sys.stderr)
+        try:
+            published = publish_bundle(
+                settings,
+                artifact or default_artifact(project, options.dist and os.path.join(project.root, options.dist)),
+                project=None if artifact else project.name,
+                dry_run=options.dry_run,
+                notice=self.app.display_info,
+                progress=progress,
+            )
+        finally:
+            progress.clear()
+        for warning in published.warnings:
+            self.app.display_warning(f"Warning: {warning}")
+        self.app.display_info(published_text(published))

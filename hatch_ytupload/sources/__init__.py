@@ -1,0 +1,1 @@
+"""Finding what may go into an archive: trees of files, ignore rules, modules."""

@@ -1,0 +1,133 @@
+"""The ignore rules in force in a directory, read from the ignore files on the way to it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.sources.ignoring import IGNORE_FILE_NAME, IgnoreRules
+
+if TYPE_CHECKING:
+    from hatch_ytupload.sources.ignoring import Rule
+
+
+class IgnoreScope(NamedTuple):
+    """The rules of one directory."""
+
+    rules: IgnoreRules
+    identity: bytes
+    """Digest of all that the rules were made of: scopes with the same one decide the same."""
+
+    @classmethod
+    def top(cls, directory: str, shown: str) -> IgnoreScope:
+        """Return the scope of a directory above which nothing counts.
+
+        Args:
+            directory: its path.
+            shown: how messages call it.
+
+        Raises:
+            SourceError: its ignore file cannot be read.
+        """
+        text = _read(directory, shown)
+        return cls(IgnoreRules.root(text, join_shown(shown, IGNORE_FILE_NAME)), _digest(b"", "", text))
+
+    def child(self, name: str, directory: str, shown: str) -> IgnoreScope:
+        """Return the scope of a directory in this one.
+
+        Args:
+            name: of the directory.
+            directory: its path without symbolic links.
+            shown: how messages call it.
+
+        Raises:
+            SourceError: its ignore file cannot be read.
+        """
+        text = _read(directory, shown)
+        rules = self.rules.child(name, text, join_shown(shown, IGNORE_FILE_NAME))
+        return IgnoreScope(rules, _digest(self.identity, name, text))
+
+    def excluding(self, name: str, *, is_dir: bool) -> Rule | None:
+        """Return the rule that keeps an entry of the directory out, None where it goes in."""
+        rule = self.rules.decide(name, is_dir=is_dir)
+        return None if rule is None or rule.negated else rule
+
+
+class IgnoreScopes:
+    """The scopes below one directory, each ignore file read once.
+
+    Args:
+        top: absolute path; nothing above it counts.
+    """
+
+    def __init__(self, top: str) -> None:
+        self._top = top
+        self._known = {os.curdir: IgnoreScope.top(top, os.curdir)}
+
+    def of(self, directory: str) -> IgnoreScope:
+        """Return the scope of a directory at the top or below it.
+
+        Raises:
+            SourceError: it, or a directory on the way to it, is ignored; an ignore file cannot be read.
+        """
+        relative = os.path.relpath(directory, self._top)
+        known = self._known.get(relative)
+        if known is None:
+            above, name = os.path.split(relative)
+            outer = self.of(os.path.join(self._top, above))
+            rule = outer.excluding(name, is_dir=True)
+            if rule is not None:
+                raise SourceError(f"`{one_line(relative)}` is ignored: {describe_rule(rule)}")
+            known = self._known[relative] = outer.child(name, directory, relative)
+        return known
+
+
+def describe_rule(rule: Rule) -> str:
+    """Say which rule it is: pattern, file and line."""
+    where = f"line {rule.line} of `{one_line(rule.file)}`" if rule.file else "a built-in rule"
+    return f"`{one_line(rule.pattern)}` ({where})"
+
+
+def join_shown(shown: str, name: str) -> str:
+    """Return how messages call an entry of a directory that they call `shown`."""
+    return name if shown == os.curdir else f"{shown}/{name}"
+
+
+def _read(directory: str, shown: str) -> bytes | None:
+    path = os.path.join(directory, IGNORE_FILE_NAME)
+    try:
+        # Nobody waits for the other end of a FIFO.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        # A link that leads nowhere would let through what it was meant to keep out.
+        if isinstance(error, FileNotFoundError) and not os.path.islink(path):
+            return None
+        if isinstance(error, PermissionError) and not os.access(directory, os.X_OK):
+            raise SourceError(
+                f"cannot list `{one_line(shown)}`: {error.strerror}; make it readable or exclude it in "
+                f"`{IGNORE_FILE_NAME}`"
+            ) from None
+        raise _unreadable(shown, error.strerror) from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise _unreadable(shown, "it is no regular file")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    except OSError as error:
+        raise _unreadable(shown, error.strerror) from None
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(shown: str, reason: str | None) -> SourceError:
+    return SourceError(
+        f"cannot read `{one_line(join_shown(shown, IGNORE_FILE_NAME))}`: {reason}; make it a readable file"
+    )
+
+
+def _digest(above: bytes, name: str, text: bytes | None) -> bytes:
+    encoded = os.fsencode(name)
+    return hashlib.sha256(b"%b%d:%b%b" % (above, len(encoded), encoded, text or b"")).digest()

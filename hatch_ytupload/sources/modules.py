@@ -1,0 +1,240 @@
+"""What `upload_modules` names: where it lies and what belongs to it, found without importing (running) it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from importlib.machinery import FrozenImporter
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_ytupload.sources import distributions, module_errors
+from hatch_ytupload.sources.distributions import is_inside
+from hatch_ytupload.sources.import_path import (
+    MODULE_SUFFIXES,
+    ImportPath,
+    find_below,
+    holds_code,
+    is_standard_library,
+    zip_archive_of,
+)
+from hatch_ytupload.sources.module_errors import ModuleMissingError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from importlib.machinery import ModuleSpec
+
+    from hatch_ytupload.sources.distributions import Distribution
+
+__all__ = ["Module", "ModuleMissingError", "ModuleRoot", "find_module"]
+
+
+@dataclass(frozen=True)
+class ModuleRoot:
+    """A directory or file that a module consists of.
+
+    Attributes:
+        source: Its absolute path; symbolic links are not resolved.
+        target: Its path in the archive: `pkg`, `six.py`, `numpy.libs`; `ns/pkg` for a subpackage that lies elsewhere.
+        boundary: The directory that symbolic links below `source` must not leave: for an editable install its
+            project, else the directory of the search path.
+    """
+
+    source: str
+    target: str
+    boundary: str
+
+
+@dataclass(frozen=True)
+class Module:
+    """A top-level module or package.
+
+    Attributes:
+        name: Its top-level name.
+        roots: The module itself, in import order: of several with one target, the first wins for a file.
+            Then what its distributions need to be imported and keep beside it.
+        distribution: The distribution that installed it; None where there is none, or more than one.
+        version: The version of `distribution`.
+        editable: Whether it, or a part of it, comes from an editable install.
+        own: Whether it, or a part of it, lies in the project's own directories; not in an environment there.
+    """
+
+    name: str
+    roots: tuple[ModuleRoot, ...]
+    distribution: str | None
+    version: str | None
+    editable: bool
+    own: bool
+
+
+class _Piece(NamedTuple):
+    """A part of the module itself; `mark` is the path of what its distribution lists, `/` at its end for any file."""
+
+    source: str
+    target: str
+    mark: str
+
+
+def find_module(name: str, own_directories: Sequence[str], *, search_path: Sequence[str] | None = None) -> Module:
+    """Find the top-level module or package of a dotted name.
+
+    Args:
+        name: As in an `import` statement.
+        own_directories: Where to look first, in order; those that do not exist are skipped.
+        search_path: Where to look then; by default, where the running interpreter does.
+
+    A directory without `__init__.py` is a portion of a namespace package, wherever it lies, if it holds code: an own
+    directory such as `dist` that has the module's name by accident contributes nothing.
+    An own module may have a name of the standard library, as in Python, which finds it first; not the name of a module
+    that is built in or frozen, which Python never looks for.
+
+    Raises:
+        ModuleMissingError: It, or the submodule that the name says, is nowhere.
+        ModuleNotFoundInEnvironmentError: It is of a kind that cannot be packed, or its installation is damaged.
+    """
+    path = ImportPath.of(own_directories, search_path)
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise module_errors.bad_name(name, path.environment)
+    top = name.partition(".")[0]
+    _refuse_library(top, path)
+    found = path.look_up(top)
+    pieces = _regular(top, found.spec) if found.spec is not None else _portions(top, found.portions)
+    pieces += _mapped(path.mapped_below(top), [piece.source for piece in pieces])
+    if not pieces:
+        raise module_errors.without_code(top, found.portions) or module_errors.missing(top, path.own, path.environment)
+    _check_submodule(name, pieces)
+    return _described(top, pieces, path)
+
+
+def _refuse_library(top: str, path: ImportPath) -> None:
+    """Refuse what comes with the interpreter, unless it is an own module that Python would find before."""
+    own = find_below(top, path.own)
+    if top in sys.builtin_module_names:
+        where = "is built into the Python interpreter"
+    elif top in sys.stdlib_module_names and (own is None or not own.has_location):
+        where = "belongs to Python's standard library"
+    elif FrozenImporter.find_spec(top) is not None:
+        where = "is frozen into the Python interpreter"
+    else:
+        return
+    place = None if own is None else own.origin or next(iter(own.submodule_search_locations or ()), None)
+    raise module_errors.of_python(top, where, place)
+
+
+def _regular(top: str, spec: ModuleSpec) -> list[_Piece]:
+    """Return the directories of a regular package, or the file of a module."""
+    origin = os.path.abspath(spec.origin or "")
+    suffix = next((suffix for suffix in MODULE_SUFFIXES if origin.endswith(suffix)), None)
+    if suffix is None or not os.path.isfile(origin):
+        raise module_errors.unsuitable(top, origin)
+    directory, file = os.path.split(origin)
+    locations = spec.submodule_search_locations
+    if locations is None:
+        pieces = [_Piece(origin, f"{top}{suffix}", file)]
+    else:
+        directories = dict.fromkeys(os.path.abspath(place) for place in (directory, *locations) if os.path.isdir(place))
+        pieces = [_Piece(place, top, f"{os.path.basename(place)}/{file}") for place in directories]
+    if is_standard_library(os.path.dirname(pieces[0].source)):
+        raise module_errors.of_python(top, "belongs to Python's standard library", None)
+    return pieces
+
+
+def _portions(top: str, places: Iterable[str]) -> list[_Piece]:
+    """Return the portions of a namespace package that are directories with code."""
+    pieces = []
+    for place in places:
+        if zip_archive_of(place) is not None:
+            raise module_errors.unsuitable(top, place)
+        if os.path.isdir(place) and not is_standard_library(os.path.dirname(place)) and holds_code(place):
+            pieces.append(_Piece(os.path.abspath(place), top, f"{os.path.basename(place)}/"))
+    return pieces
+
+
+def _mapped(mapping: Mapping[str, str], directories: Sequence[str]) -> list[_Piece]:
+    """Return the submodules that an editable install keeps elsewhere, unless the package itself has them."""
+    pieces = []
+    for dotted, place in mapping.items():
+        target = dotted.replace(".", "/")
+        below = target.partition("/")[2]
+        for suffix in ("", *MODULE_SUFFIXES):
+            if any(os.path.lexists(os.path.join(directory, below + suffix)) for directory in directories):
+                break
+            if os.path.isfile(place + suffix) if suffix else os.path.isdir(place):
+                pieces.append(_Piece(os.path.abspath(place + suffix), target + suffix, f"{os.path.basename(place)}/"))
+                break
+    return pieces
+
+
+def _check_submodule(name: str, pieces: Sequence[_Piece]) -> None:
+    """Check that what follows the first dot exists as well, step by step."""
+    top, *rest = name.split(".")
+    directories = [piece.source for piece in pieces if piece.target == top]
+    target = top
+    for part in rest:
+        target += f"/{part}"
+        spec = find_below(part, directories)
+        mapped = [piece for piece in pieces if piece.target.startswith((f"{target}/", f"{target}."))]
+        exact = [piece.source for piece in pieces if piece.target == target]
+        if spec is None and not mapped and not exact:
+            raise module_errors.missing_submodule(name, [piece.source for piece in pieces if "/" not in piece.target])
+        directories = [*((spec and spec.submodule_search_locations) or ()), *exact]
+
+
+def _described(top: str, pieces: Sequence[_Piece], path: ImportPath) -> Module:
+    """Add what the metadata of installed distributions knows: name, version and what comes along."""
+    owners: dict[Distribution, None] = {}
+    roots = []
+    complete = True
+    for piece in pieces:
+        found = _owners(top, piece, path)
+        owners.update(dict.fromkeys(found))
+        complete = complete and bool(found)
+        roots.append(ModuleRoot(piece.source, piece.target, _boundary(piece.source, found, path)))
+    known = {root.source for root in roots}
+    for owner in owners:
+        packages = [piece.source for piece in pieces if owner.project is None and os.path.isdir(piece.source)]
+        metadata = distributions.metadata_for_import(owner, packages)
+        for name in [*distributions.companions(owner), *([metadata] if metadata else [])]:
+            source = os.path.join(owner.site, name)
+            if source not in known:
+                roots.append(ModuleRoot(source, name, owner.site))
+    only = next(iter(owners)) if complete and len(owners) == 1 else None
+    return Module(
+        name=top,
+        roots=tuple(roots),
+        distribution=only.name if only else None,
+        version=only.version if only else None,
+        editable=any(owner.project is not None for owner in owners),
+        own=any(_is_own(piece.source, path.own) for piece in pieces),
+    )
+
+
+def _owners(top: str, piece: _Piece, path: ImportPath) -> list[Distribution]:
+    """Return the distributions of a piece: one, except where several install into a directory of a namespace."""
+    found = distributions.installed_owners(os.path.dirname(piece.source), piece.mark)
+    owners = list(found if piece.mark.endswith("/") else islice(found, 1))
+    if not owners:
+        editable = distributions.editable_owner(top, piece.source, path.environment)
+        owners = [editable] if editable is not None else []
+    return owners
+
+
+def _boundary(source: str, owners: Sequence[Distribution], path: ImportPath) -> str:
+    """Return what links must not leave; setuptools' strict editable installs are links into the project."""
+    directory = os.path.dirname(source)
+    project = owners[0].project if owners else None
+    if project is None or directory in path.own or not is_inside(os.path.realpath(source), os.path.realpath(project)):
+        return directory
+    return project
+
+
+def _is_own(source: str, own: Sequence[str]) -> bool:
+    """Tell whether a source belongs to the project; what is installed in an environment inside it does not."""
+    if os.path.dirname(source) in own:
+        return True
+    real = os.path.realpath(source)
+    for directory in map(os.path.realpath, own):
+        if is_inside(real, directory):
+            return distributions.SITE_DIRECTORIES.isdisjoint(os.path.relpath(real, directory).split(os.sep))
+    return False
