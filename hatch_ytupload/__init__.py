@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.archives.artifacts import Artifact, Described, Whereabouts, described, find_artifact
     from hatch_ytupload.archives.differences import Differences, compare
     from hatch_ytupload.archives.explaining import Explainer
+    from hatch_ytupload.archives.explanation import Explanation
     from hatch_ytupload.archives.verifying import Verification, verify
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.build_folders.destination import open_build_folder
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
         SourceError,
         YtUploadError,
     )
-    from hatch_ytupload.explanation import Explanation
     from hatch_ytupload.framework_uploads.code_upload import FileUploader, upload_all_code, upload_code_archive
     from hatch_ytupload.framework_uploads.job_files import (
         add_checkpoint,
@@ -116,14 +116,20 @@ __all__ = [
 ]
 
 _PLACES = {
-    "archive_copy": ("ArchiveCopy", "copy_of"),
-    "artifacts": ("Artifact", "Described", "Whereabouts", "described", "find_artifact"),
-    "build": ("Built", "build_bundle"),
-    "build_folder": ("BuildFolder",),
-    "bundle": ("Bundle", "read_bundle"),
-    "code_upload": ("FileUploader", "upload_all_code", "upload_code_archive"),
-    "destination": ("open_build_folder",),
-    "differences": ("Differences", "compare"),
+    "archives.archive_copy": ("ArchiveCopy", "copy_of"),
+    "archives.artifacts": ("Artifact", "Described", "Whereabouts", "described", "find_artifact"),
+    "archives.differences": ("Differences", "compare"),
+    "archives.explaining": ("Explainer",),
+    "archives.explanation": ("Explanation",),
+    "archives.verifying": ("Verification", "verify"),
+    "build_folders.build_folder": ("BuildFolder",),
+    "build_folders.destination": ("open_build_folder",),
+    "build_folders.published_code": ("PublishedRelease", "find_published"),
+    "build_folders.publishing": ("Published", "default_artifact", "publish_bundle"),
+    "build_folders.release_records": ("Record", "Release", "State", "read_state"),
+    "build_folders.releases": ("Outcome", "rollback"),
+    "configuration.project": ("Project", "find_project"),
+    "configuration.settings": ("Settings", "load_settings"),
     "errors": (
         "ArtifactError",
         "BuildFolderError",
@@ -134,26 +140,20 @@ _PLACES = {
         "SourceError",
         "YtUploadError",
     ),
-    "explaining": ("Explainer",),
-    "explanation": ("Explanation",),
-    "job_files": (
+    "framework_uploads.code_upload": ("FileUploader", "upload_all_code", "upload_code_archive"),
+    "framework_uploads.job_files": (
         "add_checkpoint",
         "build_map_dependencies",
         "build_stage_dependencies",
         "build_ytjobs_dependencies",
     ),
-    "local_build": ("build_code_locally", "create_code_archive"),
-    "manifest": ("Manifest", "load_manifest"),
+    "framework_uploads.local_build": ("build_code_locally", "create_code_archive"),
+    "jobs.running": ("Ran", "Run", "run_operation"),
     "operations": ("OPERATIONS", "operation_command", "operation_files"),
-    "plan": ("Plan", "make_plan"),
-    "project": ("Project", "find_project"),
-    "published_code": ("PublishedRelease", "find_published"),
-    "publishing": ("Published", "default_artifact", "publish_bundle"),
-    "release_records": ("Record", "Release", "State", "read_state"),
-    "releases": ("Outcome", "rollback"),
-    "running": ("Ran", "Run", "run_operation"),
-    "settings": ("Settings", "load_settings"),
-    "verifying": ("Verification", "verify"),
+    "packing.build": ("Built", "build_bundle"),
+    "packing.bundle": ("Bundle", "read_bundle"),
+    "packing.manifest": ("Manifest", "load_manifest"),
+    "planning.plan": ("Plan", "make_plan"),
 }
 """Where each name is defined, by module; a test holds it against `__all__`."""
 

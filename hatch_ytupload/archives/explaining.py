@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from hatch_ytupload.archives.explanation import Explanation, below, excluded, outside_sources
 from hatch_ytupload.errors import SourceError, one_line
-from hatch_ytupload.explanation import Explanation, below, excluded, outside_sources
 from hatch_ytupload.planning.plan import Generated, entry_size
 from hatch_ytupload.planning.stages import STAGES
 from hatch_ytupload.planning.survey import Source, Survey, decide, left_out

@@ -12,7 +12,7 @@ from hatch_ytupload.packing.sizes import megabytes
 from hatch_ytupload.sources.ignore_scope import describe_rule
 
 if TYPE_CHECKING:
-    from hatch_ytupload.explanation import Explanation
+    from hatch_ytupload.archives.explanation import Explanation
     from hatch_ytupload.sources.ignoring import Rule
 
 _SHOWN_NAMES = 3

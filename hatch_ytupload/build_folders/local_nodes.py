@@ -58,6 +58,8 @@ def look_into(folder: str, directories: tuple[str, ...]) -> list[Mapping[str, No
         except FileNotFoundError:
             return [None] * len(directories)
         except NotADirectoryError:
+            if not os.path.lexists(folder):  # one above it is no directory
+                raise
             raise BuildFolderError(f"the build folder `{one_line(folder)}` is a file; remove or rename it") from None
         try:
             attributes = read_attributes(root)

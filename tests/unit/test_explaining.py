@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pipelines import Pipeline
 
-    from hatch_ytupload.explanation import Explanation
+    from hatch_ytupload.archives.explanation import Explanation
 
 FILES: dict[str, str | bytes] = {
     "configs/config.yaml": "pipeline: {}\n",
