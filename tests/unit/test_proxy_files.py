@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import gzip
 import hashlib
 import http.client
@@ -18,6 +17,7 @@ import yt.wrapper.errors as yt_errors
 from proxy import Code, Drop, ProxyServer
 from proxy.fixtures import connect
 from yt.common import YtResponseError
+from yt.wrapper import http_helpers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,8 +103,23 @@ def test_two_transactions_append_to_one_file(proxy: ProxyServer, client: YtClien
     assert not client.exists("//home/f/@md5")
 
 
-# The client's threads leave their connections to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.fixture
+def sessions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Close the connections that the client's own threads leave open."""
+    opened = []
+    original = http_helpers._setup_new_session
+
+    def remember(client: object) -> object:
+        opened.append(original(client))
+        return opened[-1]
+
+    monkeypatch.setattr(http_helpers, "_setup_new_session", remember)
+    yield
+    for session in opened:
+        session.close()
+
+
+@pytest.mark.usefixtures("sessions")
 def test_large_files_are_written_in_parallel_and_put_together(proxy: ProxyServer, tmp_path: Path) -> None:
     """The client's parallel upload, with its scratch files and concatenation, works."""
     data = random.Random(2).randbytes(900_000)
@@ -120,7 +135,6 @@ def test_large_files_are_written_in_parallel_and_put_together(proxy: ProxyServer
         client.write_file("//home/f", stream)
         assert client.read_file("//home/f").read() == data
     assert "concatenate" in proxy.log.commands()
-    gc.collect()
 
 
 def test_parts_of_a_file_can_be_read(proxy: ProxyServer, client: YtClient) -> None:
