@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+# Git sets these for its hooks; a build that one of them starts is asked about its own directory.
+_OF_ANOTHER = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"}
 # Git must not write to the repository that it is asked about, nor speak another language.
 _ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
@@ -27,7 +29,7 @@ class GitQuestion:
     """
 
     def __init__(self, directory: str, outputs: str) -> None:
-        relative = os.path.relpath(outputs, directory)
+        relative = os.path.relpath(os.path.realpath(outputs), os.path.realpath(directory))
         inside = relative not in (os.curdir, os.pardir) and not relative.startswith(os.pardir + os.sep)
         exclude = [f":(exclude,literal){relative}"] if inside else []
         self._process: subprocess.Popen[bytes] | None = None
@@ -36,7 +38,7 @@ class GitQuestion:
             self._process = subprocess.Popen(
                 ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", ".", *exclude],
                 cwd=directory,
-                env={**os.environ, **_ENVIRONMENT},
+                env={name: value for name, value in os.environ.items() if name not in _OF_ANOTHER} | _ENVIRONMENT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

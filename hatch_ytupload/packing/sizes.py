@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from hatch_ytupload.planning.plan import Plan
 
 _MEGA = 1_000_000
-_UNITS = ("kB", "MB", "GB")
+_STEP = 1000
+_UNITS = ("kB", "MB", "GB", "TB")
 _SHOWN = 5
 
 
@@ -21,11 +22,13 @@ def megabytes(size: int) -> str:
     >>> megabytes(1_234_567)
     '1.2 MB'
     """
-    exponent = max((len(str(size)) - 1) // 3, 0)
-    if not exponent:
+    if size < _STEP:
         return f"{size} B"
-    exponent = min(exponent, len(_UNITS))
-    return f"{size / 1000**exponent:.1f} {_UNITS[exponent - 1]}"
+    value, unit = size / _STEP, 0
+    # What is rounded to 1000.0 belongs to the next unit.
+    while round(value, 1) >= _STEP and unit + 1 < len(_UNITS):
+        value, unit = value / _STEP, unit + 1
+    return f"{value:.1f} {_UNITS[unit]}"
 
 
 def size_warning(size: int, plan: Plan, limit: float) -> list[str]:

@@ -1,0 +1,60 @@
+"""Sizes for people, and the warning about large archives."""
+
+from __future__ import annotations
+
+import pytest
+
+from hatch_ytupload.plan import Generated, Part, Plan
+from hatch_ytupload.sizes import megabytes, size_warning
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (1049, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (999_999, "1.0 MB"),
+        (1_234_567, "1.2 MB"),
+        (5_000_000_000, "5.0 GB"),
+        (7 * 10**12, "7.0 TB"),
+        (10**16, "10000.0 TB"),
+    ],
+)
+def test_sizes_are_told_in_the_unit_that_suits_them(size: int, text: str) -> None:
+    """With one digit, and never a thousand of a unit that has a larger one."""
+    assert megabytes(size) == text
+
+
+def plan(**sizes: int) -> Plan:
+    """Return a plan with files of these sizes."""
+    entries = tuple(Generated(name, bytes(size), 0o644) for name, size in sizes.items())
+    return Plan((Part("p", entries),), (), (), 0)
+
+
+@pytest.mark.parametrize(("size", "limit"), [(100_000_000, 100), (10**12, 0), (0, 0.001), (1500, 0.0015)])
+def test_what_is_within_the_limit_needs_no_warning(size: int, limit: float) -> None:
+    """Exactly the limit is within; 0 is no limit."""
+    assert size_warning(size, plan(a=1), limit) == []
+
+
+def test_the_warning_names_the_five_largest_files() -> None:
+    """With what to do about it; of equal sizes the first name comes first."""
+    files = plan(a=10, b=70, c=30, d=30, e=20, f=5, g=2000)
+    assert size_warning(2_500_000, files, 2.4) == [
+        (
+            "the archive has 2.5 MB, more than `max_archive_mb = 2.4`; its largest files: `g` (2.0 kB), `b` (70 B), "
+            "`c` (30 B), `d` (30 B), `e` (20 B); leave out what jobs do not need with a line in `.ytignore`, or raise "
+            "the limit"
+        )
+    ]
+
+
+def test_the_warning_stays_on_one_line() -> None:
+    """Whatever files are called."""
+    entries = (Generated("a\nb", b"x", 0o644),)
+    (line,) = size_warning(2_000_000, Plan((Part("p", entries),), (), (), 0), 1)
+    assert "`a\\nb`" in line
