@@ -348,10 +348,10 @@ class TestModules:
         assert Path(both.source).read_text() == "own"
 
     def test_a_missing_framework_shows_the_ways_to_it(
-        self, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Where `ytjobs` is not installed, nothing can be packed."""
-        monkeypatch.setattr(sys, "path", [str(tmp_path)])
+        monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
         pipeline.remove("ytjobs")
         line = pipeline.refusal()
         assert line.startswith("the package `ytjobs` of yt-framework is not installed in the build environment")

@@ -1,0 +1,101 @@
+"""What is said where: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from hatch_ytupload.console import Console, use_colour
+
+if TYPE_CHECKING:
+    from pipelines import Pipeline
+
+
+def test_results_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    """As text, or as JSON where that is asked for; an empty text prints nothing."""
+    Console().result({"a": 1}, "one")
+    Console().result({"a": 1}, "")
+    assert capsys.readouterr() == ("one\n", "")
+    Console(as_json=True).result({"a": "é"}, "one")
+    said, errors = capsys.readouterr()
+    assert (json.loads(said), errors) == ({"a": "é"}, "")
+    assert "é" in said
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "heard"),
+    [
+        (-2, ["Error: e"]),
+        (-1, ["Warning: w", "Error: e"]),
+        (0, ["i", "Warning: w", "Error: e"]),
+        (1, ["i", "d", "Warning: w", "Error: e"]),
+    ],
+)
+def test_everything_else_goes_to_standard_error(
+    capsys: pytest.CaptureFixture[str], verbosity: int, heard: list[str]
+) -> None:
+    """As much of it as is wanted; errors always."""
+    console = Console(verbosity=verbosity)
+    console.info("i")
+    console.detail("d")
+    console.warning("w")
+    console.error("e")
+    said, errors = capsys.readouterr()
+    assert said == ""
+    assert errors.splitlines() == heard
+
+
+def test_each_problem_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Several are told one below the other."""
+    Console().error("one\ntwo")
+    assert capsys.readouterr().err == "Error: one\nError: two\n"
+
+
+def test_settings_bring_their_warnings(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, on standard error."""
+    pipeline.write({"configs/config.yaml": "pipeline: {mode: dev}\n"})
+    monkeypatch.chdir(pipeline.root)
+    console = Console()
+    project = console.project()
+    assert project.root == str(pipeline.root)
+    settings = console.settings(project, mode="prod", config=None)
+    assert settings.mode == "prod"
+    assert capsys.readouterr().err == ""
+    pipeline.write({"pyproject.toml": '[project]\nname = "a"\nversion = "1"\n[tool.ytupload]\nmode = "prod"\n'})
+    console.settings(console.project())
+    assert capsys.readouterr().err.startswith("Warning: `tool.ytupload.mode` in `pyproject.toml` and `pipeline.mode`")
+
+
+@pytest.mark.parametrize(
+    ("environ", "colour"),
+    [
+        ({}, None),
+        ({"NO_COLOR": "", "FORCE_COLOR": ""}, None),
+        ({"NO_COLOR": "1"}, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_colour_follows_the_usual_variables(environ: dict[str, str], colour: bool | None) -> None:  # noqa: FBT001 - a table
+    """An empty variable says nothing."""
+    assert use_colour(environ) is colour
+
+
+def test_differences_say_the_same_without_colour() -> None:
+    """Colour only underlines the signs."""
+    text = "+ added\n- removed\n~ changed\n@@ hunk\nplain\n"
+    assert click.unstyle(Console.differences(text)) == text
+    assert Console.differences(text) != text
+
+
+def test_progress_is_quiet_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    """Bars are for terminals."""
+    with Console().progress() as progress:
+        progress(0, 100)
+        progress(100, 100)
+    assert capsys.readouterr() == ("", "")
