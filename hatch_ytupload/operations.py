@@ -6,6 +6,7 @@ import shlex
 
 from hatch_ytupload.build_folders.release_records import archive_of
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
+from hatch_ytupload.jobs.job_process import job_command
 from hatch_ytupload.planning.wrappers import ARCHIVE_NAME, wrapper_name
 
 OPERATIONS = ("map", "vanilla", "map_reduce_mapper", "map_reduce_reducer", "reduce")
@@ -31,8 +32,7 @@ def operation_command(stage: str, operation: str) -> str:
     """
     if operation not in OPERATIONS:
         raise ValueError(f"`operation` must be one of {', '.join(OPERATIONS)}, found {operation!r}")
-    script = shlex.quote(wrapper_name(stage, operation))
-    return shlex.join(["bash", "-c", f"set -e; tar -xzf {ARCHIVE_NAME}; ./{script}"])
+    return shlex.join(job_command(wrapper_name(stage, operation)))
 
 
 def operation_files(build_folder: str, release: str | None = None) -> list[str]:
