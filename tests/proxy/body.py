@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from proxy.errors import ServerError
 
 if TYPE_CHECKING:
     from email.message import Message
+    from io import BufferedIOBase
 
     from proxy.log import Record
 
@@ -24,7 +25,7 @@ class DisconnectedError(Exception):
 class Body:
     """The body as it comes over the wire; the record counts its bytes."""
 
-    def __init__(self, stream: BinaryIO, headers: Message, record: Record) -> None:
+    def __init__(self, stream: BufferedIOBase, headers: Message, record: Record) -> None:
         self._stream = stream
         self._record = record
         self.encoding = (headers.get("Content-Encoding") or "identity").strip().lower()
@@ -102,7 +103,7 @@ class Body:
             if self._remaining == 0:
                 self._ended = True
                 return b""
-        data = self._stream.read1(min(_PIECE, self._remaining))  # type: ignore[attr-defined]
+        data = self._stream.read1(min(_PIECE, self._remaining))
         if not data:
             raise DisconnectedError("the body breaks off")
         self._remaining -= len(data)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import socket
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from proxy import answers, commands, faults
@@ -74,7 +74,7 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         served = False
         with self.proxy.failures:
             try:
-                self.body = Body(cast("BinaryIO", self.rfile), self.headers, self.record)
+                self.body = Body(self.rfile, self.headers, self.record)
                 self._answer(url.path, url.query)
                 served = True
             except (DisconnectedError, ConnectionError, TimeoutError):
@@ -151,7 +151,7 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         if len(parts) > 1:
             return self._do(request, command, output)
         self._strike("after")
-        return answers.plain(cast("Value", commands.describe_all(version)))
+        return answers.plain(commands.describe_all(version))
 
     def _understand(
         self, parts: list[str], version: str, query: str

@@ -6,6 +6,7 @@ file_node_proxy.cpp and lock_proxy.cpp; README.md), as far as this proxy keeps w
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from proxy.errors import ServerError
@@ -89,7 +90,7 @@ class SystemAttributes:
             found["key"] = lambda: tree.key_of(node, parent, transaction) or "?"
         for name in ("expiration_time", "expiration_timeout"):
             if name in custom:
-                found[name] = lambda name=name: custom[name]  # type: ignore[misc]
+                found[name] = functools.partial(custom.__getitem__, name)
         return found | self._by_type(node, call)
 
     def _by_type(self, node: Node, call: Call) -> dict[str, Callable[[], Value]]:
@@ -98,7 +99,7 @@ class SystemAttributes:
         if node.is_map:
             found["count"] = lambda: len(self.tree.children(node, call))
             for name in STORAGE & set(node.storage):
-                found[name] = lambda name=name: node.storage[name]  # type: ignore[misc]
+                found[name] = functools.partial(node.storage.__getitem__, name)
         if node.type in CHUNK_OWNERS:
             content = node.content(transaction)
             found |= {
@@ -110,7 +111,7 @@ class SystemAttributes:
                 "update_mode": lambda: "none",
             }
             for name, default in _STORAGE_DEFAULTS.items():
-                found[name] = lambda name=name, default=default: node.storage.get(name, default)  # type: ignore[misc]
+                found[name] = functools.partial(node.storage.get, name, default)
             if node.type == "file" and content.md5 is not None:
                 found["md5"] = content.md5.hexdigest
             if node.type == "table":

@@ -288,10 +288,8 @@ def _node_type(value: Value) -> str:
 
 
 def _plain(value: Value) -> Value:
-    result = copy.copy(value)
-    if attributes_of(result):
-        result.attributes = {}  # type: ignore[attr-defined]
-    return result
+    """Give a value without its attributes, which became the node's."""
+    return yson.to_yson_type(value, attributes={}) if attributes_of(value) else value
 
 
 def _count(value: Value) -> int:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from proxy.commands import cypress, files, other, transactions
 from proxy.commands.command import Command, Download, Request, Single, changing
 from proxy.errors import ServerError
+from proxy.files import Upload
 from proxy.mutations import part_id
 from proxy.parameters import Parameters, type_name
 from proxy.transactions import NULL_ID
 
 if TYPE_CHECKING:
-    from proxy.files import Upload
     from proxy.formats import Value
 
 
@@ -90,8 +90,8 @@ def begin(command: Command, request: Request) -> Upload | Download:
         master.transacting.require(request.parameters.strings("prerequisite_transaction_ids") or [])
         answer = command.handler(request)
         master.tree.changed.notify_all()
-    if isinstance(answer, Download) or hasattr(answer, "writer"):
-        return answer  # type: ignore[return-value]
+    if isinstance(answer, (Download, Upload)):
+        return answer
     raise TypeError(f"{command.name} is not streamed")
 
 
