@@ -7,10 +7,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from hatch_ytupload.cli import COMMANDS, hatch_ytupload
 from pipelines import CHECKOUT, Pipeline, clean_environment, refused_line, run_command_line
 
 from hatch_ytupload.__about__ import __version__
-from hatch_ytupload.cli import COMMANDS, hatch_ytupload
 
 if TYPE_CHECKING:
     from pathlib import Path

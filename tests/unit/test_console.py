@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
-
 from hatch_ytupload.console import Console, use_colour
 
 if TYPE_CHECKING:

@@ -184,7 +184,10 @@ def test_a_rule_reaches_deep_directories() -> None:
 
 def test_importing_loads_no_pattern_library() -> None:
     """The engine is the standard library's `re`, so that a build does not wait for imports."""
-    program = "import sys; import hatch_ytupload.sources.ignoring; print(sorted({'pathspec', 'hatchling'} & set(sys.modules)))"
+    program = (
+        "import sys; import hatch_ytupload.sources.ignoring; "
+        "print(sorted({'pathspec', 'hatchling'} & set(sys.modules)))"
+    )
     run = subprocess.run(
         [sys.executable, "-c", program], cwd=Path(__file__).parents[2], capture_output=True, text=True, check=True
     )

@@ -6,10 +6,9 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from pipelines import Pipeline
-
 from hatch_ytupload.manifest import GitInfo
 from hatch_ytupload.provenance import GitQuestion
+from pipelines import Pipeline
 
 if TYPE_CHECKING:
     from pathlib import Path

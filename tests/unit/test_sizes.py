@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from hatch_ytupload.plan import Generated, Part, Plan
 from hatch_ytupload.sizes import megabytes, size_warning
 
