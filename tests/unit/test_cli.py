@@ -7,10 +7,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from hatch_ytupload.cli import COMMANDS, hatch_ytupload
 from pipelines import CHECKOUT, Pipeline, clean_environment, refused_line, run_command_line
 
 from hatch_ytupload.__about__ import __version__
+from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,7 +126,7 @@ class TestStatus:
             "    os.kill(os.getpid(), signal.SIGINT)\n"
             "    write(*arguments)\n"
             "build.write_file = interrupted\n"
-            "from hatch_ytupload.cli import hatch_ytupload\n"
+            "from hatch_ytupload.command_line.cli import hatch_ytupload\n"
             "hatch_ytupload(['build'])\n"
         )
         process = run_command_line(cwd=pipeline.root, command=[sys.executable, "-c", code])
@@ -150,12 +150,14 @@ class TestImports:
 
     def test_the_command_line_starts_light(self) -> None:
         """Neither YT, nor YAML, nor Hatch."""
-        assert self.imported("import hatch_ytupload.cli").isdisjoint({"yt", "yaml", "hatch", "hatchling", "omegaconf"})
+        assert self.imported("import hatch_ytupload.command_line.cli").isdisjoint(
+            {"yt", "yaml", "hatch", "hatchling", "omegaconf"}
+        )
 
     def test_the_core_knows_no_front_end(self) -> None:
         """A build needs neither click, nor Hatch, nor YT."""
         unwanted = {"yt", "click", "hatch", "hatchling", "omegaconf", "yt_framework"}
-        assert self.imported("import hatch_ytupload.build").isdisjoint(unwanted)
+        assert self.imported("import hatch_ytupload.packing.build").isdisjoint(unwanted)
 
     def test_what_hatch_loads_is_light(self) -> None:
         """Hatch imports it for every command, of every project."""

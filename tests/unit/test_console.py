@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
-from hatch_ytupload.console import Console, use_colour
+
+from hatch_ytupload.command_line.console import Console, use_colour
 
 if TYPE_CHECKING:
     from pipelines import Pipeline

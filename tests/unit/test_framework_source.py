@@ -6,11 +6,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from hatch_ytupload.framework_source import find_ytjobs, framework_requirements
 from installations import install
 from pipelines import refusal
 
-from hatch_ytupload import framework_source
+from hatch_ytupload.sources import framework_source
+from hatch_ytupload.sources.framework_source import find_ytjobs, framework_requirements
 
 if TYPE_CHECKING:
     from pathlib import Path

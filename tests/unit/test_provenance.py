@@ -6,9 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hatch_ytupload.manifest import GitInfo
-from hatch_ytupload.provenance import GitQuestion
 from pipelines import Pipeline
+
+from hatch_ytupload.packing.manifest import GitInfo
+from hatch_ytupload.packing.provenance import GitQuestion
 
 if TYPE_CHECKING:
     from pathlib import Path
