@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hatch_ytupload.configuration.settings import Settings
+    from hatch_ytupload.sources.ignoring import Rule
     from hatch_ytupload.sources.tree import SourceFile
 
 
@@ -190,11 +191,12 @@ class Explainer:
             if not isinstance(entry, Generated) and entry.source.startswith(f"{real}{os.sep}")
         ]
         found.files, found.size = len({entry.source for entry in held}), sum(map(entry_size, held))
+        items: dict[tuple[str, Rule], None] = {}
         for source in self._survey.found:
             names = _names(place, source)
-            inside = below(os.path.realpath(source.place), real) is not None
-            if names is not None or inside:
-                found.left_out += [item for item in left_out(source, names or []) if item not in found.left_out]
+            if names is not None or below(os.path.realpath(source.place), real) is not None:
+                items.update(dict.fromkeys(left_out(source, names or [])))
+        found.left_out = list(items)
         if found.files and not found.packed:
             found.packed, found.reason, found.text = True, "source", "sources lie in it"
         elif not found.files and found.packed:

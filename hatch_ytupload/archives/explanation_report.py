@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.command_line.tables import wrapped
@@ -64,11 +63,14 @@ def explanation_data(found: Explanation) -> dict[str, Any]:
 
 def _left_out(items: list[tuple[str, Rule]]) -> list[str]:
     """Say which rules keep out how much, the first names with each."""
+    paths: dict[Rule, list[str]] = {}
+    for path, rule in items:
+        paths.setdefault(rule, []).append(path)
     lines = []
-    for rule, count in Counter(rule for _, rule in items).items():
-        names = [f"`{one_line(path)}`" for path, other in items if other == rule]
-        more = f" and {count - _SHOWN_NAMES} more" if count > _SHOWN_NAMES else ""
-        lines += wrapped(f"{describe_rule(rule)} keeps out {', '.join(names[:_SHOWN_NAMES])}{more}")
+    for rule, found in paths.items():
+        names = ", ".join(f"`{one_line(path)}`" for path in found[:_SHOWN_NAMES])
+        more = f" and {len(found) - _SHOWN_NAMES} more" if len(found) > _SHOWN_NAMES else ""
+        lines += wrapped(f"{describe_rule(rule)} keeps out {names}{more}")
     return lines
 
 

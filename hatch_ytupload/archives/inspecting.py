@@ -14,7 +14,7 @@ from hatch_ytupload.packing.sizes import megabytes
 from hatch_ytupload.planning.targets import WRAPPERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from hatch_ytupload.archives.artifacts import Described
     from hatch_ytupload.packing.manifest import FileInfo, Manifest, ModuleInfo, StageInfo
@@ -38,17 +38,7 @@ class Branch(NamedTuple):
 
 def directories(described: Described) -> list[Branch]:
     """Return every directory with the sums of what is below it, in the order of their paths."""
-    packed = _packed_sizes(described)
-    sizes: Counter[str] = Counter()
-    counts: Counter[str] = Counter()
-    for file in described.files:
-        for directory in _above(file.path):
-            sizes[directory] += file.size
-            counts[directory] += 1
-    return [
-        Branch(path, sizes[path], packed.get(path), counts[path], is_directory=True)
-        for path in sorted(sizes, key=_order)
-    ]
+    return _directories(described, _packed_sizes(described))
 
 
 def branches(described: Described, *, depth: int = DEPTH, with_files: bool = False) -> list[Branch]:
@@ -59,11 +49,12 @@ def branches(described: Described, *, depth: int = DEPTH, with_files: bool = Fal
         depth: how many levels; 0: all.
         with_files: files too; without them, wrapper scripts make one line, and other files at the top one each.
     """
-    found = directories(described)
+    packed = _packed_sizes(described)
+    found = _directories(described, packed)
     wrappers = [file for file in described.files if "/" not in file.path and fnmatchcase(file.path, WRAPPERS)]
     if wrappers and not with_files:
         size = sum(file.size for file in wrappers)
-        found.append(Branch(WRAPPERS, size, _packed_sizes(described).get(WRAPPERS), len(wrappers), is_directory=False))
+        found.append(Branch(WRAPPERS, size, packed.get(WRAPPERS), len(wrappers), is_directory=False))
     found += [
         Branch(file.path, file.size, None, 1, is_directory=False)
         for file in described.files
@@ -137,6 +128,19 @@ def inspect_data(described: Described, *, largest: int = 0) -> dict[str, Any]:
         ],
         "files": [file._asdict() for file in files],
     }
+
+
+def _directories(described: Described, packed: Mapping[str, int]) -> list[Branch]:
+    sizes: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
+    for file in described.files:
+        for directory in _above(file.path):
+            sizes[directory] += file.size
+            counts[directory] += 1
+    return [
+        Branch(path, sizes[path], packed.get(path), counts[path], is_directory=True)
+        for path in sorted(sizes, key=_order)
+    ]
 
 
 def _head(described: Described) -> str:

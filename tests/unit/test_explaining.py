@@ -325,6 +325,14 @@ class TestDirectories:
         assert (found.packed, found.files) == (False, 0)
         assert [path for path, _ in found.left_out] == ["tools/tests/a_test.py"]
 
+    def test_ten_thousand_ignored_files_are_summed_up_in_a_line(self, pipeline: Pipeline) -> None:
+        """The first few are named; each is there once, however many sources look at it."""
+        pipeline.write({f"tools/deep/n{number}_test.py": "" for number in range(10_000)})
+        found = explain(pipeline, ".")
+        assert len([path for path, _ in found.left_out if path.startswith("tools/deep/n")]) == 10_000
+        assert len(set(found.left_out)) == len(found.left_out)
+        assert "and 9998 more" in " ".join(explanation_text(found).split())
+
     def test_an_ignored_directory_is_not_looked_into(self, pipeline: Pipeline) -> None:
         """The rule says it all."""
         found = explain(pipeline, "tools/deep/build")

@@ -55,7 +55,8 @@ def command(
         found = described(artifact, progress=progress)
     if depth is None:
         depth = 0 if files else DEPTH
-    console.result(
-        inspect_data(found, largest=largest or 0),
-        inspect_text(found, depth=depth, with_files=files, by_size=by_size, largest=largest or 0),
-    )
+    if console.as_json:
+        console.result(inspect_data(found, largest=largest or 0), "")
+    else:
+        text = inspect_text(found, depth=depth, with_files=files, by_size=by_size, largest=largest or 0)
+        console.result(None, text)
