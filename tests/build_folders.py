@@ -123,7 +123,8 @@ def watched(read: Callable[[], bytes | None]) -> Iterator[set[bytes | None]]:
 
     def loop() -> None:
         try:
-            while not done.is_set():
+            # A moment for the others: interpreters run one thread at a time.
+            while not done.wait(0.001):
                 seen.add(read())
                 once.set()
         except BaseException as error:  # noqa: BLE001 - shown by the test's own thread

@@ -120,7 +120,7 @@ class TestStatus:
         pipeline.write({"stages/first/src/data.bin": bytes(1000)})
         code = (
             "import os, signal, sys\n"
-            "from hatch_ytupload import build\n"
+            "from hatch_ytupload.packing import build\n"
             "write = build.write_file\n"
             "def interrupted(*arguments):\n"
             "    os.kill(os.getpid(), signal.SIGINT)\n"
