@@ -224,7 +224,7 @@ class TestCodecs:
         """A build still works; another test sees its warning."""
         code = (
             "import sys; sys.modules['deflate'] = None\n"
-            "from hatch_ytupload import compression as c\n"
+            "from hatch_ytupload.packing import compression as c\n"
             "print(c.CODEC.name, c.CODEC.decompress(c.CODEC.compress(b'x' * 999)) == b'x' * 999, c.identity())\n"
         )
         process = subprocess.run(
