@@ -211,7 +211,7 @@ def run_command_line(
     return subprocess.run(
         [*command, *arguments],
         cwd=cwd,
-        env=clean_environment(PYTHONPATH=str(CHECKOUT), **(environ or {})),
+        env=clean_environment(**{"PYTHONPATH": str(CHECKOUT), **(environ or {})}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

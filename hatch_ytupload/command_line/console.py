@@ -55,9 +55,9 @@ class Console:
     def result(self, data: Any, text: str) -> None:  # noqa: ANN401 - whatever JSON can hold
         """Print what the command was called for: data with `--json`, else text."""
         if self.as_json:
-            click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+            _print(json.dumps(data, indent=2, ensure_ascii=False))
         elif text:
-            click.echo(text)
+            _print(text)
 
     def info(self, text: str) -> None:
         """Say what is going on, unless told to be quiet."""
@@ -101,6 +101,12 @@ class Console:
         """Say what went wrong, a line for each problem."""
         for line in text.splitlines():
             click.echo(click.style("Error: ", fg="red", bold=True) + line, err=True)
+
+
+def _print(text: str) -> None:
+    """Print a text; names that the locale cannot show are written as the bytes that they are."""
+    names_of_bytes = any("\udc80" <= char <= "\udcff" for char in text)
+    click.echo(text.encode("utf-8", "surrogateescape") if names_of_bytes else text)
 
 
 def use_colour(environ: Mapping[str, str]) -> bool | None:

@@ -150,9 +150,8 @@ class TestImports:
 
     def test_the_command_line_starts_light(self) -> None:
         """Neither YT, nor YAML, nor Hatch."""
-        assert self.imported("import hatch_ytupload.command_line.cli").isdisjoint(
-            {"yt", "yaml", "hatch", "hatchling", "omegaconf"}
-        )
+        unwanted = {"yt", "yaml", "hatch", "hatchling", "omegaconf"}
+        assert self.imported("import hatch_ytupload.command_line.cli").isdisjoint(unwanted)
 
     def test_the_core_knows_no_front_end(self) -> None:
         """A build needs neither click, nor Hatch, nor YT."""
