@@ -10,6 +10,7 @@ from hatchling.builders.constants import BuildEnvVars
 from hatchling.builders.plugin.interface import BuilderInterface
 from hatchling.plugin.manager import PluginManager
 
+from hatch_ytupload.errors import SettingsError, one_line
 from hatch_ytupload.packing.bundle import make_build_directory
 from hatch_ytupload.plugin.hatch_glue import clean, errors_end_the_build, project_of, run_build
 
@@ -30,13 +31,37 @@ class YtArchiveBuilder(BuilderInterface[YtArchiveBuilderConfig, PluginManager]):
         """Offer one version of the target."""
         return {"standard": self.build_standard}
 
-    def build(self, *, directory: str | None = None, **options: Any) -> Generator[str, None, None]:  # noqa: ANN401
+    def build(
+        self,
+        *,
+        directory: str | None = None,
+        versions: list[str] | None = None,
+        **options: Any,  # noqa: ANN401 - Hatch's interface
+    ) -> Generator[str, None, None]:
         """Clean and build, as told; what the user can mend ends it with one line."""
         with errors_end_the_build(self.app):
+            self._check(versions or [])
             # Hatchling would make the directory itself, with a traceback where it cannot.
             place = directory or os.environ.get(BuildEnvVars.LOCATION) or self.config.directory
             make_build_directory(self.config.normalize_build_directory(place))
-            yield from super().build(directory=directory, **options)
+            yield from super().build(directory=directory, versions=versions, **options)
+
+    def _check(self, versions: list[str]) -> None:
+        """Read early what Hatch would read in the middle of a build: its errors are lines for the user as well.
+
+        Raises:
+            SettingsError: Hatch's own settings or the project's metadata are wrong.
+        """
+        try:
+            self.metadata.validate_fields()
+            unknown = set(versions) - set(self.get_version_api())
+            # Each of them is checked when it is first read.
+            _ = self.metadata.version, self.config.directory, self.config.reproducible, self.config.versions
+        except (OSError, TypeError, ValueError) as error:
+            raise SettingsError([one_line(error)]) from None
+        if unknown:
+            names = ", ".join(f"`{one_line(name)}`" for name in sorted(unknown))
+            raise SettingsError([f"the target `{self.PLUGIN_NAME}` has no version {names}; its only one is `standard`"])
 
     def build_standard(self, directory: str, **_build_data: Any) -> str:  # noqa: ANN401 - Hatch's interface
         """Build the bundle and return the path of its archive."""

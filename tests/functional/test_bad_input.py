@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from bad_input import GROUPS, UNREADABLE, Case
-from checkout import FRONT_ENDS, tree_state
+from checkout import FRONT_ENDS, run, tree_state
 from pipelines import Pipeline, clean_environment, make_pipeline
 from privileges import bound_by_permissions
 
@@ -93,3 +93,35 @@ def test_all_that_is_wrong_with_the_settings_is_said_at_once(tmp_path: Path, fro
         '`tool.ytupload.stages` is "enabled", and `configs/config.yaml` has no list `stages.enabled_stages`',
     ):
         assert [line for line in lines if line.startswith(beginning)], lines
+
+
+HATCHS_OWN = {
+    "version": ('[project]\nname = "demo"\nversion = "one"\n', "Invalid version `one` from field `project.version`"),
+    "version-file": (
+        '[project]\nname = "demo"\ndynamic = ["version"]\n[tool.hatch.version]\npath = "gone.py"\n',
+        "Error getting the version from source `regex`: file does not exist: gone.py",
+    ),
+    "no-name": ('[project]\nversion = "1"\n', "project.name"),
+    "directory": (
+        '[project]\nname = "demo"\nversion = "1"\n[tool.hatch.build.targets.ytarchive]\ndirectory = 3\n',
+        "Field `tool.hatch.build.targets.ytarchive.directory` must be a string",
+    ),
+    "reproducible": (
+        '[project]\nname = "demo"\nversion = "1"\n[tool.hatch.build]\nreproducible = "yes"\n',
+        "Field `tool.hatch.build.reproducible` must be a boolean",
+    ),
+    "versions": (
+        '[project]\nname = "demo"\nversion = "1"\n[tool.hatch.build.targets.ytarchive]\nversions = ["other"]\n',
+        "Unknown versions in field `tool.hatch.build.targets.ytarchive.versions`: other",
+    ),
+}
+
+
+@pytest.mark.parametrize("problem", HATCHS_OWN)
+def test_what_hatch_itself_refuses_is_one_line_too(tmp_path: Path, problem: str) -> None:
+    """Its own errors would be tracebacks."""
+    pyproject, said = HATCHS_OWN[problem]
+    pipeline = make_pipeline(tmp_path, pyproject=pyproject)
+    done = run(*FRONT_ENDS["target"], cwd=pipeline.root, status=1)
+    (line,) = done.stderr.splitlines()
+    assert said in line
