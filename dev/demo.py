@@ -1,4 +1,4 @@
-"""Build the sample pipeline, publish it to its build folder on disk, and run a job from what was published.
+"""Build the sample pipeline, publish it to its build folder on disk, roll back, and run a job from what is current.
 
 `python3 dev/demo.py`: real `hatch`, no cluster; needs Python 3.11 or newer, as YT Framework does.
 """
@@ -36,6 +36,13 @@ def main() -> None:
         step([*hatch, "build", "-t", "ytarchive"], env)
         step([*hatch, "publish", "-p", "ytupload"], env)
         step([*hatch, "publish", "-p", "ytupload"], env)
+        # Another release to go back from: the same files with another time are other content.
+        later = {**env, "SOURCE_DATE_EPOCH": "1790000000"}
+        step([*hatch, "build", "-t", "ytarchive"], later)
+        step([*hatch, "publish", "-p", "ytupload"], env)
+        ours: list[str | Path] = [python, "-m", "hatch_ytupload"]
+        step([*ours, "rollback"], env)
+        step([*ours, "history"], env)
         sandbox = Path(directory) / "sandbox"
         sandbox.mkdir()
         shutil.copy(BUILD_FOLDER / "source.tar.gz", sandbox)
@@ -52,7 +59,8 @@ def main() -> None:
 
 def step(command: list[str | Path], env: dict[str, str]) -> None:
     """Show and run a command in the sample pipeline."""
-    say(f"sample_pipeline$ {' '.join(['hatch', *map(str, command[3:])])}")
+    program = str(command[2]).replace("_", "-")
+    say(f"sample_pipeline$ {' '.join([program, *map(str, command[3:])])}")
     run(command, cwd=SAMPLE, env=env)
 
 
