@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archives.archive_check import FileReader, check_archive
@@ -50,23 +50,18 @@ def open_outgoing(
             archive may change after it was checked.
     """
     bundle = read_bundle(path)
-    try:
-        with open(os.path.join(bundle.directory, MANIFEST_NAME), "rb") as file:
-            manifest_data = file.read()
-        # Of these very bytes: another build may have put another bundle there.
-        manifest = load_manifest(manifest_data, one_line(os.path.join(bundle.directory, MANIFEST_NAME)))
-        _check_names(manifest, bundle.directory, project)
-        with open(bundle.archive, "rb") as archive:
-            reader = FileReader(archive.fileno())
+    with ExitStack() as opened:
+        with _read_errors(path):
+            with open(os.path.join(bundle.directory, MANIFEST_NAME), "rb") as file:
+                manifest_data = file.read()
+            # Of these very bytes: another build may have put another bundle there.
+            manifest = load_manifest(manifest_data, one_line(os.path.join(bundle.directory, MANIFEST_NAME)))
+            _check_names(manifest, bundle.directory, project)
+            reader = FileReader(opened.enter_context(open(bundle.archive, "rb")).fileno())
             check_archive(reader, manifest, bundle.archive)
-            yield Outgoing(
-                manifest,
-                manifest_data,
-                Content(reader.size, lambda: _blocks(reader, manifest, bundle.archive)),
-                read_wrappers(reader, manifest, bundle.archive) if standalone_wrappers else {},
-            )
-    except OSError as error:
-        raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror or error}") from None
+            scripts = read_wrappers(reader, manifest, bundle.archive) if standalone_wrappers else {}
+        content = Content(reader.size, lambda: _blocks(reader, manifest, bundle.archive))
+        yield Outgoing(manifest, manifest_data, content, scripts)
 
 
 def _check_names(manifest: Manifest, directory: str, project: str | None) -> None:
@@ -96,9 +91,21 @@ def _blocks(reader: FileReader, manifest: Manifest, name: str) -> Iterator[bytes
     """Give the archive's bytes, and see to it that they are those that were checked."""
     digest = hashlib.sha256()
     offset = 0
-    while block := reader.read(offset, _BLOCK):
+    while True:
+        with _read_errors(name):
+            block = reader.read(offset, _BLOCK)
+        if not block:
+            break
         digest.update(block)
         offset += len(block)
         yield block
     if digest.hexdigest() != manifest.archive.sha256:
         raise ArtifactError(f"`{one_line(name)}` changed while it was being sent; nothing was published, try again")
+
+
+@contextmanager
+def _read_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror or error}") from None

@@ -28,7 +28,7 @@ def published_text(published: Published) -> str:
     outcome = published.outcome
     if not outcome.changed:
         return f"{_archive(published.folder)} is `{outcome.release}` already; nothing to upload"
-    replaced = outcome.replaced if outcome.replaced != outcome.release else "itself, which was damaged"
+    replaced = outcome.replaced if outcome.replaced != outcome.release else None
     size = megabytes(outcome.size)
     if not outcome.uploaded:
         size += ", kept there: nothing to upload"
