@@ -124,7 +124,13 @@ def load_pipeline_config(pipeline_dir: str, config: str | None) -> PipelineConfi
     """
     name = config if config is not None else DEFAULT_CONFIG
     path = os.path.join(pipeline_dir, name)
-    if not os.path.lexists(path):
+    try:
+        os.lstat(path)
+        exists = True
+    except OSError as error:
+        # What cannot be looked at is not taken for missing: reading it says why.
+        exists = not isinstance(error, (FileNotFoundError, NotADirectoryError))
+    if not exists:
         if config is None:
             return None
         raise SettingsError([f"the pipeline's config `{one_line(name)}` does not exist in `{one_line(pipeline_dir)}`"])

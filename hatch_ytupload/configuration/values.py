@@ -76,17 +76,21 @@ def positive_count(value: object) -> int:
 
 def seconds(value: object) -> float:
     """Read a time in seconds, 0 or more; a year is for ever."""
-    longest = 365 * 86400
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= longest:
+    if not _is_time(value):
         raise UnexpectedValueError("a number of seconds, 0 or more", value)
     return value
 
 
 def positive_seconds(value: object) -> float:
     """Read a time in seconds, more than 0."""
-    if value == 0 and not isinstance(value, bool):
+    if not _is_time(value) or value == 0:
         raise UnexpectedValueError("a number of seconds, more than 0", value)
-    return seconds(value)
+    return value
+
+
+def _is_time(value: object) -> TypeGuard[float]:
+    longest = 365 * 86400
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= longest
 
 
 def mode(value: object) -> str:

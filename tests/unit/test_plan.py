@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from installations import install
-from pipelines import Pipeline, make_pipeline
+from pipelines import Pipeline, make_pipeline, refused_line, run_command_line, unprivileged
 
 from hatch_ytupload.planning.plan import Generated, entry_size
 from hatch_ytupload.planning.wrappers import wrapper_text
@@ -356,3 +356,38 @@ class TestModules:
         line = pipeline.refusal()
         assert line.startswith("the package `ytjobs` of yt-framework is not installed in the build environment")
         assert "hatch-ytupload[framework]" in line
+
+
+class TestUnreadable:
+    """What may not be read, seen without the rights of root."""
+
+    @pytest.mark.parametrize(
+        ("path", "line"),
+        [
+            ("pyproject.toml", "cannot read `{root}/pyproject.toml`: Permission denied"),
+            ("configs/config.yaml", "cannot read `configs/config.yaml`: Permission denied"),
+            ("configs", "cannot read `configs/config.yaml`: Permission denied"),
+            ("stages", "cannot list `stages`: Permission denied; "),
+            ("stages/first/src", "cannot list `stages/first/src`: Permission denied; "),
+            ("stages/first/config.yaml", "cannot read `stages/first/config.yaml`: Permission denied"),
+            ("stages/first/requirements.txt", "cannot read `stages/first/requirements.txt`: Permission denied"),
+            ("lib/.ytignore", "cannot read `lib/.ytignore`: Permission denied"),
+            ("lib/sub", "cannot list `lib/sub`: Permission denied; "),
+            ("lib/x", "cannot read `{root}/lib/x`: Permission denied; make it readable or exclude it in `.ytignore`"),
+        ],
+    )
+    def test_it_is_named(self, tmp_path: Path, path: str, line: str) -> None:
+        """Whatever it is, in one line."""
+        files = ["configs/config.yaml", "stages/first/config.yaml", "stages/first/requirements.txt", "lib/.ytignore"]
+        pipeline = make_pipeline(
+            tmp_path / "demo",
+            dict.fromkeys([*files, "lib/x", "lib/sub/y"], ""),
+            settings='upload_paths = [{ source = "lib" }]',
+        )
+        (pipeline.root / path).chmod(0)
+        try:
+            process = run_command_line("build", cwd=pipeline.root, command=unprivileged("-m", "hatch_ytupload"))
+        finally:
+            (pipeline.root / path).chmod(0o755)
+        assert refused_line(process).startswith(line.format(root=pipeline.root))
+        assert not (pipeline.root / "dist").exists() or list((pipeline.root / "dist").iterdir()) == []

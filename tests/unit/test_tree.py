@@ -285,6 +285,13 @@ class TestLinks:
         line = f"the symbolic link `lib/a` leads back to itself: `a` -> `b` -> `sub/c` -> `b`; {WAY_OUT}"
         assert refused(source) == line
 
+    def test_a_link_through_a_ring_is_named(self, source: Pipeline) -> None:
+        """The ring may be among the directories on the way."""
+        source.link("a/ring", "ring").link("through", "a/ring/file")
+        line = "cannot follow the symbolic link `lib/through` to `a/ring/file`: Too many levels of symbolic links"
+        source.write({".ytignore": "/a\n"})
+        assert refused(source) == f"{line}; {WAY_OUT}"
+
     def test_a_directory_within_itself_is_shown(self, source: Pipeline) -> None:
         """The chain names every directory on the way."""
         source.write({"a/b/c/": ""}).link("a/b/c/up", "../../..")
