@@ -1,0 +1,158 @@
+"""`hatch publish -p ytupload`, with real Hatch and the plugin installed beside it, as users do."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from checkout import Hatch, make_environment, only_one, requirement
+from pipelines import Pipeline, make_pipeline
+from proxy import ProxyServer
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.functional
+
+PYPROJECT = """\
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "demo"
+dynamic = ["version"]
+
+[tool.hatch.version]
+path = "version.py"
+
+[tool.hatch.publish.ytupload]
+build_folder = "//home/demo/build"
+{options}
+"""
+ARCHIVE = ".dev/cypress/home/demo/build/source.tar.gz"
+
+
+@pytest.fixture(scope="module")
+def hatch(shared_directory: Path, wheel: Path) -> Hatch:
+    """Return a Hatch that the plugin was installed with."""
+    with only_one(shared_directory, "hatch-with-plugin") as directory:
+        python = directory / "env" / "bin" / "python"
+        if not python.exists():
+            make_environment(directory / "env", requirement(wheel), "hatch")
+        return Hatch(directory / "data", python)
+
+
+class Project:
+    """A pipeline that was built, and the Hatch that publishes it."""
+
+    def __init__(self, pipeline: Pipeline, hatch: Hatch) -> None:
+        self.pipeline = pipeline
+        self._hatch = hatch
+
+    def build(self, text: str) -> bytes:
+        """Build another release in this process, and return its archive."""
+        built = self.pipeline.write({"stages/first/src/text.txt": text}).build()
+        with open(built.archive, "rb") as file:
+            return file.read()
+
+    def publish(self, *arguments: str, status: int = 0, **environ: str) -> subprocess.CompletedProcess[str]:
+        """Run `hatch publish -p ytupload`."""
+        return self._hatch.run(
+            "publish", "-p", "ytupload", *arguments, cwd=self.pipeline.root, environ=environ, status=status
+        )
+
+    def published(self) -> bytes:
+        """Return what lies in the build folder on disk."""
+        return (self.pipeline.root / ARCHIVE).read_bytes()
+
+
+@pytest.fixture
+def project(tmp_path: Path, hatch: Hatch) -> Project:
+    """Return a project that is published to a folder on disk."""
+    pipeline = make_pipeline(tmp_path / "demo", pyproject=PYPROJECT.format(options='mode = "dev"'))
+    return Project(pipeline.write({"version.py": '__version__ = "1.0"\n'}), hatch)
+
+
+@pytest.fixture
+def proxy() -> Iterator[ProxyServer]:
+    """Return a cluster."""
+    with ProxyServer() as server:
+        yield server
+
+
+def test_without_artifacts_the_current_version_is_published(project: Project) -> None:
+    """Also where the version is in a file; a second publish has nothing to do."""
+    data = project.build("one")
+    done = project.publish()
+    assert done.stderr.startswith(f"{ARCHIVE}\n  release   1.0-")
+    assert project.published() == data
+    assert project.publish().stderr.endswith("already; nothing to upload\n")
+
+
+def test_a_dry_run(project: Project) -> None:
+    """`-o dry_run`, without a value."""
+    project.build("one")
+    assert project.publish("-o", "dry_run").stderr.startswith(f"{ARCHIVE} would become\n")
+    assert not (project.pipeline.root / ".dev").exists()
+
+
+def test_artifacts_by_name(project: Project, tmp_path: Path) -> None:
+    """Relative to the project, in any of three forms; each is published, the last one is current."""
+    one = project.pipeline.build(tmp_path / "one")
+    project.pipeline.write({"stages/first/src/text.txt": "another"})
+    two = project.pipeline.build(tmp_path / "two")
+    done = project.publish(os.path.relpath(one.archive, project.pipeline.root), os.path.dirname(two.archive))
+    assert done.stderr.count("  release   1.0-") == 2
+    with open(two.archive, "rb") as file:
+        assert project.published() == file.read()
+
+
+def test_another_build_directory(project: Project) -> None:
+    """With `-o dist=`, relative to the project."""
+    project.pipeline.build(project.pipeline.root / "out")
+    assert "there is no bundle at" in project.publish(status=1).stderr
+    assert "  release   1.0-" in project.publish("-o", "dist=out").stderr
+
+
+def test_options_win_over_the_table(project: Project) -> None:
+    """And the environment over the table as well."""
+    project.build("one")
+    assert "home/other/build" in project.publish("-o", "build_folder=//home/other/build").stderr
+    assert "home/third/build" in project.publish(YTUPLOAD_BUILD_FOLDER="//home/third/build").stderr
+
+
+def test_to_a_cluster(project: Project, proxy: ProxyServer) -> None:
+    """Proxy and token come from the environment, as in CI; the token is not seen."""
+    data = project.build("one")
+    done = project.publish("-o", "mode=prod", YT_PROXY=proxy.address, YT_TOKEN=proxy.token)
+    assert done.stderr.startswith(f"//home/demo/build/source.tar.gz on {proxy.address}\n  release   1.0-")
+    assert proxy.cypress.read("//home/demo/build/source.tar.gz") == data
+    assert proxy.token not in done.stdout + done.stderr
+
+
+def test_every_problem_is_a_line_and_status_1(project: Project, proxy: ProxyServer) -> None:
+    """Without a traceback."""
+    project.build("one")
+    done = project.publish("-o", "dryrun", "-o", "mode=test", status=1)
+    assert done.stderr == (
+        "option `dryrun` is not known; did you mean `dry_run`?\n"
+        'option `mode` must be "prod" or "dev", found the string "test"\n'
+    )
+    done = project.publish("-o", "mode=prod", status=1, YT_PROXY=proxy.address, YT_TOKEN="wrong-token")
+    assert done.stderr == (
+        f"cannot read the build folder `//home/demo/build`: `{proxy.address}` does not accept the token; "
+        "set the right one in `YT_TOKEN` or `configs/secrets.env`\n"
+    )
+
+
+def test_a_publisher_that_is_disabled_asks_first(project: Project) -> None:
+    """As Hatch does for every publisher."""
+    project.build("one")
+    text = (project.pipeline.root / "pyproject.toml").read_text()
+    project.pipeline.write({"pyproject.toml": text.replace('mode = "dev"', 'mode = "dev"\ndisable = true')})
+    assert "Publisher is disabled: ytupload" in project.publish("-n", status=1).stderr
+    assert "  release   1.0-" in project.publish("--yes").stderr
