@@ -1,0 +1,170 @@
+"""The same on a real YTsaurus: run when `YT_PROXY` names one, with the token that ytsaurus-client finds.
+
+Everything happens below a folder of its own in `//tmp`, which is removed at the end.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+from build_folders import Bundle, current, make_bundle, names, publish_to, read_current, roll_back, watched
+from pipelines import make_pipeline, refusal
+
+from hatch_ytupload.build_folders.build_folder import Content
+from hatch_ytupload.build_folders.cypress import CypressFolder
+from hatch_ytupload.build_folders.cypress_client import Cluster
+from hatch_ytupload.build_folders.release_records import read_state
+from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from yt.wrapper import YtClient
+
+# Taken here: tests run without such variables.
+PROXY = os.environ.get("YT_PROXY")
+CLIENT = {name: value for name, value in os.environ.items() if name.startswith("YT_") and name != "YT_PROXY"}
+
+pytestmark = [pytest.mark.cluster, pytest.mark.skipif(PROXY is None, reason="`YT_PROXY` names no cluster")]
+
+SCRIPT = "operation_wrapper_first_map.sh"
+
+
+@pytest.fixture(autouse=True)
+def _client_environment(_clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give back what ytsaurus-client was configured with."""
+    for name, value in CLIENT.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def client(_client_environment: None) -> YtClient:
+    """Return a plain client of the cluster."""
+    import yt.wrapper
+    from yt.wrapper.default_config import get_config_from_env
+
+    return yt.wrapper.YtClient(proxy=PROXY, config=get_config_from_env())
+
+
+@pytest.fixture
+def path(client: YtClient) -> Iterator[str]:
+    """Return a path that is free, in a folder that will be removed."""
+    top = f"//tmp/hatch-ytupload-tests-{uuid.uuid4()}"
+    yield f"{top}/demo/build"
+    client.remove(top, recursive=True, force=True)
+
+
+def folder_at(path: str, **options: float) -> CypressFolder:
+    """Return the build folder over a new connection."""
+    cluster = Cluster(str(PROXY), token=CLIENT.get("YT_TOKEN"), timeout_seconds=20, attempts=5)
+    return CypressFolder(cluster, path, **{"wait_seconds": 300, **options})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Bundle]:
+    """Return bundles of one project."""
+    pipeline = make_pipeline(tmp_path_factory.mktemp("cluster") / "demo")
+    return [make_bundle(pipeline, f"text {number}", wrappers=True) for number in range(5)]
+
+
+def test_releases_from_the_first_to_a_rollback(path: str, bundles: list[Bundle]) -> None:
+    """Attributes, sizes and MD5 are those that the cluster gives."""
+    folder = folder_at(path)
+    assert publish_to(folder, bundles[0], wrappers=True).uploaded == len(bundles[0].data)
+    assert not publish_to(folder_at(path), bundles[0], wrappers=True).changed
+    for bundle in bundles[1:]:
+        publish_to(folder, bundle, wrappers=True, keep=3)
+    assert names(read_state(folder)) == [bundle.release for bundle in reversed(bundles[2:])]
+    assert roll_back(folder, wrappers=True).release == bundles[3].release
+    assert read_current(folder) == bundles[3].data
+    with folder.open(SCRIPT) as file:
+        assert file.read(0, file.size) == (bundles[3].directory / SCRIPT).read_bytes()
+
+
+def test_an_archive_that_somebody_overwrote_is_published_again(
+    path: str, client: YtClient, bundles: list[Bundle]
+) -> None:
+    """As YT Framework does on every run."""
+    folder = folder_at(path)
+    publish_to(folder, bundles[0])
+    client.write_file(f"{path}/{ARCHIVE_NAME}", b"by hand", compute_md5=True)
+    assert current(folder) is None
+    assert publish_to(folder, bundles[0]).uploaded == 0
+    assert read_current(folder) == bundles[0].data
+
+
+def test_publishers_at_once(path: str, client: YtClient, bundles: list[Bundle]) -> None:
+    """Into a folder that does not exist yet; a reader sees whole archives."""
+    errors: list[Exception] = []
+
+    def work(bundle: Bundle) -> None:
+        try:
+            publish_to(folder_at(path), bundle)
+        except Exception as error:  # noqa: BLE001 - shown by the test's own thread
+            errors.append(error)
+
+    def read() -> bytes | None:
+        place = f"{path}/{ARCHIVE_NAME}"
+        return client.read_file(place).read() if client.exists(place) else None
+
+    with watched(read) as seen:
+        threads = [threading.Thread(target=work, args=(bundle,)) for bundle in bundles]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert errors == []
+    history = read_state(folder_at(path)).history
+    assert [record.number for record in history] == list(range(len(bundles), 0, -1))
+    assert seen <= {None, *(bundle.data for bundle in bundles)}
+
+
+def test_who_holds_the_folder_is_told(path: str, bundles: list[Bundle]) -> None:
+    """By the attributes of its transaction."""
+    publish_to(folder_at(path), bundles[0])
+    line = folder_at(path).change(
+        "holding it", lambda _: refusal(lambda: publish_to(folder_at(path, wait_seconds=1), bundles[1]))
+    )
+    assert f"(process {os.getpid()}), holding it, since" in line
+
+
+def test_a_file_of_many_pieces(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MD5 continues over what is appended."""
+    monkeypatch.setattr("hatch_ytupload.build_folders.cypress_files._PIECE", 100_000)
+    data = os.urandom(350_000)
+    folder = folder_at(path)
+
+    blocks = [data[start : start + 50_000] for start in range(0, len(data), 50_000)]
+    folder.change("writing", lambda changes: changes.write("large", Content(len(data), lambda: iter(blocks))))
+    (nodes,) = folder.look("")
+    assert nodes is not None
+    assert nodes["large"].md5() == hashlib.md5(data, usedforsecurity=False).hexdigest()
+    with folder.open("large") as file:
+        assert file.read(0, file.size) == data
+
+
+def test_a_job_extracts_what_was_published(path: str, client: YtClient, bundles: list[Bundle]) -> None:
+    """By plain ytsaurus-client, with `file_paths` and a command."""
+    publish_to(folder_at(path), bundles[0])
+    top = path.rpartition("/")[0]
+    client.write_table(f"{top}/input", [{"line": "text"}], format="json")
+    client.run_map(
+        "tar -xzf source.tar.gz && test -f stages/first/src/mapper.py && cat",
+        f"{top}/input",
+        f"{top}/output",
+        format="json",
+        yt_files=[f"{path}/{ARCHIVE_NAME}"],
+    )
+    assert [row["line"] for row in client.read_table(f"{top}/output", format="json")] == ["text"]
+
+
+def test_a_folder_that_is_a_file(path: str, client: YtClient, bundles: list[Bundle]) -> None:
+    """It is refused and left as it is."""
+    client.create("file", path, recursive=True)
+    assert "is no folder" in refusal(lambda: publish_to(folder_at(path), bundles[0]))
+    assert client.get(f"{path}/@type") == "file"
