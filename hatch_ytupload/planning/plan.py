@@ -293,7 +293,7 @@ def _is_inside(path: str, directory: str) -> bool:
 
 def _read_requirements(file: SourceFile) -> tuple[str, ...]:
     try:
-        with open(file.source, encoding="utf-8") as text:
+        with open(file.source, encoding="utf-8-sig") as text:
             return requirement_lines(text.read())
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"

@@ -442,6 +442,11 @@ class TestRequirements:
         pipeline.write({"stages/first/requirements.txt": ""})
         assert pipeline.plan().stages[0].requirements == ()
 
+    def test_a_byte_order_mark_belongs_to_no_line(self, pipeline: Pipeline) -> None:
+        """Some editors write one."""
+        pipeline.write({"stages/first/requirements.txt": b"\xef\xbb\xbfnumpy\r\n"})
+        assert pipeline.plan().stages[0].requirements == ("numpy",)
+
     def test_a_file_that_is_not_utf8_is_an_error(self, pipeline: Pipeline) -> None:
         """The manifest tells its lines."""
         pipeline.write({"stages/first/requirements.txt": b"\xff"})
