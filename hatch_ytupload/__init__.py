@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from hatch_ytupload.build_folders.published_code import PublishedRelease, find_published
     from hatch_ytupload.build_folders.publishing import Published, default_artifact, publish_bundle
     from hatch_ytupload.build_folders.release_records import Record, Release, State, read_state
-    from hatch_ytupload.build_folders.releases import Outcome, rollback
+    from hatch_ytupload.build_folders.releases import Outcome
+    from hatch_ytupload.build_folders.rolling_back import rollback
     from hatch_ytupload.configuration.project import Project, find_project
     from hatch_ytupload.configuration.settings import Settings, load_settings
     from hatch_ytupload.errors import (
@@ -127,7 +128,8 @@ _PLACES = {
     "build_folders.published_code": ("PublishedRelease", "find_published"),
     "build_folders.publishing": ("Published", "default_artifact", "publish_bundle"),
     "build_folders.release_records": ("Record", "Release", "State", "read_state"),
-    "build_folders.releases": ("Outcome", "rollback"),
+    "build_folders.releases": ("Outcome",),
+    "build_folders.rolling_back": ("rollback",),
     "configuration.project": ("Project", "find_project"),
     "configuration.settings": ("Settings", "load_settings"),
     "errors": (

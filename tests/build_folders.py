@@ -14,7 +14,8 @@ from hatch_ytupload.build_folders.cypress_client import Cluster
 from hatch_ytupload.build_folders.local_folder import LocalFolder
 from hatch_ytupload.build_folders.outgoing import open_outgoing
 from hatch_ytupload.build_folders.release_records import read_state
-from hatch_ytupload.build_folders.releases import publish, rollback
+from hatch_ytupload.build_folders.releases import publish
+from hatch_ytupload.build_folders.rolling_back import rollback
 from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
 
 if TYPE_CHECKING:

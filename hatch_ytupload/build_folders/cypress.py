@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, FILE, FOLDER, Node
-from hatch_ytupload.build_folders.cypress_errors import CONFLICT, EXISTS, LOST, MISSING, NO_FOLDER, CypressError
+from hatch_ytupload.build_folders.cypress_errors import LOST, CypressError
 from hatch_ytupload.build_folders.cypress_files import CypressReader, upload
+from hatch_ytupload.build_folders.cypress_lock import FolderLock
+from hatch_ytupload.build_folders.cypress_nodes import look_at, open_file
 from hatch_ytupload.build_folders.cypress_transaction import transaction
-from hatch_ytupload.build_folders.folder_lock import describe_holder, user_name, waited_too_long, waiting
-from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.build_folders.folder_lock import user_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from hatch_ytupload.build_folders.build_folder import Changes, Content, Plain, Result
     from hatch_ytupload.build_folders.cypress_client import Cluster
-    from hatch_ytupload.build_folders.cypress_transaction import Transaction
 
 _ATTRIBUTES = ["type", "uncompressed_data_size", "md5", "executable", ATTRIBUTE]
 _POLL_SECONDS = 0.5
@@ -110,118 +109,10 @@ class CypressFolder:
 
     def _change(self, purpose: str, action: Callable[[Changes], Result]) -> Result:
         with transaction(self._cluster, purpose) as opened:
-            _FolderLock(self._cluster, self.location, opened, self._wait_seconds, self._notice).acquire()
+            FolderLock(self._cluster, self.location, opened, self._wait_seconds, self._notice).acquire()
             result = action(_CypressChanges(self._cluster, self.location, opened.id, self._progress))
             opened.commit(f"commit the changes of `{self.location}`")
         return result
-
-
-class _FolderLock:
-    """The exclusive lock on a build folder, which is made where it is missing."""
-
-    def __init__(
-        self,
-        cluster: Cluster,
-        path: str,
-        opened: Transaction,
-        wait_seconds: float,
-        notice: Callable[[str], None],
-    ) -> None:
-        self._cluster = cluster
-        self._path = path
-        self._transaction_id = opened.id
-        self._wait_seconds = wait_seconds
-        self._notice = notice
-        self._end = time.monotonic() + wait_seconds
-        self._told = False
-
-    def acquire(self) -> None:
-        while not (self._lock() or self._create()):
-            pass
-
-    def _lock(self) -> bool:
-        """Lock the folder; tell whether there is one."""
-        try:
-            self._request(waitable=False)
-        except CypressError as error:
-            if error.kind == MISSING:
-                return False
-            if error.kind != CONFLICT:
-                raise
-            # A request that queues comes next, however many ask.
-            lock = self._request(waitable=True)
-            while self._state(lock["lock_id"]) != "acquired":
-                self._wait(error)
-        return True
-
-    def _create(self) -> bool:
-        """Make the folder, and those above it; tell whether it was us who made it, which is as good as a lock."""
-        try:
-            self._cluster.change(
-                "create",
-                f"make the build folder `{self._path}`",
-                type=FOLDER,
-                path=self._path,
-                recursive=True,
-                transaction_id=self._transaction_id,
-            )
-        except CypressError as error:
-            if error.kind == CONFLICT:
-                # Somebody else makes it, or one above it.
-                self._wait(error)
-            elif error.kind != EXISTS:
-                raise
-            return False
-        return True
-
-    def _request(self, *, waitable: bool) -> Any:  # noqa: ANN401 - a map
-        return self._cluster.change(
-            "lock",
-            f"lock the build folder `{self._path}`",
-            path=self._path,
-            mode="exclusive",
-            waitable=waitable,
-            transaction_id=self._transaction_id,
-        )
-
-    def _state(self, lock_id: str) -> Plain:
-        return self._cluster.read("get", f"wait for the build folder `{self._path}`", path=f"#{lock_id}/@state")
-
-    def _wait(self, error: CypressError) -> None:
-        now = time.monotonic()
-        if now >= self._end:
-            raise waited_too_long(self._path, self._holder(error), self._wait_seconds)
-        if not self._told:
-            self._notice(waiting(self._path, self._holder(error)))
-            self._told = True
-        time.sleep(min(_POLL_SECONDS, self._end - now))
-
-    def _holder(self, error: CypressError) -> str:
-        """Say who holds the folder, of the attributes that publishers give their transactions."""
-        holder: object = None
-        with suppress(CypressError):
-            locks = self._cluster.read("get", "ask who holds the build folder", path=f"{self._path}/@locks")
-            held = [lock for lock in locks if lock["state"] == "acquired" and lock["mode"] != "snapshot"]
-            if held:
-                holder = self._about(held[0]["transaction_id"])
-        if holder is None and error.holder is not None:
-            with suppress(CypressError):
-                holder = self._about(error.holder)
-        return describe_holder(holder)
-
-    def _about(self, transaction_id: str) -> object:
-        action = "ask who holds the build folder"
-        answers = self._cluster.read_many(
-            action,
-            [
-                {"command": "get", "parameters": {"path": f"#{transaction_id}/@{name}"}}
-                for name in (ATTRIBUTE, "title", "owner", "start_time")
-            ],
-        )
-        ours, title, owner, start = (None if isinstance(answer, CypressError) else answer for answer in answers)
-        if isinstance(ours, dict):
-            return ours
-        return owner and {"user": owner, "host": self._cluster.address, "pid": "?", "purpose": title, "since": start}
 
 
 class _CypressChanges:
@@ -282,58 +173,3 @@ class _CypressChanges:
 
     def _change(self, command: str, action: str, **parameters: Plain) -> None:
         self._cluster.change(command, action, **parameters, transaction_id=self._transaction_id)
-
-
-def look_at(
-    cluster: Cluster, location: str, directories: tuple[str, ...], transaction_id: str | None = None
-) -> list[Mapping[str, Node] | None]:
-    """List directories of a build folder in one request.
-
-    Raises:
-        BuildFolderError: they cannot be read.
-    """
-    places = [f"{location}/{directory}" if directory else location for directory in directories]
-    inside = {} if transaction_id is None else {"transaction_id": transaction_id}
-    answers = cluster.read_many(
-        f"read the build folder `{location}`",
-        [{"command": "list", "parameters": {"path": place, "attributes": _ATTRIBUTES, **inside}} for place in places],
-    )
-    return [_listed(answer, place) for answer, place in zip(answers, places, strict=True)]
-
-
-def open_file(cluster: Cluster, path: str, transaction_id: str, shown: str) -> CypressReader:
-    """Open a file of a transaction.
-
-    Raises:
-        CypressError: there is none, or it cannot be read.
-    """
-    parameters = {"path": path, "transaction_id": transaction_id}
-    size = cluster.read("get", f"read `{shown}`", **{**parameters, "path": f"{path}/@uncompressed_data_size"})
-    return CypressReader(cluster, parameters, shown, int(size))
-
-
-def _listed(answer: Plain, place: str) -> Mapping[str, Node] | None:
-    if isinstance(answer, CypressError):
-        if answer.kind == MISSING:
-            return None
-        if answer.kind == NO_FOLDER:
-            raise BuildFolderError(f"`{place}` is no folder, and one is expected there; remove or rename it")
-        raise answer
-    if isinstance(answer, dict):  # the server has more than it lists
-        raise BuildFolderError(f"`{place}` holds more nodes than the cluster lists; move other files elsewhere")
-    return {name: _node(attributes) for name, attributes in map(_item, answer)}
-
-
-def _item(item: Plain) -> tuple[str, Mapping[str, Plain]]:
-    return (item["$value"], item["$attributes"]) if isinstance(item, dict) else (item, {})
-
-
-def _node(attributes: Mapping[str, Plain]) -> Node:
-    md5 = attributes.get("md5")
-    return Node(
-        kind=str(attributes.get("type", "node")),
-        size=int(attributes.get("uncompressed_data_size", 0)),
-        executable=attributes.get("executable") is True,
-        attribute=attributes.get(ATTRIBUTE),
-        md5=lambda: md5 if isinstance(md5, str) else None,
-    )

@@ -1,21 +1,13 @@
-"""Requests to a cluster through ytsaurus-client, repeated in a way that suits a person who waits.
-
-The client's own repetitions are switched off: they wait for minutes, pass over `Retry-After`, and give up on answers
-that are cut off. Its lowest layer, `yt.wrapper.driver.make_request`, does the rest: proxies, tokens, formats, TLS.
-"""
+"""Commands to a cluster, repeated in a way that suits a person who waits."""
 
 from __future__ import annotations
 
-import contextvars
-import json
-import logging
-import os
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from hatch_ytupload.build_folders.cypress_connection import HEAVY_FACTOR, Connection, unwrapped
 from hatch_ytupload.build_folders.cypress_errors import Circumstances, CypressError, client_errors, forget, translate
-from hatch_ytupload.build_folders.redaction import Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,12 +18,8 @@ Result = TypeVar("Result")
 
 _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 15.0
-# An upload is answered when the data is safe on several machines.
-_HEAVY_FACTOR = 3
 # All tries of a request together may take so many times as long as one.
 _TOTAL_FACTOR = 3
-
-_redaction: contextvars.ContextVar[Redaction | None] = contextvars.ContextVar("redaction", default=None)
 
 
 class Cluster:
@@ -43,6 +31,7 @@ class Cluster:
         timeout_seconds: how long a proxy may be silent.
         attempts: how often a request is tried.
         notice: is told, in a line, that a request is tried again.
+        connection: None: a new one is made.
     """
 
     def __init__(
@@ -53,40 +42,40 @@ class Cluster:
         timeout_seconds: float,
         attempts: int,
         notice: Callable[[str], None] = lambda _text: None,
+        connection: Connection | None = None,
     ) -> None:
-        self._proxy = proxy
-        self._token = token
-        self._redact = Redaction(token)
+        self._connection = connection or Connection(proxy, token, timeout_seconds)
         self._timeout_seconds = timeout_seconds
         self._attempts = attempts
         self._notice = notice
-        self._client: Any = None
-        self._answer = _LastAnswer()
-        # Without a user and password that somebody may have written there.
-        self.address = self._redact(proxy.rpartition("@")[2])
 
     def __repr__(self) -> str:
         return f"<Cluster {self.address}>"
 
+    @property
+    def address(self) -> str:
+        """The proxy as messages show it."""
+        return self._connection.address
+
     def another(self, *, timeout_seconds: float | None = None) -> Cluster:
-        """Return a connection for another thread, which knows what this one has found out already.
+        """Return a cluster for another thread, which does not repeat.
 
         Args:
             timeout_seconds: None: as patient as this one.
         """
-        from yt.wrapper.config import get_option, set_option
-
-        seconds = self._timeout_seconds if timeout_seconds is None else min(timeout_seconds, self._timeout_seconds)
-        other = Cluster(self._proxy, token=self._token, timeout_seconds=seconds, attempts=1)
-        known, new = self._connected(), other._connected()
-        for name in ("_commands", "_api_version"):
-            set_option(name, get_option(name, known), new)
-        return other
+        connection = self._connection.another(timeout_seconds)
+        return Cluster(
+            self.address,
+            token=None,
+            timeout_seconds=self._timeout_seconds,
+            attempts=1,
+            notice=self._notice,
+            connection=connection,
+        )
 
     def close(self) -> None:
-        """Close the connections that are open; the next request opens new ones."""
-        if self._client is not None:
-            _session(self._client).close()
+        """Close the sockets that are open; the next request opens new ones."""
+        self._connection.close()
 
     def read(self, command: str, action: str, **parameters: Plain) -> Plain:
         """Do a command that changes nothing.
@@ -99,7 +88,7 @@ class Cluster:
         Raises:
             CypressError: it failed, and so did its repetitions.
         """
-        return self._repeat(action, lambda _attempt: self._structured(command, parameters))
+        return self._repeat(action, lambda _attempt: self._connection.structured(command, parameters))
 
     def read_many(self, action: str, requests: list[dict[str, Plain]]) -> list[Plain | CypressError]:
         """Do several commands that change nothing in one request; any of the answers may be an error.
@@ -109,7 +98,7 @@ class Cluster:
         """
 
         def perform(_attempt: int) -> list[Plain | CypressError]:
-            answers = self._structured("execute_batch", {"requests": requests})
+            answers = self._connection.structured("execute_batch", {"requests": requests})
             return [self._part(answer, action) for answer in answers]
 
         return self._repeat(action, perform)
@@ -133,7 +122,9 @@ class Cluster:
         mutation_id = "-".join(f"{secrets.randbits(32):x}" for _ in range(4))
 
         def perform(attempt: int) -> Plain:
-            return self._structured(command, {**parameters, "mutation_id": mutation_id, "retry": attempt > 1}, value)
+            return self._connection.structured(
+                command, {**parameters, "mutation_id": mutation_id, "retry": attempt > 1}, value
+            )
 
         return self._repeat(action, perform, attempts)
 
@@ -150,14 +141,10 @@ class Cluster:
         Raises:
             CypressError: it failed.
         """
-        from yt import yson
-
-        parameters = {
-            "path": yson.to_yson_type(path, attributes={"append": append}),
-            "compute_md5": True,
-            "transaction_id": transaction_id,
-        }
-        self._translated(action, lambda: self._request("write_file", parameters, data=iter(blocks), heavy=True))
+        self._translated(
+            action,
+            lambda: self._connection.write_file(path, iter(blocks), append=append, transaction_id=transaction_id),
+        )
 
     def read_file(self, action: str, length: int, **parameters: Plain) -> bytes:
         """Return so many bytes of a file, which has them.
@@ -167,7 +154,7 @@ class Cluster:
         """
 
         def perform(_attempt: int) -> bytes:
-            data: bytes = self._request("read_file", {**parameters, "length": length}, heavy=True)
+            data = self._connection.read_file(**parameters, length=length)
             if len(data) != length:
                 raise ValueError("the answer was cut off")
             return data
@@ -186,7 +173,7 @@ class Cluster:
             CypressError: the last one of `step`.
         """
         attempts = attempts or self._attempts
-        end = time.monotonic() + self._timeout_seconds * _TOTAL_FACTOR * (_HEAVY_FACTOR if heavy else 1)
+        end = time.monotonic() + self._timeout_seconds * _TOTAL_FACTOR * (HEAVY_FACTOR if heavy else 1)
         attempt = 1
         while True:
             try:
@@ -206,7 +193,6 @@ class Cluster:
 
     def _translated(self, action: str, perform: Callable[[], Result]) -> Result:
         """Call `perform`; what it raises leaves no trace of the client's exceptions, which hold requests."""
-        self._answer.forget()
         try:
             return perform()
         except CypressError:
@@ -224,129 +210,14 @@ class Cluster:
         from yt.wrapper.errors import create_response_error
 
         if "error" not in answer:
-            return _unwrapped(answer["output"])
+            return unwrapped(answer["output"])
         problem = translate(create_response_error(answer["error"]), self._circumstances(action))
         if problem.passing:
             raise problem
         return problem
 
     def _circumstances(self, action: str) -> Circumstances:
+        connection, answer = self._connection, self._connection.answer
         return Circumstances(
-            action, self.address, self._redact, self._token is not None, self._answer.status, self._answer.retry_after
+            action, self.address, connection.redact, connection.token is not None, answer.status, answer.retry_after
         )
-
-    def _structured(self, command: str, parameters: dict[str, Plain], value: Plain = None) -> Plain:
-        from yt import yson
-
-        # Of JSON a value with attributes is a map of `$attributes` and `$value`.
-        parameters = {**parameters, "output_format": "json"}
-        data = None
-        if value is not None:
-            parameters["input_format"] = "yson"
-            data = yson.dumps(value)
-        return _unwrapped(_decoded(json.loads(self._request(command, parameters, data=data) or b"{}")))
-
-    def _request(self, command: str, parameters: dict[str, Plain], *, data: Plain = None, heavy: bool = False) -> Any:  # noqa: ANN401 - of an untyped module
-        from yt.wrapper.driver import make_request
-
-        reset = _redaction.set(self._redact)
-        try:
-            return make_request(
-                command,
-                parameters,
-                data=data,
-                use_heavy_proxy=heavy,
-                allow_retries=False,
-                response_format=None if heavy else "json",
-                client=self._connected(),
-            )
-        finally:
-            _redaction.reset(reset)
-
-    def _connected(self) -> Any:  # noqa: ANN401 - a YtClient
-        """Return the client; nothing is sent yet."""
-        if self._client is None:
-            from yt.wrapper import YtClient
-            from yt.wrapper.http_helpers import get_token
-
-            logging.getLogger("Yt").addFilter(_log_filter)
-            client = YtClient(config=self._configuration())
-            self._token = get_token(client=client)
-            self._redact = Redaction(self._token)
-            self.address = self._redact(self.address)
-            _session(client).hooks["response"].append(self._answer.note)
-            self._client = client
-        return self._client
-
-    def _configuration(self) -> Any:  # noqa: ANN401 - of an untyped module
-        """Return the user's own configuration of ytsaurus-client, with what we need otherwise."""
-        from yt.wrapper.default_config import get_config_from_env
-
-        config = get_config_from_env()
-        milliseconds = int(self._timeout_seconds * 1000)
-        config["backend"] = "http"
-        config["api_version"] = "v4"
-        config["apply_remote_patch_at_start"] = None
-        config["allow_receive_token_by_current_ssh_session"] = False
-        if self._token is not None:
-            config["token"] = self._token
-        proxy = config["proxy"]
-        proxy["url"] = self._proxy
-        proxy["retries"]["enable"] = False
-        proxy["connect_timeout"] = proxy["request_timeout"] = milliseconds
-        proxy["heavy_request_timeout"] = milliseconds * _HEAVY_FACTOR
-        # Archives are compressed already.
-        proxy["content_encoding"] = proxy["accept_encoding"] = "identity"
-        return config
-
-
-class _LastAnswer:
-    """Remembers of an answer what the client's exceptions do not tell.
-
-    It does not know the connection that holds it: a circle would live, and its sockets, until the collector comes.
-    """
-
-    def __init__(self) -> None:
-        self.status: int | None = None
-        self.retry_after: str | None = None
-
-    def forget(self) -> None:
-        self.status = self.retry_after = None
-
-    def note(self, response: Any, *_: object, **__: object) -> None:  # noqa: ANN401 - of an untyped module
-        self.status = response.status_code
-        self.retry_after = response.headers.get("Retry-After")
-
-
-class _LogFilter(logging.Filter):
-    """Keeps the client's log of our requests to those who asked for it, and the token from them."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        redact = _redaction.get()
-        if redact is None:  # somebody else's request
-            return True
-        record.msg, record.args, record.exc_info = redact(record.getMessage()), None, None
-        return "YT_LOG_LEVEL" in os.environ
-
-
-_log_filter = _LogFilter()
-
-
-def _session(client: Any) -> Any:  # noqa: ANN401 - of an untyped module
-    from yt.wrapper import http_helpers
-
-    return http_helpers._get_session(client)  # noqa: SLF001 - there is no other way to see an answer's status
-
-
-def _unwrapped(answer: Plain) -> Plain:
-    """Version 4 of the API puts an answer of one value into a map."""
-    return next(iter(answer.values())) if isinstance(answer, dict) and len(answer) == 1 else answer
-
-
-def _decoded(value: Plain) -> Plain:
-    """Read what the server's JSON makes of strings: each byte of theirs is a character; names need not be UTF-8."""
-    if isinstance(value, str):
-        return value.encode("latin-1").decode("utf-8", "backslashreplace")
-    if isinstance(value, dict):
-        return {_decoded(key): _decoded(item) for key, item in value.items()}
-    return [_decoded(item) for item in value] if isinstance(value, list) else value

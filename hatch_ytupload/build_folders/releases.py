@@ -1,28 +1,24 @@
-"""The rules of a build folder: what a publish changes and when nothing, what is kept, what a rollback restores."""
+"""The rules of a publish: what it changes, when it changes nothing, and what the build folder keeps."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.__about__ import __version__
-from hatch_ytupload.build_folders.build_folder import FILE, content_of
-from hatch_ytupload.build_folders.packed_wrappers import is_wrapper, read_wrappers
+from hatch_ytupload.build_folders.build_folder import content_of
+from hatch_ytupload.build_folders.current_release import make_current, scripts_are_right
 from hatch_ytupload.build_folders.release_records import (
     Record,
     archive_of,
     directory_of,
-    find_release,
     holds,
     is_whole,
     manifest_of,
-    read_state,
     read_state_and,
     release_name,
 )
 from hatch_ytupload.errors import BuildFolderError
-from hatch_ytupload.packing.manifest import load_manifest
 from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
 
 if TYPE_CHECKING:
@@ -32,9 +28,6 @@ if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder, Changes, Content, Node
     from hatch_ytupload.build_folders.release_records import State
     from hatch_ytupload.packing.manifest import Manifest
-
-# The attribute of a wrapper script that lies beside the archive: it is ours, and we may remove it.
-_OUR_SCRIPT = True
 
 
 @dataclass(frozen=True)
@@ -95,44 +88,6 @@ def publish(folder: BuildFolder, outgoing: Outgoing, *, keep: int, now: datetime
     return folder.change(f"publishing {name}", publishing.apply)
 
 
-def rollback(folder: BuildFolder, release: str | None, *, standalone_wrappers: bool) -> Outcome:
-    """Make a kept release current.
-
-    Args:
-        folder: where.
-        release: its name or the beginning of it; None: the one before the current one.
-        standalone_wrappers: its wrapper scripts shall lie beside the archive.
-
-    Raises:
-        BuildFolderError: there is no such release, it is damaged, or it cannot be done; nothing has changed.
-    """
-
-    def apply(changes: Changes) -> Outcome:
-        state = read_state(changes)
-        record = find_release(folder, state, release) if release is not None else _release_before(folder, state)
-        state, files = read_state_and(changes, record.release)
-        if not is_whole(files, record):
-            raise BuildFolderError(
-                f"the release `{record.release}` in `{folder.location}` is damaged: its files are not what was "
-                "published; publish it again, or roll back to another"
-            )
-        current = state.current
-        scripts: Mapping[str, bytes] = {}
-        if standalone_wrappers:
-            with changes.open(manifest_of(record.release)) as file:
-                manifest = load_manifest(file.read(0, file.size), folder.path(manifest_of(record.release)))
-            with changes.open(archive_of(record.release)) as file:
-                scripts = read_wrappers(file, manifest, folder.path(archive_of(record.release)))
-        if current == record and _scripts_are_right(state, scripts):
-            return Outcome(record.release, changed=False, size=record.size, replaced=record.release)
-        _make_current(changes, record, state, scripts, files[ARCHIVE_NAME].attribute)
-        return Outcome(
-            record.release, changed=True, size=record.size, replaced=current.release if current is not None else None
-        )
-
-    return folder.change(f"rolling back to {release or 'the release before'}", apply)
-
-
 def pruned(history: tuple[Record, ...], current: str, keep: int) -> tuple[str, ...]:
     """Return the releases that a build folder no longer keeps, oldest first.
 
@@ -180,7 +135,7 @@ class _Publishing:
         else:
             changes.set_attribute(directory_of(record.release), record.record())
         carried = record.attribute() if kept is None else files[ARCHIVE_NAME].attribute
-        _make_current(changes, record, state, self.outgoing.scripts, carried)
+        make_current(changes, record, state, self.outgoing.scripts, carried)
         outcome = self._outcome(state, record, upload=kept is None)
         for name in outcome.pruned:
             changes.remove(directory_of(name))
@@ -195,7 +150,7 @@ class _Publishing:
         return record if is_whole(files, record) else None
 
     def _is_done(self, state: State, kept: Record) -> bool:
-        return state.current == kept and _scripts_are_right(state, self.outgoing.scripts)
+        return state.current == kept and scripts_are_right(state, self.outgoing.scripts)
 
     def _nothing(self, kept: Record) -> Outcome:
         return Outcome(kept.release, changed=False, size=kept.size, replaced=kept.release)
@@ -253,62 +208,3 @@ class _Publishing:
             replaced_project=claimed.project if claimed is not None else None,
             pruned=pruned(history, record.release, self.keep),
         )
-
-
-def _make_current(
-    changes: Changes, record: Record, state: State, scripts: Mapping[str, bytes], carried: object
-) -> None:
-    """Put a release's archive, which carries this attribute, and its scripts where jobs take them from."""
-    changes.copy(archive_of(record.release), ARCHIVE_NAME)
-    # The archive of a release that was published again still says who published it the first time.
-    if carried != record.attribute():
-        changes.set_attribute(ARCHIVE_NAME, record.attribute())
-    for name, data in scripts.items():
-        if not _is_script(state.nodes.get(name), data):
-            changes.write(name, content_of(data), attribute=_OUR_SCRIPT, executable=True)
-    for name in _our_scripts(state):
-        if name not in scripts:
-            changes.remove(name)
-
-
-def _scripts_are_right(state: State, scripts: Mapping[str, bytes]) -> bool:
-    """Tell whether exactly these scripts of ours lie beside the archive."""
-    right = all(_is_script(state.nodes.get(name), data) for name, data in scripts.items())
-    return right and all(name in scripts for name in _our_scripts(state))
-
-
-def _is_script(node: Node | None, data: bytes) -> bool:
-    return (
-        node is not None
-        and node.kind == FILE
-        and node.attribute is _OUR_SCRIPT
-        and node.executable
-        and node.size == len(data)
-        and node.md5() == hashlib.md5(data, usedforsecurity=False).hexdigest()
-    )
-
-
-def _our_scripts(state: State) -> list[str]:
-    return [name for name, node in state.nodes.items() if is_wrapper(name) and node.attribute is _OUR_SCRIPT]
-
-
-def _release_before(folder: BuildFolder, state: State) -> Record:
-    """Return what a rollback without a name goes to."""
-    claimed = state.claimed
-    names = [record.release for record in state.history]
-    current = state.current
-    if current is None:
-        # The current archive is none of ours, or was damaged: back to the release that it should be, or the newest.
-        index = names.index(claimed.release) if claimed is not None and claimed.release in names else 0
-        if index < len(names):
-            return state.history[index]
-    elif current.previous in names:
-        return state.history[names.index(current.previous)]
-    elif current.release != names[-1]:
-        return state.history[names.index(current.release) + 1]
-    else:
-        raise BuildFolderError(
-            f"`{folder.location}` keeps no release before `{current.release}`; "
-            "`hatch-ytupload history` lists those it keeps"
-        )
-    raise BuildFolderError(f"`{folder.location}` keeps no release to go back to; publish one")

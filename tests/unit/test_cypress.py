@@ -27,7 +27,7 @@ from pipelines import make_pipeline, refusal
 from proxy import Answer, Drop, ProxyServer, Run
 from proxy.fixtures import connect
 
-from hatch_ytupload.build_folders import cypress, cypress_client, cypress_transaction
+from hatch_ytupload.build_folders import cypress, cypress_client, cypress_lock, cypress_nodes, cypress_transaction
 from hatch_ytupload.build_folders.build_folder import content_of
 from hatch_ytupload.build_folders.cypress_client import Cluster
 from hatch_ytupload.build_folders.redaction import MASK
@@ -57,7 +57,7 @@ def proxy() -> Iterator[ProxyServer]:
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Repeat and look again at once."""
     monkeypatch.setattr(cypress_client, "_FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(cypress, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(cypress_lock, "_POLL_SECONDS", 0.01)
 
 
 @pytest.fixture(scope="module")
@@ -473,7 +473,7 @@ class TestRefusals:
     def test_more_nodes_than_the_cluster_lists(self, proxy: ProxyServer) -> None:
         """A listing that is not complete decides nothing."""
         answer = {"$attributes": {"incomplete": True}, "$value": ["a"]}
-        assert "holds more nodes than the cluster lists" in refusal(lambda: cypress._listed(answer, PATH))
+        assert "holds more nodes than the cluster lists" in refusal(lambda: cypress_nodes._listed(answer, PATH))
 
 
 class TestUnicode:
@@ -571,4 +571,4 @@ class TestSecrecy:
         """Of the objects that hold it."""
         folder = on_cluster(proxy, token=self.TOKEN)
         folder.look("")
-        assert self.TOKEN not in f"{folder._cluster!r} {folder._cluster._redact!r}"
+        assert self.TOKEN not in f"{folder._cluster!r} {folder._cluster._connection.redact!r}"

@@ -27,7 +27,7 @@ def command(console: Console, /, release: str | None, **overrides: str | None) -
       hatch-ytupload rollback 1.3.0
     """
     from hatch_ytupload.build_folders.destination import open_build_folder
-    from hatch_ytupload.build_folders.releases import rollback
+    from hatch_ytupload.build_folders.rolling_back import rollback
     from hatch_ytupload.command_line.release_report import rollback_data, rollback_text
 
     settings = console.settings(console.project(), **overrides)
