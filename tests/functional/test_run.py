@@ -231,9 +231,8 @@ if len(sys.argv) > 1:
     print("grandchild", flush=True)
     time.sleep(600)
 else:
-    child = subprocess.Popen([sys.executable, __file__, "again"])
     try:
-        child.wait()
+        subprocess.Popen([sys.executable, __file__, "again"]).wait()
     except KeyboardInterrupt:
         print("cleaned up", file=sys.stderr, flush=True)
         raise SystemExit(0)
@@ -262,8 +261,9 @@ def test_a_signal_stops_a_job_with_all_that_it_started(
 
 def test_a_second_signal_kills_at_once(tmp_path: Path, cache: dict[str, str]) -> None:
     """Whoever presses Ctrl-C twice does not wait for the grace time; the test would wait 600 s for it."""
-    deaf = "import signal, sys\nsignal.signal(signal.SIGINT, lambda *_: print('no', flush=True))\n"
-    deaf += "print('ready', flush=True)\nwhile True:\n    signal.pause()\n"
+    # Not by `print`: a signal that comes while it prints `ready` must not enter it a second time.
+    deaf = "import os, signal\nsignal.signal(signal.SIGINT, lambda *_: os.write(1, b'no\\n'))\n"
+    deaf += "os.write(1, b'ready\\n')\nwhile True:\n    signal.pause()\n"
     pipeline = built(tmp_path, {"stages/first/src/mapper.py": deaf})
     with started(pipeline, "first", "map", environ=cache) as process:
         assert process.stdout is not None
