@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.build_folders.release_records import release_name
+from hatch_ytupload.command_line.tables import fields, table
 from hatch_ytupload.errors import one_line
 from hatch_ytupload.packing.sizes import megabytes
 from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.build_folders.publishing import Published
     from hatch_ytupload.build_folders.release_records import Record, State
@@ -32,10 +30,10 @@ def published_text(published: Published) -> str:
     size = megabytes(outcome.size)
     if not outcome.uploaded:
         size += ", kept there: nothing to upload"
-    return _fields(
+    return fields(
         _archive(published.folder) + (" would become" if published.dry_run else ""),
         ("release", f"{outcome.release} ({size})"),
-        ("replaced", replaced),
+        ("replaced", replaced or ""),
         ("pruned", "\n".join(outcome.pruned)),
         ("took", "" if published.dry_run else f"{published.seconds:.1f} s"),
     )
@@ -65,7 +63,7 @@ def rollback_text(outcome: Outcome, folder: BuildFolder) -> str:
     if not outcome.changed:
         return f"{_archive(folder)} is `{outcome.release}` already; nothing to do"
     size = megabytes(outcome.size)
-    return _fields(_archive(folder), ("release", f"{outcome.release} ({size})"), ("replaced", outcome.replaced))
+    return fields(_archive(folder), ("release", f"{outcome.release} ({size})"), ("replaced", outcome.replaced or ""))
 
 
 def rollback_data(outcome: Outcome, folder: BuildFolder) -> dict[str, Any]:
@@ -97,7 +95,8 @@ def history_text(state: State, folder: BuildFolder) -> str:
         )
         for record in state.history
     ]
-    return _table(rows)
+    # Only the last column may be of any length: who published.
+    return "\n".join(_cut(line) for line in table([tuple(map(one_line, row)) for row in rows]).splitlines())
 
 
 def history_data(state: State, folder: BuildFolder) -> dict[str, Any]:
@@ -115,11 +114,11 @@ def status_text(state: State, bundle: Bundle | None, artifact: str, folder: Buil
         local = f"none at `{one_line(artifact)}`: build it first"
     else:
         local = f"{release_name(bundle.manifest)} ({megabytes(bundle.manifest.archive.size)})"
-    return _fields(
+    return fields(
         _shown(folder, folder.location),
         ("local", local),
         ("current", _current_text(state)),
-        ("same", None if bundle is None else "yes" if _is_same(state, bundle) else "no: publish to make them so"),
+        ("same", "" if bundle is None else "yes" if _is_same(state, bundle) else "no: publish to make them so"),
         ("kept", f"{len(state.history)} release{'' if len(state.history) == 1 else 's'}"),
     )
 
@@ -187,6 +186,10 @@ def _is_same(state: State, bundle: Bundle) -> bool:
     return current is not None and current.content_sha256 == bundle.manifest.content_sha256
 
 
+def _cut(line: str) -> str:
+    return line if len(line) <= _COLUMNS else line[: _COLUMNS - 3] + "..."
+
+
 def _short_time(record: Record) -> str:
     return one_line(record.published_at).replace("T", " ")[:16]
 
@@ -195,20 +198,3 @@ def _commit(record: Record) -> str:
     if record.git_commit is None:
         return "-"
     return one_line(record.git_commit)[:_COMMIT_DIGITS] + ("+" if record.git_dirty else "")
-
-
-def _fields(title: str, *fields: tuple[str, str | None]) -> str:
-    lines = [title]
-    for name, value in fields:
-        for label, line in zip_longest([name], (value or "").splitlines(), fillvalue=""):
-            if line:
-                lines.append(f"  {label:<9} {line}")
-    return "\n".join(lines)
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    rows = [tuple(one_line(cell) for cell in row) for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
-    # Only the last column may be of any length: who published.
-    return "\n".join(line if len(line) <= _COLUMNS else line[: _COLUMNS - 3] + "..." for line in lines)

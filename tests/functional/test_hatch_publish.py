@@ -88,7 +88,7 @@ def test_without_artifacts_the_current_version_is_published(project: Project) ->
     """Also where the version is in a file; a second publish has nothing to do."""
     data = project.build("one")
     done = project.publish()
-    assert done.stderr.startswith(f"{ARCHIVE}\n  release   1.0-")
+    assert done.stderr.startswith(f"{ARCHIVE}\n  release  1.0-")
     assert project.published() == data
     assert project.publish().stderr.endswith("already; nothing to upload\n")
 
@@ -106,7 +106,7 @@ def test_artifacts_by_name(project: Project, tmp_path: Path) -> None:
     project.pipeline.write({"stages/first/src/text.txt": "another"})
     two = project.pipeline.build(tmp_path / "two")
     done = project.publish(os.path.relpath(one.archive, project.pipeline.root), os.path.dirname(two.archive))
-    assert done.stderr.count("  release   1.0-") == 2
+    assert done.stderr.count("\n  release  ") == 2
     with open(two.archive, "rb") as file:
         assert project.published() == file.read()
 
@@ -115,7 +115,7 @@ def test_another_build_directory(project: Project) -> None:
     """With `-o dist=`, relative to the project."""
     project.pipeline.build(project.pipeline.root / "out")
     assert "there is no bundle at" in project.publish(status=1).stderr
-    assert "  release   1.0-" in project.publish("-o", "dist=out").stderr
+    assert "  release  1.0-" in project.publish("-o", "dist=out").stderr
 
 
 def test_options_win_over_the_table(project: Project) -> None:
@@ -129,7 +129,7 @@ def test_to_a_cluster(project: Project, proxy: ProxyServer) -> None:
     """Proxy and token come from the environment, as in CI; the token is not seen."""
     data = project.build("one")
     done = project.publish("-o", "mode=prod", YT_PROXY=proxy.address, YT_TOKEN=proxy.token)
-    assert done.stderr.startswith(f"//home/demo/build/source.tar.gz on {proxy.address}\n  release   1.0-")
+    assert done.stderr.startswith(f"//home/demo/build/source.tar.gz on {proxy.address}\n  release  1.0-")
     assert proxy.cypress.read("//home/demo/build/source.tar.gz") == data
     assert proxy.token not in done.stdout + done.stderr
 
@@ -155,4 +155,4 @@ def test_a_publisher_that_is_disabled_asks_first(project: Project) -> None:
     text = (project.pipeline.root / "pyproject.toml").read_text()
     project.pipeline.write({"pyproject.toml": text.replace('mode = "dev"', 'mode = "dev"\ndisable = true')})
     assert "Publisher is disabled: ytupload" in project.publish("-n", status=1).stderr
-    assert "  release   1.0-" in project.publish("--yes").stderr
+    assert "\n  release  " in project.publish("--yes").stderr

@@ -87,16 +87,16 @@ def test_from_the_first_publish_to_a_rollback(publisher: Publisher) -> None:
     """What the documentation shows."""
     assert "nothing is published" in publisher.output("status")
     publisher.build("one")
-    assert "would become\n  release   1.0-" in publisher.output("publish", "--dry-run")
+    assert "would become\n  release  1.0-" in publisher.output("publish", "--dry-run")
     assert publisher.data("history")["releases"] == []
     first = publisher.output("publish")
     assert re.search(
-        r"build/source\.tar\.gz.*\n  release   1\.0-[0-9a-f]{12} \(\d+ B\)\n  took      \d+\.\d s\n$", first
+        r"build/source\.tar\.gz.*\n  release  1\.0-[0-9a-f]{12} \(\d+ B\)\n  took     \d+\.\d s\n$", first
     )
     assert publisher.output("publish").endswith("already; nothing to upload\n")
-    assert "  same      yes\n" in publisher.output("status")
+    assert "  same     yes\n" in publisher.output("status")
     publisher.build("two")
-    assert "  same      no: publish to make them so\n" in publisher.output("status")
+    assert "  same     no: publish to make them so\n" in publisher.output("status")
     second = publisher.data("publish")
     assert second["changed"]
     history = publisher.output("history").splitlines()
@@ -200,7 +200,7 @@ def test_a_terminal_sees_a_bar(on_cluster: Publisher, proxy: ProxyServer) -> Non
             shown += data
     output, _ = process.communicate()
     assert process.returncode == 0
-    assert b"  release   1.0-" in output
+    assert b"  release  1.0-" in output
     assert re.search(rb"\r\[[#.]{24}\] \d+ % of 30\.\d MB, ", shown)
     assert shown.endswith(b"\r\x1b[K")
 

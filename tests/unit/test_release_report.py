@@ -95,7 +95,7 @@ def test_a_publish_of_nothing_new(folder: LocalFolder) -> None:
 def test_a_dry_run(folder: LocalFolder) -> None:
     """In the mood of what has not happened."""
     text = published_text(published(folder, Outcome("1.0-b", changed=True, uploaded=5, size=5), dry_run=True))
-    assert text == ".dev/cypress/home/demo/build/source.tar.gz would become\n  release   1.0-b (5 B)"
+    assert text == ".dev/cypress/home/demo/build/source.tar.gz would become\n  release  1.0-b (5 B)"
 
 
 def test_a_rollback(folder: LocalFolder) -> None:
@@ -183,18 +183,18 @@ def test_the_status(folder: LocalFolder, tmp_path: Path) -> None:
 
     assert text(None) == [
         ".dev/cypress/home/demo/build",
-        "  local     none at `dist/x`: build it first",
-        "  current   nothing is published",
-        "  kept      0 releases",
+        "  local    none at `dist/x`: build it first",
+        "  current  nothing is published",
+        "  kept     0 releases",
     ]
     publish_to(folder, old)
     assert text(old.archive)[2:] == [
-        f"  current   {old.release} ({len(old.data)} B)",
-        f"            published 2026-11-22 20:15 UTC by {folder.user()}",
-        "  same      yes",
-        "  kept      1 release",
+        f"  current  {old.release} ({len(old.data)} B)",
+        f"           published 2026-11-22 20:15 UTC by {folder.user()}",
+        "  same     yes",
+        "  kept     1 release",
     ]
-    assert text(new.archive)[-2:] == ["  same      no: publish to make them so", "  kept      1 release"]
+    assert text(new.archive)[-2:] == ["  same     no: publish to make them so", "  kept     1 release"]
     data = status_data(read_state(folder), read_bundle(str(new.archive)), "dist/x", folder)
     assert (data["archive"], data["same"], data["releases"]) == ("release", False, 1)
     assert data["local"] == {
@@ -220,10 +220,10 @@ def test_the_status_of_an_archive_that_others_wrote(folder: LocalFolder, tmp_pat
         state = read_state(folder)
         return status_text(state, None, "", folder).splitlines()[2], status_data(state, None, "", folder)["archive"]
 
-    assert state_of(None) == ("  current   `source.tar.gz` is there, and is no release", "foreign")
+    assert state_of(None) == ("  current  `source.tar.gz` is there, and is no release", "foreign")
     publish_to(folder, bundle)
     attribute = read_state(folder).nodes[ARCHIVE_NAME].attribute
     assert state_of(attribute) == (
-        f"  current   `source.tar.gz` was {bundle.release}, and something else has changed it",
+        f"  current  `source.tar.gz` was {bundle.release}, and something else has changed it",
         "changed",
     )
