@@ -7,10 +7,8 @@ wall-clock medians; what counts is the ratio to YT Framework in the same round.
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,6 +20,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "dev")]
 
 from corpora import LARGE_REQUIREMENTS, SHAPES, make_corpus  # noqa: E402
 from environment import environment  # noqa: E402
+from measuring import measured  # noqa: E402
 
 QUICK_SCALE = 0.02
 # Times this close to the moment of a build prove nothing, so a build that shall find nothing to do comes later.
@@ -87,19 +86,7 @@ class Corpus:
                 series.size = series.result.stat().st_size
 
     def _run(self, command: list[str | Path]) -> tuple[float, int]:
-        env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-        env["YTUPLOAD_CACHE_DIR"] = str(self.cache)
-        start = time.perf_counter()
-        process = subprocess.Popen(command, cwd=self.root, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        assert process.stderr is not None
-        errors = process.stderr.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        process.stderr.close()
-        if process.returncode:
-            sys.exit(f"{command} ended with {process.returncode}:\n{errors.decode()}")
-        return seconds, usage.ru_maxrss
+        return measured(command, self.root, {"YTUPLOAD_CACHE_DIR": str(self.cache)})
 
     def _out(self, _: Series) -> None:
         shutil.rmtree(self.out, ignore_errors=True)

@@ -5,6 +5,7 @@ Only what the product needs is read from them; a pipeline's config holds much mo
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from functools import cache
@@ -94,11 +95,7 @@ def load_yaml_mapping(path: str, name: str) -> dict[str, Any]:
     import yaml
 
     try:
-        # Nobody waits for the other end of a FIFO.
-        with open(path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise SettingsError([f"`{one_line(name)}` is no regular file"])
-            text = file.read()
+        text = _read(path, name)
         content = yaml.load(text, Loader=_loader(in_c=not _may_nest_deep(text)))  # noqa: S506 - it is a safe one
     except OSError as error:
         raise SettingsError([f"cannot read `{one_line(name)}`: {error.strerror}"]) from None
@@ -145,20 +142,29 @@ def load_secrets(pipeline_dir: str) -> Secrets:
     Raises:
         SettingsError: the file exists and cannot be read.
     """
-    values = {}
     try:
-        with open(os.path.join(pipeline_dir, SECRETS_FILE), encoding="utf-8") as file:
-            for line in file:
-                key, equals, value = line.strip().partition("=")
-                if equals and not key.startswith("#"):
-                    values[key.strip()] = value.strip()
+        text = _read(os.path.join(pipeline_dir, SECRETS_FILE), SECRETS_FILE).decode()
     except FileNotFoundError:
-        pass
+        return Secrets({})
     except (OSError, UnicodeDecodeError) as error:
         # The text of a decoding error would quote bytes of the file.
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError([f"cannot read `{SECRETS_FILE}`: {reason}"]) from None
+    values = {}
+    # Lines end where they do in a file, not at every separator of Unicode.
+    for line in io.StringIO(text, newline=None):
+        key, equals, value = line.strip().partition("=")
+        if equals and not key.startswith("#"):
+            values[key.strip()] = value.strip()
     return Secrets(values)
+
+
+def _read(path: str, name: str) -> bytes:
+    # Nobody waits for the other end of a FIFO.
+    with open(path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise SettingsError([f"`{one_line(name)}` is no regular file"])
+        return file.read()
 
 
 def _may_nest_deep(text: bytes) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import tempfile
 from contextlib import contextmanager, suppress
@@ -53,8 +54,8 @@ def target_of_rows(path: str | None) -> Iterator[Target]:
         else:
             real = os.path.realpath(path)
             directory, name = os.path.split(real)
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{name[:100]}.", dir=directory)
-            target = Target(os.fdopen(descriptor, "wb"), temporary, real)
+            temporary = os.path.join(directory, f".{name[:100]}.{secrets.token_hex(8)}")
+            target = Target(open(temporary, "xb"), temporary, real)  # noqa: SIM115 - it is closed below
     except OSError as error:
         raise _cannot("write", path, error) from None
     try:
@@ -88,7 +89,6 @@ class Target:
         try:
             self.file.close()
             if self._temporary is not None:
-                os.chmod(self._temporary, 0o666 & ~_umask())
                 os.replace(self._temporary, self._path)
                 self._temporary = None
         except OSError as error:
@@ -127,10 +127,3 @@ def sorted_rows(rows: IO[bytes] | None, columns: Sequence[str], shown: str) -> I
 
 def _cannot(what: str, path: str, error: OSError) -> RowsFileError:
     return RowsFileError(f"cannot {what} `{one_line(path)}`: {error.strerror or error}")
-
-
-def _umask() -> int:
-    # The umask can only be read by setting it.
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

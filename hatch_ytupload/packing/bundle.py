@@ -133,11 +133,10 @@ def remove_bundle(directory: str) -> None:
 
 
 def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
-    """Write a file and see to it that it reached the disk."""
-    with open(path, "wb") as file:
+    """Write a new file and see to it that it reached the disk."""
+    with open(path, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
         file.write(data)
         file.flush()
-        os.fchmod(file.fileno(), mode & ~_umask())
         os.fsync(file.fileno())
 
 
@@ -175,10 +174,3 @@ def _locked(directory: str) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _umask() -> int:
-    # The umask can only be read by setting it.
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -431,6 +432,17 @@ class TestEnvironment:
         settings = pipeline.settings({})
         assert settings.deferred_problems == ("cannot read `configs/secrets.env`: it is not UTF-8",)
         assert settings.secrets.get("YT_TOKEN") is None
+
+    def test_nobody_waits_for_secrets(self, pipeline: Pipeline) -> None:
+        """A FIFO, as some tools of secrets leave it, is an error for a publish, and none for a build."""
+        pipeline.write({"configs/x": ""})
+        os.mkfifo(pipeline.root / "configs/secrets.env")
+        assert pipeline.settings({}).deferred_problems == ("`configs/secrets.env` is no regular file",)
+
+    def test_lines_of_secrets_end_as_those_of_files(self, pipeline: Pipeline) -> None:
+        """YT Framework reads line by line; other separators of Unicode belong to the value."""
+        pipeline.write({"configs/secrets.env": "A=1\r\nB=x\u2028y\rC=3\n#D=4\n"})
+        assert dict(pipeline.settings({}).secrets) == {"A": "1", "B": "x\u2028y", "C": "3"}
 
     def test_secrets_are_in_no_repr(self, pipeline: Pipeline) -> None:
         """Whoever prints settings prints no token."""

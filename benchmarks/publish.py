@@ -1,0 +1,110 @@
+"""Measure publishing against a plain upload: `python3 benchmarks/publish.py`.
+
+Whole processes in alternation, all of them to a test proxy on this machine: the time of a network is not in it. What
+cannot be compressed is published, because archives are compressed already.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "dev"), str(HERE.parent / "tests")]
+
+from corpora import PYPROJECT  # noqa: E402
+from environment import environment  # noqa: E402
+from measuring import measured  # noqa: E402
+
+CONFIG = "pipeline:\n  build_folder: //home/bench/build\n"
+# What ytsaurus-client does when nobody tells it otherwise, and the same without compressing a second time.
+PLAIN = """
+import sys
+import yt.wrapper
+client = yt.wrapper.YtClient(proxy=sys.argv[1], token="test-token")
+if sys.argv[3] == "identity":
+    client.config["proxy"]["content_encoding"] = "identity"
+with open(sys.argv[2], "rb") as file:
+    client.write_file("//home/plain", file, compute_md5=True)
+"""
+
+
+def main() -> None:
+    """Parse arguments, build, measure, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--mb", type=int, default=200, help="size of the archive (default: 200)")
+    parser.add_argument("--rounds", type=int, default=5, help="measured rounds (default: 5), after one that is not")
+    parser.add_argument("--ours-only", action="store_true", help="leave out the plain uploads")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if not arguments.inside:
+        # The proxy needs ytsaurus-client, which is in the environment of the tests.
+        python = environment("test", "--group", "test")
+        import subprocess
+
+        sys.exit(subprocess.run([python, __file__, "--inside", *sys.argv[1:]], check=False).returncode)
+    with tempfile.TemporaryDirectory() as directory:
+        _measure(Path(directory), arguments)
+
+
+def _measure(directory: Path, arguments: argparse.Namespace) -> None:
+    from proxy import ProxyServer
+
+    root = directory / "project"
+    source = root / "stages/stage/src"
+    source.mkdir(parents=True)
+    (root / "configs").mkdir()
+    (root / "pyproject.toml").write_text(PYPROJECT.format(name="publish"), encoding="utf-8")
+    (root / "configs/config.yaml").write_text(CONFIG, encoding="utf-8")
+    (source / "mapper.py").write_text("print()\n", encoding="utf-8")
+    random_bytes = random.Random(1)
+    with (source / "model.bin").open("wb") as file:
+        for _ in range(arguments.mb):
+            file.write(random_bytes.randbytes(1_000_000))
+    ours = [sys.executable, "-m", "hatch_ytupload"]
+    environ = {"YTUPLOAD_NO_CACHE": "1", "YT_TOKEN": "test-token"}
+    seconds, peak = measured([*ours, "build"], root, environ)
+    archive = root / "dist/corpus_publish-1.0.ytarchive/source.tar.gz"
+    print(f"archive: {archive.stat().st_size / 1e6:.1f} MB, built in {seconds:.2f} s, peak {peak / 1000:.0f} MB\n")
+    series: dict[str, list[tuple[float, int]]] = {}
+    for number in range(arguments.rounds + 1):
+        with ProxyServer() as proxy:
+            environ["YT_PROXY"] = proxy.address
+            runs = {"`hatch-ytupload publish`": [*ours, "publish"], "the same again": [*ours, "publish"]}
+            for encoding in () if arguments.ours_only else ("gzip", "identity"):
+                title = f"`YtClient.write_file`, {encoding}"
+                runs[title] = [sys.executable, "-c", PLAIN, proxy.address, str(archive), encoding]
+            proxy.cypress.create("file", "//home/plain")
+            for title, command in runs.items():
+                proxy.log.clear()
+                taken = measured(command, root, environ)
+                if number:
+                    series.setdefault(title, []).append(taken)
+                elif title in list(runs)[:2]:
+                    requests = proxy.log.requests()
+                    sent = sum(record.wire_bytes for record in requests)
+                    print(f"{title}: {len(requests)} requests, {sent / 1e6:.3f} MB in their bodies")
+                    print(f"    {' '.join(record.command for record in requests)}")
+            path = "//home/bench/build/source.tar.gz"
+            with archive.open("rb") as file:
+                assert proxy.cypress.get(f"{path}/@md5") == hashlib.file_digest(file, "md5").hexdigest()
+    shutil.rmtree(root)
+    print("\n| | median | range | ratio to the first | peak memory |\n|---|---|---|---|---|")
+    first = next(iter(series.values()))
+    for title, results in series.items():
+        times = [time for time, _ in results]
+        ratio = statistics.median(run[0] / base[0] for run, base in zip(results, first, strict=True))
+        print(
+            f"| {title} | {statistics.median(times):.2f} s | {min(times):.2f} to {max(times):.2f} | {ratio:.2f} "
+            f"| {max(memory for _, memory in results) / 1000:.0f} MB |"
+        )
+
+
+if __name__ == "__main__":
+    main()
