@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from hatch_ytupload.build_folders.release_records import Record, Release, State, read_state
     from hatch_ytupload.build_folders.releases import Outcome
     from hatch_ytupload.build_folders.rolling_back import rollback
-    from hatch_ytupload.configuration.project import Project, find_project
+    from hatch_ytupload.configuration.project import Project
+    from hatch_ytupload.configuration.project_finding import find_project
     from hatch_ytupload.configuration.settings import Settings, load_settings
     from hatch_ytupload.errors import (
         ArtifactError,
@@ -130,7 +131,8 @@ _PLACES = {
     "build_folders.release_records": ("Record", "Release", "State", "read_state"),
     "build_folders.releases": ("Outcome",),
     "build_folders.rolling_back": ("rollback",),
-    "configuration.project": ("Project", "find_project"),
+    "configuration.project": ("Project",),
+    "configuration.project_finding": ("find_project",),
     "configuration.settings": ("Settings", "load_settings"),
     "errors": (
         "ArtifactError",

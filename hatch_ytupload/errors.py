@@ -51,3 +51,10 @@ def one_line(text: object) -> str:
     'a\\nb'
     """
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in str(text))
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was probably meant; None: none is near."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, known, n=1)), None)

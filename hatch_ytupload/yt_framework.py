@@ -33,7 +33,7 @@ from hatch_ytupload.build_folders.published_code import (
 )
 from hatch_ytupload.build_folders.publishing import default_artifact
 from hatch_ytupload.build_folders.release_records import archive_of, directory_of
-from hatch_ytupload.configuration.project import find_project
+from hatch_ytupload.configuration.project_finding import find_project
 from hatch_ytupload.configuration.settings import KEYS
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path, describe
 from hatch_ytupload.errors import SettingsError, one_line

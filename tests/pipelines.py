@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hatch_ytupload.configuration.project import Project, find_project
+from hatch_ytupload.configuration.project_finding import find_project
 from hatch_ytupload.configuration.settings import Settings, load_settings
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.packing.build import Built, build_bundle
@@ -24,6 +24,8 @@ from hatch_ytupload.planning.plan import Plan, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from hatch_ytupload.configuration.project import Project
 
 CHECKOUT = Path(__file__).parents[1]
 

@@ -31,7 +31,7 @@ class Console:
         Raises:
             SettingsError: there is none.
         """
-        from hatch_ytupload.configuration.project import find_project
+        from hatch_ytupload.configuration.project_finding import find_project
 
         return find_project(os.curdir)
 

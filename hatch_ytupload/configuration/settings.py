@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.configuration import values
@@ -16,7 +15,7 @@ from hatch_ytupload.configuration.pipeline_config import (
     load_pipeline_config,
     load_secrets,
 )
-from hatch_ytupload.errors import SettingsError, one_line
+from hatch_ytupload.errors import SettingsError, nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -242,6 +241,6 @@ class _Reading:
 
 
 def _unknown_key(key: str) -> str:
-    near = get_close_matches(key, KEYS, n=1)
-    way_out = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(KEYS)}"
+    near = nearest(key, KEYS)
+    way_out = f"did you mean `{near}`?" if near else f"known keys: {', '.join(KEYS)}"
     return f"`{TABLE}.{one_line(key)}` is not a known setting; {way_out}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import os
 import sys
@@ -45,6 +44,8 @@ def _exchange(first: str, second: str) -> None:
     Raises:
         NotImplementedError: this system or file system cannot.
     """
+    import ctypes
+
     library = ctypes.CDLL(None, use_errno=True)
     one, two = os.fsencode(first), os.fsencode(second)
     if sys.platform == "darwin" and hasattr(library, "renamex_np"):

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.errors import SettingsError, one_line
@@ -45,8 +44,7 @@ DEFAULT_EPOCH = 1580601600
 """Hatch's own default for reproducible builds (`hatchling.builders.utils.get_reproducible_timestamp`)."""
 
 
-@dataclass(frozen=True)
-class Built:
+class Built(NamedTuple):
     """A finished build."""
 
     archive: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import secrets
 import shutil
 import time
 from contextlib import contextmanager, suppress
@@ -84,7 +83,7 @@ def replacing(directory: str) -> Iterator[str]:
     parent, name = os.path.split(directory)
     make_build_directory(parent)
     # Named before it is made: whatever interrupts this at whatever moment, it is found and removed.
-    temporary = os.path.join(parent, f".{name}.{secrets.token_hex(4)}")
+    temporary = os.path.join(parent, f".{name}.{os.urandom(4).hex()}")
     try:
         try:
             _remove_abandoned(parent, name)
@@ -124,7 +123,7 @@ def remove_bundle(directory: str) -> None:
     try:
         _remove_abandoned(parent, name)
         with suppress(FileNotFoundError):
-            temporary = os.path.join(parent, f".{name}.{secrets.token_hex(4)}")
+            temporary = os.path.join(parent, f".{name}.{os.urandom(4).hex()}")
             # First away from its name, so that nobody ever sees half of it.
             os.rename(directory, temporary)
             _remove(temporary)

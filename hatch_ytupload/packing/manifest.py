@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from hatch_ytupload.configuration.values import describe
@@ -81,8 +80,7 @@ class ToolInfo(NamedTuple):
     version: str
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """Everything that is known about an archive."""
 
     schema: int

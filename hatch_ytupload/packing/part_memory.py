@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Changes when the same input would become other bytes, or when what is kept takes another form.
 _FORMAT = 1
 _LENGTH_SIZE = 8
+_FIELDS = "\0".join(["%s"] * len(SourceFile._fields)) + "\n"
 
 
 class KeptPart(NamedTuple):
@@ -125,5 +126,5 @@ class Recorder:
 
 def _identity(entry: SourceFile | Generated) -> str:
     if isinstance(entry, SourceFile):
-        return "\0".join(map(str, entry)) + "\n"
+        return _FIELDS % entry
     return f"{entry.path}\0{entry.mode}\0{hashlib.sha256(entry.data).hexdigest()}\n"

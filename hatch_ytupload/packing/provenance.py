@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.packing.manifest import GitInfo
 
 if TYPE_CHECKING:
+    import subprocess
     from types import TracebackType
 
     from typing_extensions import Self
@@ -34,6 +34,10 @@ class GitQuestion:
         exclude = [f":(exclude,literal){relative}"] if inside else []
         self._process: subprocess.Popen[bytes] | None = None
         self._output: bytes | None = None
+        if not _is_in_a_work_tree(directory):
+            return
+        import subprocess
+
         with suppress(OSError):  # there may be no git on this machine
             self._process = subprocess.Popen(
                 ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", ".", *exclude],
@@ -69,3 +73,13 @@ class GitQuestion:
             elif not line.startswith("#"):
                 dirty = True
         return GitInfo(commit, dirty) if commit and commit != "(initial)" else None
+
+
+def _is_in_a_work_tree(directory: str) -> bool:
+    """Tell whether git can find a work tree from a directory; where it cannot, it need not be started."""
+    above = os.path.realpath(directory)
+    while not os.path.lexists(os.path.join(above, ".git")):
+        directory, above = above, os.path.dirname(above)
+        if above == directory:
+            return False
+    return True

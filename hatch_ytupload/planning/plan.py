@@ -176,6 +176,8 @@ class Planner:
         prefix = f"{shown}/src/"
         scripts = {file.path[len(prefix) :] for file in found}
         for script in ENTRY_POINTS:
+            if script in scripts:
+                continue
             self._refuse_directory(source, f"{shown}/src", script)
         operations = read_operations(name, directory, scripts, config=CONFIG in beside)
         requirements = _read_requirements(beside[REQUIREMENTS]) if REQUIREMENTS in beside else None

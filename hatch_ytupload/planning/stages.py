@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import posixpath
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.configuration.pipeline_config import InterpolationError, PipelineConfig, load_yaml_mapping
 from hatch_ytupload.configuration.values import describe
-from hatch_ytupload.errors import NoStagesError, SettingsError, SourceError, one_line
+from hatch_ytupload.errors import NoStagesError, SettingsError, SourceError, nearest, one_line
 from hatch_ytupload.sources.file_names import as_system_spells, as_text
 from hatch_ytupload.sources.ignore_scope import describe_rule
 
@@ -162,8 +161,8 @@ def _refuse_unknown(settings: Settings, with_code: list[str], rules: dict[str, R
         if name in with_code:
             continue
         if name not in rules:
-            near = get_close_matches(name, rules, n=1)
-            hint = f"; did you mean `{one_line(near[0])}`?" if near else ""
+            near = nearest(name, rules)
+            hint = f"; did you mean `{one_line(near)}`?" if near else ""
             problems.append(f"stage `{one_line(name)}` of `stages` has no directory `{STAGES}/{one_line(name)}`{hint}")
         elif (rule := rules[name]) is not None:
             problems.append(f"stage `{one_line(name)}` of `stages` is ignored by {describe_rule(rule)}")

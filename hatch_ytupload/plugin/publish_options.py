@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.configuration.settings import KEYS
 from hatch_ytupload.configuration.values import UnexpectedValueError, flag, text
-from hatch_ytupload.errors import SettingsError, one_line
+from hatch_ytupload.errors import SettingsError, nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,8 +77,8 @@ def read_options(
 
 
 def _unknown(shown: str, name: str) -> str:
-    near = get_close_matches(name, OPTIONS, n=1)
-    way_out = f"did you mean `{near[0]}`?" if near else f"known options: {', '.join(OPTIONS)}"
+    near = nearest(name, OPTIONS)
+    way_out = f"did you mean `{near}`?" if near else f"known options: {', '.join(OPTIONS)}"
     return f"{shown} is not known; {way_out}"
 
 

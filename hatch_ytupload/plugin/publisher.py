@@ -22,7 +22,7 @@ class YtUploadPublisher(PublisherInterface):
 
     def publish(self, artifacts: list[str], options: dict[str, Any]) -> None:
         """Publish the named bundles, one after the other, or that of the project's current version."""
-        from hatch_ytupload.configuration.project import find_project
+        from hatch_ytupload.configuration.project_finding import find_project
         from hatch_ytupload.plugin.publish_options import read_options
 
         with errors_end_the_build(self.app):

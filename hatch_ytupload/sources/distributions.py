@@ -13,8 +13,7 @@ import io
 import json
 import os
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError, one_line
@@ -34,8 +33,7 @@ _ASKS_METADATA = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Distribution:
+class Distribution(NamedTuple):
     """An installed distribution, as its metadata directory tells.
 
     Attributes:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import importlib.machinery
 import os
 import sys
-from dataclasses import dataclass
 from importlib.machinery import PathFinder
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError, one_line
 
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 MODULE_SUFFIXES = (*importlib.machinery.EXTENSION_SUFFIXES, *importlib.machinery.SOURCE_SUFFIXES)
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """The answer for one top-level name.
 
     Attributes:
@@ -34,8 +32,7 @@ class Found:
     portions: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ImportPath:
+class ImportPath(NamedTuple):
     """The places where modules are looked for.
 
     Attributes:

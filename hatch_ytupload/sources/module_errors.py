@@ -7,7 +7,7 @@ import sys
 from importlib.machinery import BYTECODE_SUFFIXES
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError, one_line
+from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError, nearest, one_line
 from hatch_ytupload.sources.distributions import modules_of
 from hatch_ytupload.sources.import_path import zip_archive_of
 
@@ -60,11 +60,11 @@ def bad_name(name: str, search_path: Sequence[str]) -> ModuleNotFoundInEnvironme
 def missing(name: str, own: Sequence[str], search_path: Sequence[str]) -> ModuleMissingError:
     """Make the error for a top-level module that was found nowhere, with the name that may have been meant."""
     import pkgutil
-    from difflib import get_close_matches
 
     provided = [module for module in modules_of(name, search_path) if module != name]
     importable = {module.name for module in pkgutil.iter_modules(own)}
-    hint = _did_you_mean(provided or get_close_matches(name, sorted(importable), n=1))
+    near = nearest(name, sorted(importable))
+    hint = _did_you_mean(provided or ([near] if near else []))
     return ModuleMissingError(
         f"`upload_modules` names `{name}`, which is neither in {_list_of(own)} nor in the build environment "
         f"(`{one_line(sys.prefix)}`){hint}; put it there, or add the distribution that provides it to "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from importlib.machinery import FrozenImporter
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Module", "ModuleMissingError", "ModuleRoot", "find_module"]
 
 
-@dataclass(frozen=True)
-class ModuleRoot:
+class ModuleRoot(NamedTuple):
     """A directory or file that a module consists of.
 
     Attributes:
@@ -46,8 +44,7 @@ class ModuleRoot:
     boundary: str
 
 
-@dataclass(frozen=True)
-class Module:
+class Module(NamedTuple):
     """A top-level module or package.
 
     Attributes:

@@ -98,7 +98,8 @@ def single_file(source: str, target: str, boundary: str, *, own: bool, shown: st
     """
     walker = _Walker(os.path.realpath(boundary), own=own)
     real = walker.followed(source, shown) if os.path.islink(source) else source
-    walker.file(real, shown, target, _stat(real, shown))
+    above, name = os.path.split(shown)
+    walker.file(real, target, _stat(real, shown), above or os.curdir, name)
     return walker.files[0]
 
 
@@ -130,9 +131,14 @@ class _Walker:
         below = []
         real, shown, target, *_ = directory
         for name in listing.files:
+            # There may be a hundred thousand: what only an error needs is made when there is one.
             path = f"{real}/{name}"
-            place = join_shown(shown, name)
-            self.file(path, place, f"{target}/{archive_name(name, place)}", _stat(path, place))
+            try:
+                status = os.lstat(path)
+            except OSError as error:
+                raise _unreadable(join_shown(shown, name), error) from None
+            packed = name if name.isascii() else archive_name(name, join_shown(shown, name))
+            self.file(path, f"{target}/{packed}", status, shown, name)
         for name in listing.links:
             place = join_shown(shown, name)
             path = self.followed(f"{real}/{name}", place)
@@ -140,7 +146,7 @@ class _Walker:
             if stat.S_ISDIR(status.st_mode):
                 below.append(_below(directory, path, name, status))
             else:
-                self.file(path, place, f"{target}/{archive_name(name, place)}", status)
+                self.file(path, f"{target}/{archive_name(name, place)}", status, shown, name)
         for name in listing.directories:
             path = f"{real}/{name}"
             below.append(_below(directory, path, name, _stat(path, join_shown(shown, name))))
@@ -190,17 +196,38 @@ class _Walker:
             path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
         return " -> ".join(f"`{one_line(os.path.relpath(place, self.boundary))}`" for place in [*places, path])
 
-    def file(self, source: str, shown: str, path: str, status: os.stat_result) -> None:
-        """Take a file, or say why it cannot be taken."""
-        if not stat.S_ISREG(status.st_mode):
-            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file")
-            raise SourceError(f"`{one_line(shown)}` is {kind}, and only regular files can be packed; {_WAY_OUT}")
-        if self.own and is_credential_name(os.path.basename(shown)):
-            raise _credential_error(shown)
-        mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
-        times = status.st_mtime_ns, status.st_ctime_ns
+    def file(self, source: str, path: str, status: os.stat_result, above: str, name: str) -> None:
+        """Take a file, or say why it cannot be taken.
+
+        Args:
+            source: what to open.
+            path: its path in the archive.
+            status: of the source.
+            above: how messages call its directory.
+            name: its name there.
+
+        Raises:
+            SourceError: it is no regular file, or holds credentials.
+        """
+        bits = status.st_mode
+        if not stat.S_ISREG(bits):
+            kind = _KINDS.get(stat.S_IFMT(bits), "no regular file")
+            shown = one_line(join_shown(above, name))
+            raise SourceError(f"`{shown}` is {kind}, and only regular files can be packed; {_WAY_OUT}")
+        if self.own and is_credential_name(name):
+            raise _credential_error(join_shown(above, name))
         self.files.append(
-            SourceFile(path, source, status.st_size, mode, *times, status.st_dev, status.st_ino, self.own)
+            SourceFile(
+                path,
+                source,
+                status.st_size,
+                0o755 if bits & stat.S_IXUSR else 0o644,
+                status.st_mtime_ns,
+                status.st_ctime_ns,
+                status.st_dev,
+                status.st_ino,
+                self.own,
+            )
         )
 
 
@@ -230,7 +257,11 @@ def _stat(real: str, shown: str) -> os.stat_result:
     try:
         return os.lstat(real)
     except OSError as error:
-        raise SourceError(f"cannot read `{one_line(shown)}`: {error.strerror}; {_WAY_OUT}") from None
+        raise _unreadable(shown, error) from None
+
+
+def _unreadable(shown: str, error: OSError) -> SourceError:
+    return SourceError(f"cannot read `{one_line(shown)}`: {error.strerror}; {_WAY_OUT}")
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:

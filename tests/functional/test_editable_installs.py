@@ -18,11 +18,13 @@ pytestmark = pytest.mark.functional
 CHECKOUT = Path(__file__).parents[2]
 
 ASK = """
-import dataclasses, json, sys
+import json, sys
 from hatch_ytupload.sources.modules import find_module
 loaded = set(sys.modules)
-found = {name: dataclasses.asdict(find_module(name, [])) for name in sys.argv[1:]}
+modules = {name: find_module(name, []) for name in sys.argv[1:]}
 assert set(sys.modules) == loaded, sorted(set(sys.modules) - loaded)
+roots = {name: [root._asdict() for root in module.roots] for name, module in modules.items()}
+found = {name: {**module._asdict(), "roots": roots[name]} for name, module in modules.items()}
 json.dump(found, sys.stdout)
 """
 

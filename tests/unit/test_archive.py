@@ -434,7 +434,7 @@ class TestOutput:
             "import re, resource\n"
             "from pathlib import Path\n"
             "from hatch_ytupload.packing.build import build_bundle\n"
-            "from hatch_ytupload.configuration.project import find_project\n"
+            "from hatch_ytupload.configuration.project_finding import find_project\n"
             "from hatch_ytupload.configuration.settings import load_settings\n"
             "project = find_project('.')\n"
             "built = build_bundle(project, load_settings(project.root, project.table), project.build_directory)\n"

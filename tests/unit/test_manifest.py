@@ -125,7 +125,7 @@ class TestThereAndBack:
 
     def test_empty_lists_survive(self) -> None:
         """Nothing is as good as something."""
-        empty = Manifest(**{**vars(MANIFEST), "files": (), "stages": (), "modules": (), "parts": (), "git": None})
+        empty = Manifest(**{**MANIFEST._asdict(), "files": (), "stages": (), "modules": (), "parts": (), "git": None})
         assert load_manifest(empty.dump()) == empty
 
     def test_keys_of_later_versions_are_passed_over(self) -> None:
@@ -161,7 +161,7 @@ class TestThereAndBack:
     )
     def test_any_manifest_survives(self, files: list[FileInfo], stages: list[StageInfo]) -> None:
         """Whatever names and requirements hold."""
-        manifest = Manifest(**{**vars(MANIFEST), "files": tuple(files), "stages": tuple(stages)})
+        manifest = Manifest(**{**MANIFEST._asdict(), "files": tuple(files), "stages": tuple(stages)})
         assert load_manifest(manifest.dump()) == manifest
 
 
