@@ -7,23 +7,26 @@ import hashlib
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 from hatch_ytupload.errors import SourceError, one_line
 from hatch_ytupload.packing import tar_format
 from hatch_ytupload.packing.compression import BlockCompressor
 from hatch_ytupload.packing.packed import Packed, PackedFile, PackedPart
+from hatch_ytupload.planning.plan import entry_size
 from hatch_ytupload.sources.credentials import HEAD_SIZE, holds_private_key
 from hatch_ytupload.sources.tree import SourceFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
-    from hatch_ytupload.packing.part_memory import PartMemory, Recorder
+    from hatch_ytupload.packing.part_memory import KeptPart, PartMemory, Recorder
     from hatch_ytupload.planning.plan import Generated, Part
 
 _CHUNK = 1 << 20
+# Bytes of a file: from here on reading it takes less time than decompressing it.
+_READ_AGAIN = 1 << 16
 # Never wait for the other end of a FIFO, never follow a link: both can appear between planning and packing.
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 # What opening says where a file was planned and now there is nothing, a link, a socket, or no directory above it.
@@ -73,9 +76,10 @@ class _Packing:
         self.keep_times = keep_times
         self.memory = memory
         self.compressor = BlockCompressor(threads)
-        self.content = _BackgroundDigest()
+        # The digests of everything have threads of their own: each needs a good part of a core.
+        self.content = _BackgroundDigest(hashlib.sha256())
+        self.md5 = _BackgroundDigest(hashlib.md5(usedforsecurity=False))
         self.sha256 = hashlib.sha256()
-        self.md5 = hashlib.md5(usedforsecurity=False)
         self.size = 0
         self.files: list[PackedFile] = []
         self.parts: list[_PartOutput] = []
@@ -87,15 +91,26 @@ class _Packing:
         key = self.memory.key(part) if self.memory else ""
         kept = self.memory.find(key) if self.memory else None
         if kept is not None:
-            for member in kept.members():
-                self.compressor.write_member(member, output)
-            output.files = kept.files
+            self._take(kept, part, output)
         else:
             output.recorder = self.memory.recorder(key, part) if self.memory else None
             for entry in part.entries:
                 output.files.append(self._entry(entry, output))
         self.files += output.files
         self.compressor.end_part(output)
+
+    def _take(self, kept: KeptPart, part: Part, output: _PartOutput) -> None:
+        """Put a part of an earlier build into the archive; its content is needed for the digest of the whole."""
+        output.files = kept.files
+        size = sum(map(entry_size, part.entries))
+        if size < _READ_AGAIN * len(part.entries):
+            for member in kept.members():
+                self.compressor.write_member(member, output)
+            return
+        output.kept = kept
+        output.known_members = kept.members()
+        for entry in part.entries:
+            self._write(entry, output)
 
     def finish(self) -> Packed:
         """End the archive."""
@@ -112,32 +127,33 @@ class _Packing:
         """Stop all threads; drop what is not finished."""
         self.compressor.close()
         self.content.close()
+        self.md5.close()
         for part in self.parts:
-            if part.recorder is not None:
-                part.recorder.discard()
+            part.close()
 
     def _entry(self, entry: SourceFile | Generated, output: _PartOutput) -> PackedFile:
-        """Write header, content and padding of an entry."""
-        name = entry.path.encode()
-        if not isinstance(entry, SourceFile):
-            size = len(entry.data)
-            header = tar_format.member_header(name, size, entry.mode, self.epoch)
-            self.compressor.write(header + entry.data + tar_format.padding(size), output)
-            return PackedFile(entry.path, size, entry.mode, hashlib.sha256(entry.data).hexdigest())
-        size = entry.size
-        mtime = entry.mtime_ns // 10**9 if self.keep_times else self.epoch
-        header = tar_format.member_header(name, size, entry.mode, mtime)
-        if size <= _CHUNK:
-            data = b"".join(read_unchanged(entry))
-            self.compressor.write(b"".join((header, data, tar_format.padding(size))), output)
-            return PackedFile(entry.path, size, entry.mode, hashlib.sha256(data).hexdigest())
-        self.compressor.write(header, output)
+        """Write an entry."""
         digest = hashlib.sha256()
-        for chunk in read_unchanged(entry):
-            digest.update(chunk)
-            self.compressor.write(chunk, output)
-        self.compressor.write(tar_format.padding(size), output)
-        return PackedFile(entry.path, size, entry.mode, digest.hexdigest())
+        self._write(entry, output, digest)
+        return PackedFile(entry.path, entry_size(entry), entry.mode, digest.hexdigest())
+
+    def _write(self, entry: SourceFile | Generated, output: _PartOutput, digest: _Digest | None = None) -> None:
+        """Write header, content and padding of an entry; the digest, if one is given, takes the content."""
+        size, mtime = entry_size(entry), self.epoch
+        content: Iterable[bytes]
+        if isinstance(entry, SourceFile):
+            content = read_unchanged(entry)
+            if self.keep_times:
+                mtime = entry.mtime_ns // 10**9
+        else:
+            content = (entry.data,)
+        write = self.compressor.write
+        write(tar_format.member_header(entry.path.encode(), size, entry.mode, mtime), output)
+        for chunk in content:
+            if digest is not None:
+                digest.update(chunk)
+            write(chunk, output)
+        write(tar_format.padding(size), output)
 
 
 class _PartOutput:
@@ -148,9 +164,15 @@ class _PartOutput:
         self.packing = packing
         self.files: list[PackedFile] = []
         self.recorder: Recorder | None = None
+        self.kept: KeptPart | None = None
+        self.known_members: Iterator[bytes] = iter(())
+        """What an earlier build made of the blocks to come."""
         self.size = 0
         self.content_size = 0
         self.sha256 = hashlib.sha256()
+
+    def known(self) -> bytes | None:
+        return next(self.known_members, None)
 
     def member(self, member: bytes, block: bytes) -> None:
         packing = self.packing
@@ -169,15 +191,31 @@ class _PartOutput:
         if self.recorder is not None:
             self.recorder.finish(self.files)
             self.recorder = None
+        self.close()
+
+    def close(self) -> None:
+        """Drop what is not finished; after the end there is nothing."""
+        if self.recorder is not None:
+            self.recorder.discard()
+        if self.kept is not None:
+            self.kept.file.close()
+
+
+class _Digest(Protocol):
+    """What we use of hashlib's objects."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+    def hexdigest(self) -> str: ...
 
 
 class _BackgroundDigest:
-    """SHA-256 of a stream, computed in a thread of its own."""
+    """The digest of a stream, computed in a thread of its own."""
 
     _MOST_WAITING = 4
 
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256()
+    def __init__(self, digest: _Digest) -> None:
+        self._digest = digest
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="digest")
         self._waiting: list[Future[None]] = []
 

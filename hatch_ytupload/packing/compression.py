@@ -39,6 +39,9 @@ class Codec(NamedTuple):
 class Sink(Protocol):
     """Takes what has become of a part, in order."""
 
+    def known(self) -> bytes | None:
+        """Return the gzip member that the next block is known to become; None: it is to be compressed."""
+
     def member(self, member: bytes, block: bytes) -> None:
         """Take a gzip member and the block that it holds."""
 
@@ -118,7 +121,7 @@ class BlockCompressor:
     def end_part(self, sink: Sink) -> None:
         """End the sink's part: what comes next begins a new member."""
         if self._size:
-            self._submit(_compressed, b"".join(self._pieces), sink)
+            self._take(b"".join(self._pieces), sink)
             self._pieces, self._size = [], 0
         self._waiting.append((None, sink))
 
@@ -135,9 +138,17 @@ class BlockCompressor:
         data = b"".join(self._pieces)
         whole = len(data) - len(data) % BLOCK_SIZE
         for start in range(0, whole, BLOCK_SIZE):
-            self._submit(_compressed, data[start : start + BLOCK_SIZE], sink)
+            self._take(data[start : start + BLOCK_SIZE], sink)
         rest = data[whole:]
         self._pieces, self._size = ([rest], len(rest)) if rest else ([], 0)
+
+    def _take(self, block: bytes, sink: Sink) -> None:
+        known = sink.known()
+        if known is None:
+            self._submit(_compressed, block, sink)
+        else:
+            # It stands in the same queue as the others: the order stays.
+            self._submit(lambda block: (known, block), block, sink)
 
     def _submit(self, work: Callable[[bytes], tuple[bytes, bytes]], data: bytes, sink: Sink) -> None:
         while len(self._waiting) >= self._most_waiting:

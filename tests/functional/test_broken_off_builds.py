@@ -44,6 +44,8 @@ exit 1
 def pipeline(tmp_path: Path) -> Pipeline:
     """Return a pipeline with a bundle, whose sources have changed since."""
     pipeline = make_pipeline(tmp_path / "demo")
+    # A repository as far as it matters for git to be asked.
+    (pipeline.root / ".git").mkdir()
     pipeline.build()
     return pipeline.write({f"{SRC}/mapper.py": "# changed since\n"})
 

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -31,6 +32,11 @@ class Recorder:
         self.ended = 0
         self.threads: set[int] = set()
         self.failing_at = failing_at
+        self.kept: list[bytes] = []
+
+    def known(self) -> bytes | None:
+        """Return what is kept for the next block."""
+        return self.kept.pop(0) if self.kept else None
 
     def member(self, member: bytes, block: bytes) -> None:
         """Take a member."""
@@ -180,6 +186,18 @@ class TestSinks:
             compressor.write(bytes(BLOCK_SIZE), sink)
             assert number - len(sink.members) <= 4
         compressor.close()
+
+    def test_known_members_are_not_compressed_again(self) -> None:
+        """They keep their places among the others."""
+        sink = Recorder()
+        sink.kept = [b"first", b"second"]
+        with closing(BlockCompressor(2)) as compressor:
+            compressor.write(bytes(3 * BLOCK_SIZE + 1), sink)
+            compressor.end_part(sink)
+            compressor.flush()
+        assert sink.members[:2] == [b"first", b"second"]
+        assert [gzip.decompress(member) for member in sink.members[2:]] == [bytes(BLOCK_SIZE), b"\0"]
+        assert b"".join(sink.blocks) == bytes(3 * BLOCK_SIZE + 1)
 
     def test_a_damaged_member_is_an_error(self) -> None:
         """Nothing wrong is passed on."""

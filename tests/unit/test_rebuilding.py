@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sys
 import time
@@ -15,10 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import Pipeline, contents, make_pipeline
 
-from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.errors import SourceError, YtUploadError
 from hatch_ytupload.packing import compression
 from hatch_ytupload.packing.build import Built, build_bundle
 from hatch_ytupload.packing.cache import Cache
+from hatch_ytupload.packing.part_memory import KeptPart, PartMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,9 +78,13 @@ class TestSameBytes:
         shutil.rmtree(pipeline.root / "dist")
         assert built_bytes(pipeline, cache) == cold == none
 
-    def test_kept_parts_are_used(self, pipeline: Pipeline, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-        """With a warm cache only the end of the archive is compressed again."""
-        build(pipeline, cache)
+    @pytest.mark.parametrize("size", [0, 100_000, 200_000, 2**20, 2**21 - 1024, 3_500_001])
+    def test_kept_parts_are_used(
+        self, pipeline: Pipeline, cache: Cache, monkeypatch: pytest.MonkeyPatch, size: int
+    ) -> None:
+        """With a warm cache only the end of the archive is compressed again, whatever the size of a file."""
+        pipeline.write({"lib/geo/model.bin": random.Random(1).randbytes(size)})
+        expected = built_bytes(pipeline, cache)
         shutil.rmtree(pipeline.root / "dist")
         compressed = []
         codec = compression.CODEC
@@ -88,8 +94,26 @@ class TestSameBytes:
             return codec.compress(block)
 
         monkeypatch.setattr(compression, "CODEC", codec._replace(compress=compress))
-        build(pipeline, cache)
+        assert built_bytes(pipeline, cache) == expected
         assert compressed == [10240]
+
+    def test_a_kept_part_whose_file_changes_in_the_midst(
+        self, pipeline: Pipeline, cache: Cache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A large file is read though its part is kept; between planning and reading it may have changed."""
+        model = pipeline.root / "lib/geo/model.bin"
+        model.write_bytes(bytes(300_000))
+        build(pipeline, cache)
+        shutil.rmtree(pipeline.root / "dist")
+        find = PartMemory.find
+
+        def change_then_find(memory: PartMemory, key: str) -> KeptPart | None:
+            model.write_bytes(bytes(300_001))
+            return find(memory, key)
+
+        monkeypatch.setattr(PartMemory, "find", change_then_find)
+        with pytest.raises(SourceError, match="changed while it was being packed"):
+            build(pipeline, cache)
 
     def test_an_edit_packs_its_part_only(self, pipeline: Pipeline, cache: Cache, tmp_path: Path) -> None:
         """The parts of all other sources stay as they are in the cache."""
