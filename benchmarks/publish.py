@@ -7,13 +7,20 @@ cannot be compressed is published, because archives are compressed already.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import multiprocessing
 import random
 import shutil
 import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "dev"), str(HERE.parent / "tests")]
@@ -53,9 +60,42 @@ def main() -> None:
         _measure(Path(directory), arguments)
 
 
-def _measure(directory: Path, arguments: argparse.Namespace) -> None:
+@contextlib.contextmanager
+def _proxy() -> Iterator[tuple[str, Callable[[str], Any]]]:
+    """Run a proxy in another process: a process that is started counts the memory of the one that starts it as its own.
+
+    Gives its address, and what asks it for the requests since the last time, or for the MD5 of what was published.
+    """
+    here, there = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(there,))
+    process.start()
+
+    def ask(what: str) -> Any:  # noqa: ANN401 - as asked for
+        here.send(what)
+        return here.recv()
+
+    try:
+        yield here.recv(), ask
+    finally:
+        here.send("stop")
+        process.join()
+
+
+def _serve(connection: Connection) -> None:
     from proxy import ProxyServer
 
+    with ProxyServer() as proxy:
+        proxy.cypress.create("file", "//home/plain")
+        connection.send(proxy.address)
+        while (what := connection.recv()) != "stop":
+            if what == "md5":
+                connection.send(proxy.cypress.get("//home/bench/build/source.tar.gz/@md5"))
+            else:
+                connection.send([(record.command, record.wire_bytes) for record in proxy.log.requests()])
+                proxy.log.clear()
+
+
+def _measure(directory: Path, arguments: argparse.Namespace) -> None:
     root = directory / "project"
     source = root / "stages/stage/src"
     source.mkdir(parents=True)
@@ -74,25 +114,22 @@ def _measure(directory: Path, arguments: argparse.Namespace) -> None:
     print(f"archive: {archive.stat().st_size / 1e6:.1f} MB, built in {seconds:.2f} s, peak {peak / 1000:.0f} MB\n")
     series: dict[str, list[tuple[float, int]]] = {}
     for number in range(arguments.rounds + 1):
-        with ProxyServer() as proxy:
-            environ["YT_PROXY"] = proxy.address
+        with _proxy() as (address, ask):
+            environ["YT_PROXY"] = address
             runs = {"`hatch-ytupload publish`": [*ours, "publish"], "the same again": [*ours, "publish"]}
             for encoding in () if arguments.ours_only else ("gzip", "identity"):
                 title = f"`YtClient.write_file`, {encoding}"
-                runs[title] = [sys.executable, "-c", PLAIN, proxy.address, str(archive), encoding]
-            proxy.cypress.create("file", "//home/plain")
+                runs[title] = [sys.executable, "-c", PLAIN, address, str(archive), encoding]
             for title, command in runs.items():
-                proxy.log.clear()
                 taken = measured(command, root, environ)
+                requests = ask("requests")
                 if number:
                     series.setdefault(title, []).append(taken)
                 elif title in list(runs)[:2]:
-                    requests = proxy.log.requests()
-                    sent = sum(record.wire_bytes for record in requests)
+                    sent = sum(size for _, size in requests)
                     print(f"{title}: {len(requests)} requests, {sent / 1e6:.3f} MB in their bodies")
-                    print(f"    {' '.join(record.command for record in requests)}")
-            path = "//home/bench/build/source.tar.gz"
-            assert proxy.cypress.get(f"{path}/@md5") == hashlib.md5(archive.read_bytes()).hexdigest()
+                    print(f"    {' '.join(command for command, _ in requests)}")
+            assert ask("md5") == hashlib.md5(archive.read_bytes()).hexdigest()
     shutil.rmtree(root)
     print("\n| | median | range | ratio to the first | peak memory |\n|---|---|---|---|---|")
     first = next(iter(series.values()))

@@ -101,13 +101,12 @@ class _Packing:
 
     def _take(self, kept: KeptPart, part: Part, output: _PartOutput) -> None:
         """Put a part of an earlier build into the archive; its content is needed for the digest of the whole."""
-        output.files = kept.files
+        output.kept, output.files = kept, kept.files
         size = sum(map(entry_size, part.entries))
         if size < _READ_AGAIN * len(part.entries):
             for member in kept.members():
                 self.compressor.write_member(member, output)
             return
-        output.kept = kept
         output.known_members = kept.members()
         for entry in part.entries:
             self._write(entry, output)
@@ -118,7 +117,7 @@ class _Packing:
         self.compressor.write(tar_format.END, end)
         self.compressor.end_part(end)
         self.compressor.flush()
-        parts = [PackedPart(part.name, part.size, part.content_size, part.sha256.hexdigest()) for part in self.parts]
+        parts = [PackedPart(part.name, part.size, part.content_size, part.sha256) for part in self.parts]
         return Packed(
             self.size, self.sha256.hexdigest(), self.md5.hexdigest(), self.content.hexdigest(), self.files, parts
         )
@@ -169,7 +168,12 @@ class _PartOutput:
         """What an earlier build made of the blocks to come."""
         self.size = 0
         self.content_size = 0
-        self.sha256 = hashlib.sha256()
+        self._sha256 = hashlib.sha256()
+
+    @property
+    def sha256(self) -> str:
+        """Of all members, when the part has ended."""
+        return self._sha256.hexdigest() if self.kept is None else self.kept.sha256
 
     def known(self) -> bytes | None:
         return next(self.known_members, None)
@@ -181,7 +185,8 @@ class _PartOutput:
         packing.sha256.update(member)
         packing.md5.update(member)
         packing.size += len(member)
-        self.sha256.update(member)
+        if self.kept is None:
+            self._sha256.update(member)
         self.size += len(member)
         self.content_size += len(block)
         if self.recorder is not None:
@@ -189,7 +194,7 @@ class _PartOutput:
 
     def end(self) -> None:
         if self.recorder is not None:
-            self.recorder.finish(self.files)
+            self.recorder.finish(self.files, self.sha256)
             self.recorder = None
         self.close()
 

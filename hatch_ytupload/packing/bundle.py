@@ -132,11 +132,9 @@ def remove_bundle(directory: str) -> None:
 
 
 def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
-    """Write a new file and see to it that it reached the disk."""
+    """Write a new file; the umask takes from its mode what it takes from those of others."""
     with open(path, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _remove(path: str) -> None:

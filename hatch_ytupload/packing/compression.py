@@ -104,14 +104,14 @@ class BlockCompressor:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="compress")
         # A pair whose future is None stands for the end of the sink's part.
         self._waiting: deque[tuple[Future[tuple[bytes, bytes]] | None, Sink]] = deque()
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | memoryview] = []
         self._size = 0
 
     def write(self, data: bytes, sink: Sink) -> None:
         """Take bytes of the sink's part, of any length."""
         self._pieces.append(data)
         self._size += len(data)
-        if self._size >= BLOCK_SIZE:
+        while self._size >= BLOCK_SIZE:
             self._cut(sink)
 
     def write_member(self, member: bytes, sink: Sink) -> None:
@@ -135,12 +135,13 @@ class BlockCompressor:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _cut(self, sink: Sink) -> None:
-        data = b"".join(self._pieces)
-        whole = len(data) - len(data) % BLOCK_SIZE
-        for start in range(0, whole, BLOCK_SIZE):
-            self._take(data[start : start + BLOCK_SIZE], sink)
-        rest = data[whole:]
-        self._pieces, self._size = ([rest], len(rest)) if rest else ([], 0)
+        """Take a block off what is there; only the last piece goes beyond it. Each byte is copied once."""
+        last = memoryview(self._pieces.pop())
+        over = self._size - BLOCK_SIZE
+        within = len(last) - over
+        block = b"".join((*self._pieces, last[:within]))
+        self._pieces, self._size = ([last[within:]], over) if over else ([], 0)
+        self._take(block, sink)
 
     def _take(self, block: bytes, sink: Sink) -> None:
         known = sink.known()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.planning.plan import Generated, Part
 
 # Changes when the same input would become other bytes, or when what is kept takes another form.
-_FORMAT = 1
+_FORMAT = 2
 _LENGTH_SIZE = 8
 _FIELDS = "\0".join(["%s"] * len(SourceFile._fields)) + "\n"
 
@@ -28,6 +28,8 @@ class KeptPart(NamedTuple):
     """A part as an earlier build left it."""
 
     file: IO[bytes]
+    sha256: str
+    """Of all members."""
     member_sizes: list[int]
     files: list[PackedFile]
 
@@ -89,7 +91,7 @@ class PartMemory:
             file.seek(size - _LENGTH_SIZE - length)
             index: dict[str, Any] = json.loads(file.read(length))
             file.seek(0)
-            return KeptPart(file, index["members"], [PackedFile(*item) for item in index["files"]])
+            return KeptPart(file, index["sha256"], index["members"], [PackedFile(*item) for item in index["files"]])
         file.close()
         return None
 
@@ -113,9 +115,14 @@ class Recorder:
         self._file.write(member)
         self._sizes.append(len(member))
 
-    def finish(self, files: list[PackedFile]) -> None:
-        """Keep the part."""
-        index = json.dumps({"members": self._sizes, "files": files}, separators=(",", ":")).encode()
+    def finish(self, files: list[PackedFile], sha256: str) -> None:
+        """Keep the part.
+
+        Args:
+            files: that it holds.
+            sha256: of all members.
+        """
+        index = json.dumps({"sha256": sha256, "members": self._sizes, "files": files}, separators=(",", ":")).encode()
         self._file.write(index + len(index).to_bytes(_LENGTH_SIZE, "big"))
         self._file.keep()
 
