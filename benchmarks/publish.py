@@ -60,6 +60,14 @@ def main() -> None:
         _measure(Path(directory), arguments)
 
 
+def _md5(file: Path) -> str:
+    digest = hashlib.md5()
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 @contextlib.contextmanager
 def _proxy() -> Iterator[tuple[str, Callable[[str], Any]]]:
     """Run a proxy in another process: a process that is started counts the memory of the one that starts it as its own.
@@ -129,7 +137,7 @@ def _measure(directory: Path, arguments: argparse.Namespace) -> None:
                     sent = sum(size for _, size in requests)
                     print(f"{title}: {len(requests)} requests, {sent / 1e6:.3f} MB in their bodies")
                     print(f"    {' '.join(command for command, _ in requests)}")
-            assert ask("md5") == hashlib.md5(archive.read_bytes()).hexdigest()
+            assert ask("md5") == _md5(archive)
     shutil.rmtree(root)
     print("\n| | median | range | ratio to the first | peak memory |\n|---|---|---|---|---|")
     first = next(iter(series.values()))
