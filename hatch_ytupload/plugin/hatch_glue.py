@@ -66,10 +66,12 @@ def run_build(project: Project, app: Application, *, reproducible: bool) -> str:
         YtUploadError: the user has something to mend.
     """
     from hatch_ytupload.configuration.settings import load_settings
+
+    settings = load_settings(project.root, project.table)
+    # Only now: whoever has to mend the settings need not wait for it.
     from hatch_ytupload.packing.build import build_bundle
     from hatch_ytupload.packing.cache import user_cache
 
-    settings = load_settings(project.root, project.table)
     cache = user_cache(os.environ)
     built = build_bundle(project, settings, project.build_directory, reproducible=reproducible, cache=cache)
     for warning in (*settings.warnings, *built.warnings):

@@ -6,6 +6,7 @@ Everything happens below a folder of its own in `//tmp`, which is removed at the
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 import uuid
@@ -23,6 +24,7 @@ from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from yt.wrapper import YtClient
 
@@ -84,6 +86,33 @@ def test_releases_from_the_first_to_a_rollback(path: str, bundles: list[Bundle])
     assert read_current(folder) == bundles[3].data
     with folder.open(SCRIPT) as file:
         assert file.read(0, file.size) == (bundles[3].directory / SCRIPT).read_bytes()
+
+
+def test_the_commands(path: str, tmp_path: Path) -> None:
+    """Each step is visible to the next: what is current, what is kept, what an archive in Cypress holds."""
+    pipeline = make_pipeline(tmp_path / "demo", settings="standalone_wrappers = true")
+    environ = {**CLIENT, "YT_PROXY": str(PROXY), "YTUPLOAD_BUILD_FOLDER": path}
+
+    def output(*arguments: str) -> str:
+        process = pipeline.run(*arguments, environ=environ)
+        assert process.returncode == 0, process.stderr
+        token = CLIENT.get("YT_TOKEN")
+        assert not token or token not in process.stdout + process.stderr
+        return process.stdout
+
+    releases = []
+    for text in ("print(1)\n", "print(2)\n"):
+        pipeline.write({"stages/first/src/mapper.py": text})
+        output("build")
+        output("publish")
+        assert "nothing to upload" in output("publish")
+        status = json.loads(output("--json", "status"))
+        assert status["same"] is True
+        releases.append(status["current"]["release"])
+    output("verify", path)
+    output("rollback")
+    assert json.loads(output("--json", "status"))["current"]["release"] == releases[0]
+    output("verify", path)
 
 
 def test_an_archive_that_somebody_overwrote_is_published_again(

@@ -26,11 +26,12 @@ def command(console: Console, directory: str | None, config: str | None, *, no_c
       hatch-ytupload build
       hatch-ytupload -C pipelines/ads build -d /tmp/out
     """
+    project = console.project()
+    settings = console.settings(project, config=config)
+    # Only now: whoever has to mend the settings need not wait for it.
     from hatch_ytupload.packing.build import build_bundle
     from hatch_ytupload.packing.cache import user_cache
 
-    project = console.project()
-    settings = console.settings(project, config=config)
     target = os.path.abspath(directory) if directory else project.build_directory
     built = build_bundle(project, settings, target, cache=None if no_cache else user_cache(os.environ))
     for warning in built.warnings:
