@@ -102,7 +102,12 @@ class RequestLog:
         return [record for record in self.requests(pings=True) if record.command == command]
 
     def clear(self) -> None:
-        """Forget the requests that are over."""
+        """Forget all requests. A client may have its answer a moment before the request is over: wait for that.
+
+        Raises:
+            TimeoutError: a request is still being served.
+        """
+        self.wait_idle()
         with self._changed:
             self._records = [record for record in self._records if not record.finished]
 

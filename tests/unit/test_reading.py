@@ -353,7 +353,7 @@ class TestParts:
             manifest.parts[0]._replace(size=-1),
             manifest.parts[0]._replace(size=1 << 40),
         ):
-            wrong = type(manifest)(**{**vars(manifest), "parts": (part, *manifest.parts[1:])})
+            wrong = manifest._replace(parts=(part, *manifest.parts[1:]))
             assert places(wrong) is None
             assert "ytjobs/__init__.py" in read_files(Bytes(data), wrong, {"ytjobs/__init__.py"}, "x")
 
@@ -364,7 +364,7 @@ class TestParts:
             FileInfo(file.path, file.size, file.mode, "0" * 64) if file.path.startswith("ytjobs") else file
             for file in manifest.files
         )
-        wrong = type(manifest)(**{**vars(manifest), "files": files})
+        wrong = manifest._replace(files=files)
         line = refusal(lambda: read_files(Bytes(data), wrong, {"ytjobs/__init__.py"}, "x"))
         assert line == "`ytjobs/__init__.py` in `x` is not what the manifest says"
 
