@@ -31,6 +31,21 @@ class TestCommit:
         """Not every project is in one."""
         assert asked(pipeline) is None
 
+    def test_outside_a_repository_git_is_not_started(
+        self, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It could only say that there is none; below a directory with `.git`, it has to be asked."""
+        git = tmp_path / "bin/git"
+        git.parent.mkdir()
+        git.write_text(f"#!/bin/sh\ntouch {tmp_path}/asked\nexit 1\n")
+        git.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{git.parent}:{os.environ['PATH']}")
+        assert asked(pipeline) is None
+        assert not (tmp_path / "asked").exists()
+        (pipeline.root / ".git").write_text("gitdir: elsewhere\n")
+        assert asked(pipeline, directory="stages") is None
+        assert (tmp_path / "asked").exists()
+
     def test_before_the_first_commit_there_is_none(self, pipeline: Pipeline) -> None:
         """A repository alone is nothing to go back to."""
         pipeline.git("init", "--quiet")
