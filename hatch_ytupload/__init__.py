@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.__about__ import __version__
 
 if TYPE_CHECKING:
-    from hatch_ytupload.archives.archive_copy import ArchiveCopy, copy_of
-    from hatch_ytupload.archives.artifacts import Artifact, Described, Whereabouts, described, find_artifact
-    from hatch_ytupload.archives.differences import Differences, compare
-    from hatch_ytupload.archives.explaining import Explainer
-    from hatch_ytupload.archives.explanation import Explanation
-    from hatch_ytupload.archives.verifying import Verification, verify
+    from hatch_ytupload.answers.artifacts import (
+        ArchiveCopy,
+        Artifact,
+        Described,
+        Whereabouts,
+        copy_of,
+        described,
+        find_artifact,
+    )
+    from hatch_ytupload.answers.differences import Differences, compare
+    from hatch_ytupload.answers.explanation import Explainer, Explanation
+    from hatch_ytupload.answers.verification import Verification, verify
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.build_folders.destination import open_build_folder
-    from hatch_ytupload.build_folders.published_code import PublishedRelease, find_published
-    from hatch_ytupload.build_folders.publishing import Published, default_artifact, publish_bundle
-    from hatch_ytupload.build_folders.release_records import Record, Release, State, read_state
-    from hatch_ytupload.build_folders.releases import Outcome
-    from hatch_ytupload.build_folders.rolling_back import rollback
-    from hatch_ytupload.configuration.project import Project
-    from hatch_ytupload.configuration.project_finding import find_project
+    from hatch_ytupload.configuration.project import Project, find_project
     from hatch_ytupload.configuration.settings import Settings, load_settings
     from hatch_ytupload.errors import (
         ArtifactError,
@@ -37,20 +37,24 @@ if TYPE_CHECKING:
         SourceError,
         YtUploadError,
     )
-    from hatch_ytupload.framework_uploads.code_upload import FileUploader, upload_all_code, upload_code_archive
-    from hatch_ytupload.framework_uploads.job_files import (
+    from hatch_ytupload.framework.code_upload import FileUploader, upload_all_code, upload_code_archive
+    from hatch_ytupload.framework.job_files import (
         add_checkpoint,
         build_map_dependencies,
         build_stage_dependencies,
         build_ytjobs_dependencies,
     )
-    from hatch_ytupload.framework_uploads.local_build import build_code_locally, create_code_archive
-    from hatch_ytupload.jobs.running import Ran, Run, run_operation
+    from hatch_ytupload.framework.local_build import build_code_locally, create_code_archive
+    from hatch_ytupload.jobs.run import Ran, Run, run_operation
     from hatch_ytupload.operations import OPERATIONS, operation_command, operation_files
     from hatch_ytupload.packing.build import Built, build_bundle
     from hatch_ytupload.packing.bundle import Bundle, read_bundle
     from hatch_ytupload.packing.manifest import Manifest, load_manifest
     from hatch_ytupload.planning.plan import Plan, make_plan
+    from hatch_ytupload.releases.pinned import PublishedRelease, find_published
+    from hatch_ytupload.releases.publish import Outcome, Published, default_artifact, publish_bundle
+    from hatch_ytupload.releases.records import Record, Release, State, read_state
+    from hatch_ytupload.releases.rollback import rollback
 
 __all__ = [
     "OPERATIONS",
@@ -118,21 +122,21 @@ __all__ = [
 ]
 
 _PLACES = {
-    "archives.archive_copy": ("ArchiveCopy", "copy_of"),
-    "archives.artifacts": ("Artifact", "Described", "Whereabouts", "described", "find_artifact"),
-    "archives.differences": ("Differences", "compare"),
-    "archives.explaining": ("Explainer",),
-    "archives.explanation": ("Explanation",),
-    "archives.verifying": ("Verification", "verify"),
+    "answers.artifacts": (
+        "ArchiveCopy",
+        "Artifact",
+        "Described",
+        "Whereabouts",
+        "copy_of",
+        "described",
+        "find_artifact",
+    ),
+    "answers.differences": ("Differences", "compare"),
+    "answers.explanation": ("Explainer", "Explanation"),
+    "answers.verification": ("Verification", "verify"),
     "build_folders.build_folder": ("BuildFolder",),
     "build_folders.destination": ("open_build_folder",),
-    "build_folders.published_code": ("PublishedRelease", "find_published"),
-    "build_folders.publishing": ("Published", "default_artifact", "publish_bundle"),
-    "build_folders.release_records": ("Record", "Release", "State", "read_state"),
-    "build_folders.releases": ("Outcome",),
-    "build_folders.rolling_back": ("rollback",),
-    "configuration.project": ("Project",),
-    "configuration.project_finding": ("find_project",),
+    "configuration.project": ("Project", "find_project"),
     "configuration.settings": ("Settings", "load_settings"),
     "errors": (
         "ArtifactError",
@@ -144,20 +148,24 @@ _PLACES = {
         "SourceError",
         "YtUploadError",
     ),
-    "framework_uploads.code_upload": ("FileUploader", "upload_all_code", "upload_code_archive"),
-    "framework_uploads.job_files": (
+    "framework.code_upload": ("FileUploader", "upload_all_code", "upload_code_archive"),
+    "framework.job_files": (
         "add_checkpoint",
         "build_map_dependencies",
         "build_stage_dependencies",
         "build_ytjobs_dependencies",
     ),
-    "framework_uploads.local_build": ("build_code_locally", "create_code_archive"),
-    "jobs.running": ("Ran", "Run", "run_operation"),
+    "framework.local_build": ("build_code_locally", "create_code_archive"),
+    "jobs.run": ("Ran", "Run", "run_operation"),
     "operations": ("OPERATIONS", "operation_command", "operation_files"),
     "packing.build": ("Built", "build_bundle"),
     "packing.bundle": ("Bundle", "read_bundle"),
     "packing.manifest": ("Manifest", "load_manifest"),
     "planning.plan": ("Plan", "make_plan"),
+    "releases.pinned": ("PublishedRelease", "find_published"),
+    "releases.publish": ("Outcome", "Published", "default_artifact", "publish_bundle"),
+    "releases.records": ("Record", "Release", "State", "read_state"),
+    "releases.rollback": ("rollback",),
 }
 """Where each name is defined, by module; a test holds it against `__all__`."""
 

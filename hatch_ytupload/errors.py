@@ -42,19 +42,3 @@ class ArtifactError(YtUploadError):
 
 class BuildFolderError(YtUploadError):
     """The build folder refused or could not do what was asked; nothing in it has changed."""
-
-
-def one_line(text: object) -> str:
-    r"""Make any text fit into one line: names of files may hold newlines and control characters.
-
-    >>> one_line("a\nb")
-    'a\\nb'
-    """
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in str(text))
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that was probably meant; None: none is near."""
-    from difflib import get_close_matches
-
-    return next(iter(get_close_matches(name, known, n=1)), None)

@@ -22,25 +22,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hatch_ytupload.build_folders.outgoing import open_outgoing
-from hatch_ytupload.build_folders.published_code import (
-    BUNDLE,
-    CURRENT,
-    blocks_of,
-    find_published,
-    require_stages,
-    write_archive,
-)
-from hatch_ytupload.build_folders.publishing import default_artifact
-from hatch_ytupload.build_folders.release_records import archive_of, directory_of
-from hatch_ytupload.configuration.project_finding import find_project
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, STAGES
+from hatch_ytupload.configuration.project import find_project
 from hatch_ytupload.configuration.settings import KEYS
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path, describe
-from hatch_ytupload.errors import SettingsError, one_line
-from hatch_ytupload.framework_uploads.code_upload import clean_build_directory
-from hatch_ytupload.framework_uploads.framework_edge import log_header, log_success
-from hatch_ytupload.planning.stages import STAGES
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.framework.code_upload import clean_build_directory
+from hatch_ytupload.framework.edge import log_header, log_success
+from hatch_ytupload.releases.outgoing import open_outgoing
+from hatch_ytupload.releases.pinned import BUNDLE, CURRENT, blocks_of, find_published, require_stages, write_archive
+from hatch_ytupload.releases.publish import default_artifact
+from hatch_ytupload.releases.records import archive_of, directory_of
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     import logging
@@ -48,8 +41,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
-    from hatch_ytupload.build_folders.published_code import PublishedRelease
     from hatch_ytupload.packing.manifest import Manifest
+    from hatch_ytupload.releases.pinned import PublishedRelease
 
 RELEASE_VARIABLE = "YTUPLOAD_RELEASE"
 """The environment variable that says which release to run."""
@@ -121,7 +114,7 @@ class PublishedCode:
 
     def _serve_release(self, path: str, wanted: str, stages: list[str]) -> None:
         """Give dev mode the archive of a release on disk."""
-        from hatch_ytupload.build_folders.local_folder import LocalFolder
+        from hatch_ytupload.build_folders.disk.folder import LocalFolder
 
         folder = LocalFolder(str(self.pipeline_dir), path)
         found = self._find(folder, wanted, stages)
@@ -159,8 +152,8 @@ class PublishedCode:
 
     def _folder_on_cluster(self, path: str) -> BuildFolder:
         """Return the build folder on the cluster that the pipeline itself talks to."""
-        from hatch_ytupload.build_folders.cypress import CypressFolder
-        from hatch_ytupload.build_folders.cypress_client import Cluster
+        from hatch_ytupload.build_folders.cypress.client import Cluster
+        from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 
         client = getattr(self.yt, "client", None)
         if client is None:

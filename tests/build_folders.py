@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.build_folders.cypress import CypressFolder
-from hatch_ytupload.build_folders.cypress_client import Cluster
-from hatch_ytupload.build_folders.local_folder import LocalFolder
-from hatch_ytupload.build_folders.outgoing import open_outgoing
-from hatch_ytupload.build_folders.release_records import read_state
-from hatch_ytupload.build_folders.releases import publish
-from hatch_ytupload.build_folders.rolling_back import rollback
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.build_folders.cypress.client import Cluster
+from hatch_ytupload.build_folders.cypress.folder import CypressFolder
+from hatch_ytupload.build_folders.disk.folder import LocalFolder
+from hatch_ytupload.releases.outgoing import open_outgoing
+from hatch_ytupload.releases.publish import publish
+from hatch_ytupload.releases.records import read_state
+from hatch_ytupload.releases.rollback import rollback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from proxy import ProxyServer
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
-    from hatch_ytupload.build_folders.release_records import State
-    from hatch_ytupload.build_folders.releases import Outcome
+    from hatch_ytupload.releases.publish import Outcome
+    from hatch_ytupload.releases.records import State
 
 PATH = "//home/demo/build"
 NOW = datetime(2026, 11, 22, 20, 15, 30, tzinfo=timezone.utc)

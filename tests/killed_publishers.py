@@ -14,7 +14,7 @@ from pathlib import Path
 
 from build_folders import Bundle, current, names, on_disk, publish_to, read_current
 
-from hatch_ytupload.build_folders.release_records import read_state
+from hatch_ytupload.releases.records import read_state
 
 # What Python tells audit hooks of, and what changes the disk.
 _STEPS = frozenset(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hatch_ytupload.configuration.project_finding import find_project
+from hatch_ytupload.configuration.project import find_project
 from hatch_ytupload.configuration.settings import Settings, load_settings
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.packing.build import Built, build_bundle

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from hatch_ytupload.byte_reader import Reader
+
 FILE = "file"
 FOLDER = "map_node"
 """The kinds of nodes that we make, in the words of Cypress; others go by the name that Cypress gives them."""
@@ -50,21 +52,6 @@ class Content:
     """In bytes."""
     blocks: Callable[[], Iterator[bytes]]
     """Gives the bytes from the beginning, each time it is called."""
-
-
-class Reader(Protocol):
-    """A file that is open for reading; what it gives belongs to one state of the file, whoever replaces it."""
-
-    @property
-    def size(self) -> int:
-        """Size in bytes."""
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return a range of the content; shorter than asked for only at its end.
-
-        Raises:
-            BuildFolderError: it cannot be read.
-        """
 
 
 class Look(Protocol):

@@ -46,15 +46,15 @@ def open_build_folder(
     if settings.build_folder is None:
         raise SettingsError([_NO_BUILD_FOLDER])
     if settings.mode == "dev":
-        from hatch_ytupload.build_folders.local_folder import LocalFolder
+        from hatch_ytupload.build_folders.disk.folder import LocalFolder
 
         return LocalFolder(
             settings.pipeline_dir, settings.build_folder, wait_seconds=settings.lock_wait_seconds, notice=notice
         )
     if settings.proxy is None:
         raise SettingsError([_NO_PROXY])
-    from hatch_ytupload.build_folders.cypress import CypressFolder
-    from hatch_ytupload.build_folders.cypress_client import Cluster
+    from hatch_ytupload.build_folders.cypress.client import Cluster
+    from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 
     environ = os.environ if environ is None else environ
     cluster = Cluster(

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from hatch_ytupload.errors import BuildFolderError, one_line
+from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

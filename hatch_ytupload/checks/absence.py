@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.errors import SourceError
 from hatch_ytupload.planning.plan import own_directories
 from hatch_ytupload.sources.ignore_scope import IgnoreScope, IgnoreScopes, describe_rule
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,9 +13,9 @@ from hatch_ytupload.checks.packed_modules import PackedModules
 from hatch_ytupload.checks.provided import Provided, provided_by, standard_library
 from hatch_ytupload.checks.requirements_check import read_requirements
 from hatch_ytupload.checks.size_check import check_sizes
-from hatch_ytupload.errors import one_line
-from hatch_ytupload.jobs.packed_stages import requirement_files
 from hatch_ytupload.planning.stage_config import StageConfig
+from hatch_ytupload.reading.stages import requirement_files
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.checks.findings import WARNING, Finding
-from hatch_ytupload.errors import one_line
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.checks.packed_code import PackedCode

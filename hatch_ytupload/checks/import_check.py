@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.checks.findings import ERROR, NOTE, WARNING, Finding
 from hatch_ytupload.checks.imports import ALWAYS, LATER, OPTIONAL, FileFacts, read_facts
 from hatch_ytupload.checks.packed_modules import PackedModule
-from hatch_ytupload.errors import one_line
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

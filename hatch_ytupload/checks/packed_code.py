@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.archives.reading import LARGEST_FILE, read_members
-from hatch_ytupload.errors import SourceError, one_line
-from hatch_ytupload.jobs.packed_stages import packed_operations, started_script
+from hatch_ytupload.errors import SourceError
 from hatch_ytupload.planning.plan import Generated, entry_size
+from hatch_ytupload.reading.contents import LARGEST_FILE, read_members
+from hatch_ytupload.reading.stages import packed_operations, started_script
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hatch_ytupload.archives.unpacking import Progress
-    from hatch_ytupload.build_folders.build_folder import Reader
+    from hatch_ytupload.byte_reader import Reader
     from hatch_ytupload.packing.manifest import Manifest
     from hatch_ytupload.planning.plan import Plan
+    from hatch_ytupload.reading.gzip_members import Progress
 
 # Enough of a compiled module to see what it was compiled for.
 _HEADER = 64

@@ -10,8 +10,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from hatch_ytupload.checks.findings import ERROR, WARNING, Finding
 from hatch_ytupload.checks.provided import applies
 from hatch_ytupload.configuration.project import normalize_name
-from hatch_ytupload.errors import one_line
-from hatch_ytupload.jobs.packed_stages import included_files, joined
+from hatch_ytupload.reading.stages import included_files, joined
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.checks.findings import WARNING, Finding
-from hatch_ytupload.errors import one_line
-from hatch_ytupload.packing.sizes import megabytes
+from hatch_ytupload.wording import megabytes, one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.checks.packed_code import PackedCode

@@ -31,7 +31,7 @@ class Console:
         Raises:
             SettingsError: there is none.
         """
-        from hatch_ytupload.configuration.project_finding import find_project
+        from hatch_ytupload.configuration.project import find_project
 
         return find_project(os.curdir)
 
@@ -88,7 +88,7 @@ class Console:
         if self.verbosity < 0 or not sys.stderr.isatty():
             yield lambda _done, _size: None
             return
-        from hatch_ytupload.command_line.progress import Progress
+        from hatch_ytupload.output.progress import Progress
 
         progress = Progress(sys.stderr)
         try:

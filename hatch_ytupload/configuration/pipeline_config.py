@@ -11,7 +11,8 @@ import stat
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from hatch_ytupload.errors import SettingsError, one_line
+from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
+from importlib import import_module
 from typing import Any, NamedTuple
+
+from hatch_ytupload.configuration.values import describe
+from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.wording import one_line
 
 
 class Project(NamedTuple):
@@ -35,3 +44,137 @@ def normalize_name(name: str) -> str:
     Source: https://packaging.python.org/en/latest/specifications/name-normalization/
     """
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+PYPROJECT = "pyproject.toml"
+
+
+def find_project(start: str) -> Project:
+    """Load the project of a directory, or of the nearest one above it that has a `pyproject.toml`.
+
+    Raises:
+        SettingsError: there is none, it cannot be parsed, or has no name and version.
+    """
+    root = os.path.realpath(start)
+    while not os.path.isfile(os.path.join(root, PYPROJECT)):
+        above = os.path.dirname(root)
+        if above == root:
+            raise SettingsError([f"no `{PYPROJECT}` in `{one_line(os.path.abspath(start))}` or above it"])
+        root = above
+    content = _read_toml(os.path.join(root, PYPROJECT))
+    metadata = _table(content, "project")
+    tool = _table(content, "tool")
+    name, version = _text(metadata, "name", "project."), _text(metadata, "version", "project.")
+    where = f"in `{PYPROJECT}`"
+    if name is None or version is None:
+        name, version = _ask_build_backend(root, content)
+        where = "of the build backend"
+    return Project(
+        root,
+        _valid_name(name, where),
+        _valid_version(version, where),
+        tool.get("ytupload", {}),
+        _build_directory(root, tool),
+    )
+
+
+def _table(content: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a table, empty where it is missing."""
+    value = content.get(key, {})
+    if not isinstance(value, dict):
+        raise SettingsError([f"`{key}` in `{PYPROJECT}` must be a table, found {describe(value)}"])
+    return value
+
+
+def _text(table: dict[str, Any], key: str, above: str) -> str | None:
+    """Return a string, None where it is missing."""
+    value = table.get(key)
+    if value is not None and not isinstance(value, str):
+        raise SettingsError([f"`{above}{key}` in `{PYPROJECT}` must be a string, found {describe(value)}"])
+    return value
+
+
+def _valid_name(name: str, where: str) -> str:
+    # Source: https://packaging.python.org/en/latest/specifications/name-normalization/#name-format
+    if not re.fullmatch(r"[A-Z0-9]([A-Z0-9._-]*[A-Z0-9])?", name, re.IGNORECASE | re.ASCII):
+        raise SettingsError([f"`project.name` {where} is not a valid name: `{one_line(name)}`"])
+    return normalize_name(name)
+
+
+def _valid_version(version: str, where: str) -> str:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return str(Version(version))
+    except InvalidVersion:
+        raise SettingsError([f"`project.version` {where} is not a valid version: `{one_line(version)}`"]) from None
+
+
+def _read_toml(path: str) -> dict[str, Any]:
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        with open(path, "rb") as file:
+            content: dict[str, Any] = toml.load(file)
+    except OSError as error:
+        raise SettingsError([f"cannot read `{one_line(path)}`: {error.strerror}"]) from None
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are both the former
+        raise SettingsError([f"`{one_line(path)}` is not valid TOML: {one_line(error)}"]) from None
+    return content
+
+
+def _build_directory(root: str, tool: Any) -> str:  # noqa: ANN401 - unchecked TOML
+    """Return where Hatch would build our target, so that both ways leave the same files."""
+    value: Any = None
+    try:
+        build = tool["hatch"]["build"]
+        value = build.get("targets", {}).get("ytarchive", {}).get("directory", build.get("directory"))
+    except (KeyError, TypeError, AttributeError):
+        pass
+    return os.path.normpath(os.path.join(root, value if isinstance(value, str) and value else "dist"))
+
+
+_ASK = """
+import json, os, sys, tempfile
+from email.parser import BytesHeaderParser
+from importlib import import_module
+answer = os.dup(1)
+os.dup2(2, 1)  # backends print
+sys.path[:0] = json.loads(sys.argv[2])
+name, _, attribute = sys.argv[1].partition(":")
+try:
+    backend = import_module(name)
+    for part in filter(None, attribute.split(".")):
+        backend = getattr(backend, part)
+    with tempfile.TemporaryDirectory() as directory:
+        info = backend.prepare_metadata_for_build_wheel(directory)
+        with open(os.path.join(directory, info, "METADATA"), "rb") as file:
+            headers = BytesHeaderParser().parse(file)
+    found = [str(headers["Name"]), str(headers["Version"])]
+except BaseException as error:
+    found = type(error).__name__ + ": " + str(error).strip().partition("\\n")[0]
+os.write(answer, json.dumps(found).encode())
+"""
+
+
+def _ask_build_backend(root: str, content: dict[str, Any]) -> tuple[str, str]:
+    """Have the project's build backend say name and version (PEP 517), in a process of its own."""
+    system = _table(content, "build-system")
+    backend = _text(system, "build-backend", "build-system.") or "setuptools.build_meta:__legacy__"
+    below = system.get("backend-path", [])
+    if not isinstance(below, list) or not all(isinstance(path, str) for path in below):
+        key = f"`build-system.backend-path` in `{PYPROJECT}`"
+        raise SettingsError([f"{key} must be a list of strings, found {describe(below)}"])
+    paths = [os.path.join(root, path) for path in below]
+    process = subprocess.run(
+        [sys.executable, "-c", _ASK, backend, json.dumps(paths)], cwd=root, capture_output=True, check=False
+    )
+    try:
+        answer = json.loads(process.stdout)
+    except ValueError:
+        answer = f"it ended with status {process.returncode}"
+    if isinstance(answer, list):
+        name, version = answer
+        return name, version
+    reason = one_line(answer)
+    problem = f"the build backend `{one_line(backend)}` cannot be asked for the project's name and version: {reason}"
+    raise SettingsError([f"{problem}; install the backend, or write both under `[project]` in `{PYPROJECT}`"])

@@ -15,7 +15,8 @@ from hatch_ytupload.configuration.pipeline_config import (
     load_pipeline_config,
     load_secrets,
 )
-from hatch_ytupload.errors import SettingsError, nearest, one_line
+from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.wording import nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from typing import NamedTuple, TypeGuard
 
-from hatch_ytupload.errors import one_line
-from hatch_ytupload.sources.file_names import as_system_spells
+from hatch_ytupload.file_names import as_system_spells
+from hatch_ytupload.wording import one_line
 
 
 class UnexpectedValueError(ValueError):

@@ -9,8 +9,9 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.errors import YtUploadError, one_line
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

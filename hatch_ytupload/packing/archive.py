@@ -7,21 +7,21 @@ import hashlib
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
-from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.errors import SourceError
 from hatch_ytupload.packing import tar_format
 from hatch_ytupload.packing.compression import BlockCompressor
-from hatch_ytupload.packing.packed import Packed, PackedFile, PackedPart
 from hatch_ytupload.planning.plan import entry_size
 from hatch_ytupload.sources.credentials import HEAD_SIZE, holds_private_key
 from hatch_ytupload.sources.tree import SourceFile
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
-    from hatch_ytupload.packing.part_memory import KeptPart, PartMemory, Recorder
+    from hatch_ytupload.packing.memory import KeptPart, PartMemory, Recorder
     from hatch_ytupload.planning.plan import Generated, Part
 
 _CHUNK = 1 << 20
@@ -285,3 +285,35 @@ def _refuse_changed(file: SourceFile, descriptor: int) -> None:
 
 def _changed(file: SourceFile) -> SourceError:
     return SourceError(f"`{one_line(file.source)}` changed while it was being packed; build again when it is at rest")
+
+
+class PackedFile(NamedTuple):
+    """A member of the archive."""
+
+    path: str
+    size: int
+    mode: int
+    sha256: str
+
+
+class PackedPart(NamedTuple):
+    """A run of whole gzip members that one source has become."""
+
+    name: str
+    size: int
+    """Compressed, in bytes."""
+    content_size: int
+    """Of its tar stream, in bytes."""
+    sha256: str
+    """Of the compressed bytes."""
+
+
+class Packed(NamedTuple):
+    """What an archive turned out to be."""
+
+    size: int
+    sha256: str
+    md5: str
+    content_sha256: str
+    files: list[PackedFile]
+    parts: list[PackedPart]

@@ -6,13 +6,12 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.__about__ import __version__
-from hatch_ytupload.errors import SettingsError, one_line
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
+from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.packing.archive import pack
-from hatch_ytupload.packing.build_memory import ArchiveIdentity, BuildMemory
 from hatch_ytupload.packing.bundle import bundle_directory, replacing, write_file
 from hatch_ytupload.packing.compression import CODEC
 from hatch_ytupload.packing.manifest import (
-    MANIFEST_NAME,
     SCHEMA,
     ArchiveInfo,
     FileInfo,
@@ -23,21 +22,22 @@ from hatch_ytupload.packing.manifest import (
     StageInfo,
     ToolInfo,
 )
+from hatch_ytupload.packing.memory import ArchiveIdentity, BuildMemory
 from hatch_ytupload.packing.provenance import GitQuestion
-from hatch_ytupload.packing.sizes import megabytes, size_warning
+from hatch_ytupload.packing.sizes import size_warning
 from hatch_ytupload.packing.tar_format import LATEST_TIME
 from hatch_ytupload.planning.own_output import refuse_own_output
 from hatch_ytupload.planning.plan import Generated, entry_size, make_plan
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+from hatch_ytupload.wording import megabytes, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
+    from hatch_ytupload.packing.archive import Packed
     from hatch_ytupload.packing.cache import Cache
     from hatch_ytupload.packing.manifest import GitInfo
-    from hatch_ytupload.packing.packed import Packed
     from hatch_ytupload.planning.plan import Plan
 
 DEFAULT_EPOCH = 1580601600

@@ -10,10 +10,11 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.errors import ArtifactError, one_line
-from hatch_ytupload.packing import atomic_rename
-from hatch_ytupload.packing.manifest import LARGEST, MANIFEST_NAME, load_manifest
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+from hatch_ytupload import atomic_rename
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
+from hatch_ytupload.errors import ArtifactError
+from hatch_ytupload.packing.manifest import LARGEST, load_manifest
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

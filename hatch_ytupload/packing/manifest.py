@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from hatch_ytupload.archive_layout import MANIFEST_NAME
 from hatch_ytupload.configuration.values import describe
-from hatch_ytupload.errors import ArtifactError, one_line
+from hatch_ytupload.errors import ArtifactError
+from hatch_ytupload.wording import one_line
 
 SCHEMA = 1
-MANIFEST_NAME = "manifest.json"
 _OBJECTS = ("project", "archive", "git", "tool")
 _LISTS = ("stages", "modules", "parts", "files")
 LARGEST = 256 << 20

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.errors import SourceError, one_line
-from hatch_ytupload.planning.stages import STAGES
-from hatch_ytupload.sources.file_names import as_system_spells
+from hatch_ytupload.archive_layout import STAGES
+from hatch_ytupload.errors import SourceError
+from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.sources.ignore_scope import IgnoreScopes
 from hatch_ytupload.sources.ignoring import IGNORE_FILE_NAME
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

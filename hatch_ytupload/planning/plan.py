@@ -6,26 +6,25 @@ import os
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.errors import MissingSourceError, NoStagesError, SourceError, one_line
+from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, STAGES, WRAPPERS, YTJOBS, wrapper_name
+from hatch_ytupload.errors import MissingSourceError, NoStagesError, SourceError
+from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.planning import targets
 from hatch_ytupload.planning.stages import (
-    CONFIG,
     ENTRY_POINTS,
-    REQUIREMENTS,
-    STAGES,
     Stage,
     no_stages_message,
     read_operations,
     requirement_lines,
     stage_names,
 )
-from hatch_ytupload.planning.wrappers import wrapper_name, wrapper_text
-from hatch_ytupload.sources.file_names import as_system_spells
-from hatch_ytupload.sources.framework_source import find_ytjobs
+from hatch_ytupload.planning.wrappers import wrapper_text
 from hatch_ytupload.sources.ignore_scope import IgnoreScope, IgnoreScopes, describe_rule
 from hatch_ytupload.sources.listings import Listings
 from hatch_ytupload.sources.modules import find_module
 from hatch_ytupload.sources.tree import SourceFile, single_file, walk
+from hatch_ytupload.sources.ytjobs import find_ytjobs
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -138,7 +137,7 @@ class Planner:
                 wrappers.append(Generated(wrapper_name(stage.name, operation.name), text.encode(), 0o755))
         if not wrappers and require_code:
             raise NoStagesError(no_stages_message(self.settings, names))
-        self.sources.append((targets.WRAPPERS, wrappers))
+        self.sources.append((WRAPPERS, wrappers))
 
     def add_modules(self) -> None:
         """Take `ytjobs` and what `upload_modules` names."""
@@ -147,7 +146,7 @@ class Planner:
         for name in self.settings.upload_modules:
             module = find_module(name, own)
             description = f"`{one_line(name)}` of `upload_modules`"
-            if module.name == targets.YTJOBS:
+            if module.name == YTJOBS:
                 self.taken.take(module.name, description, owner=module.name)  # which is refused
             elif module.name not in {known.name for known in self.modules}:
                 self.module(module, description)

@@ -6,11 +6,13 @@ import os
 import posixpath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hatch_ytupload.archive_layout import CONFIG, STAGES
 from hatch_ytupload.configuration.pipeline_config import InterpolationError, PipelineConfig, load_yaml_mapping
 from hatch_ytupload.configuration.values import describe
-from hatch_ytupload.errors import NoStagesError, SettingsError, SourceError, nearest, one_line
-from hatch_ytupload.sources.file_names import as_system_spells, as_text
+from hatch_ytupload.errors import NoStagesError, SettingsError, SourceError
+from hatch_ytupload.file_names import as_system_spells, as_text
 from hatch_ytupload.sources.ignore_scope import describe_rule
+from hatch_ytupload.wording import nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,9 +21,6 @@ if TYPE_CHECKING:
     from hatch_ytupload.sources.ignore_scope import IgnoreScope
     from hatch_ytupload.sources.ignoring import Rule
 
-STAGES = "stages"
-CONFIG = "config.yaml"
-REQUIREMENTS = "requirements.txt"
 
 # The order in which YT Framework looks for a reducer; it differs between the two kinds of operation.
 _MAP_REDUCE_REDUCERS = ("reducer.py", "reducer_mds.py", "reducer_main.py", "reducer_index.py")

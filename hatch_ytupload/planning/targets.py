@@ -7,16 +7,14 @@ import posixpath
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.errors import SourceError, one_line
-from hatch_ytupload.planning.stages import STAGES
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
-from hatch_ytupload.sources.file_names import as_text
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, STAGES, WRAPPERS, YTJOBS
+from hatch_ytupload.errors import SourceError
+from hatch_ytupload.file_names import as_text
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.configuration.values import UploadPath
 
-YTJOBS = "ytjobs"
-WRAPPERS = "operation_wrapper_*.sh"
 # Of Linux's and macOS's file systems, in bytes.
 _LONGEST_NAME = 255
 _RESERVED = {

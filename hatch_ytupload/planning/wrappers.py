@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-ARCHIVE_NAME = "source.tar.gz"
-
-
-def wrapper_name(stage: str, operation: str) -> str:
-    """Return the file name under which YT Framework's operations look for the script."""
-    return f"operation_wrapper_{stage}_{operation}.sh"
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, wrapper_name
 
 
 def wrapper_text(stage: str, operation: str, script: str) -> str:

@@ -10,7 +10,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 from hatch_ytupload.errors import NoStagesError
 from hatch_ytupload.plugin.hatch_glue import clean, errors_end_the_build, project_of, run_build
-from hatch_ytupload.sources.framework_source import framework_requirements
+from hatch_ytupload.sources.ytjobs import framework_requirements
 
 
 class YtArchiveBuildHook(BuildHookInterface[BuilderConfig]):

@@ -10,9 +10,10 @@ from hatchling.builders.constants import BuildEnvVars
 from hatchling.builders.plugin.interface import BuilderInterface
 from hatchling.plugin.manager import PluginManager
 
-from hatch_ytupload.errors import SettingsError, one_line
+from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.packing.bundle import make_build_directory
 from hatch_ytupload.plugin.hatch_glue import clean, errors_end_the_build, project_of, run_build
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.configuration.settings import KEYS
 from hatch_ytupload.configuration.values import UnexpectedValueError, flag, text
-from hatch_ytupload.errors import SettingsError, nearest, one_line
+from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.wording import nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -22,7 +22,7 @@ class YtUploadPublisher(PublisherInterface):
 
     def publish(self, artifacts: list[str], options: dict[str, Any]) -> None:
         """Publish the named bundles, one after the other, or that of the project's current version."""
-        from hatch_ytupload.configuration.project_finding import find_project
+        from hatch_ytupload.configuration.project import find_project
         from hatch_ytupload.plugin.publish_options import read_options
 
         with errors_end_the_build(self.app):
@@ -35,10 +35,10 @@ class YtUploadPublisher(PublisherInterface):
                 self._publish(project, read, None)
 
     def _publish(self, project: Project, options: PublishOptions, artifact: str | None) -> None:
-        from hatch_ytupload.build_folders.publishing import default_artifact, publish_bundle
-        from hatch_ytupload.command_line.progress import Progress
-        from hatch_ytupload.command_line.release_report import published_text
         from hatch_ytupload.configuration.settings import load_settings
+        from hatch_ytupload.output.progress import Progress
+        from hatch_ytupload.output.releases import published_text
+        from hatch_ytupload.releases.publish import default_artifact, publish_bundle
 
         settings = load_settings(project.root, project.table, overrides=options.settings)
         for warning in settings.warnings:

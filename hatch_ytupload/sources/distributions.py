@@ -16,7 +16,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError, one_line
+from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

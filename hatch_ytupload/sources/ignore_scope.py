@@ -7,8 +7,9 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.errors import SourceError
 from hatch_ytupload.sources.ignoring import IGNORE_FILE_NAME, IgnoreRules
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.sources.ignoring import Rule

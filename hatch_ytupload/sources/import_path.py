@@ -8,7 +8,8 @@ import sys
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError, one_line
+from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

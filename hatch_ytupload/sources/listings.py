@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.errors import SourceError
 from hatch_ytupload.sources.ignore_scope import join_shown
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.sources.ignore_scope import IgnoreScope

@@ -7,9 +7,10 @@ import sys
 from importlib.machinery import BYTECODE_SUFFIXES
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError, nearest, one_line
+from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
 from hatch_ytupload.sources.distributions import modules_of
 from hatch_ytupload.sources.import_path import zip_archive_of
+from hatch_ytupload.wording import nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,11 +7,12 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.errors import SourceError, one_line
+from hatch_ytupload.errors import SourceError
+from hatch_ytupload.file_names import as_text
 from hatch_ytupload.sources.credentials import is_credential_name
-from hatch_ytupload.sources.file_names import as_text
 from hatch_ytupload.sources.ignore_scope import join_shown
 from hatch_ytupload.sources.ignoring import IGNORE_FILE_NAME
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.sources.ignore_scope import IgnoreScope

@@ -16,11 +16,11 @@ import pytest
 from build_folders import Bundle, current, make_bundle, names, publish_to, read_current, roll_back, watched
 from pipelines import make_pipeline, refusal
 
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.build_folder import Content
-from hatch_ytupload.build_folders.cypress import CypressFolder
-from hatch_ytupload.build_folders.cypress_client import Cluster
-from hatch_ytupload.build_folders.release_records import read_state
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+from hatch_ytupload.build_folders.cypress.client import Cluster
+from hatch_ytupload.build_folders.cypress.folder import CypressFolder
+from hatch_ytupload.releases.records import read_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,7 +164,7 @@ def test_who_holds_the_folder_is_told(path: str, bundles: list[Bundle]) -> None:
 
 def test_a_file_of_many_pieces(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """MD5 continues over what is appended."""
-    monkeypatch.setattr("hatch_ytupload.build_folders.cypress_files._PIECE", 100_000)
+    monkeypatch.setattr("hatch_ytupload.build_folders.cypress.files._PIECE", 100_000)
     data = os.urandom(350_000)
     folder = folder_at(path)
 

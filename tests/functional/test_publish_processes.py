@@ -13,9 +13,9 @@ from build_folders import PATH, Bundle, current, make_bundle, on_cluster, on_dis
 from pipelines import CHECKOUT, Pipeline, clean_environment, make_pipeline
 from proxy import ProxyServer, Run
 
-from hatch_ytupload.build_folders.release_records import read_state
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.errors import BuildFolderError
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+from hatch_ytupload.releases.records import read_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -29,9 +29,8 @@ from pipelines import (
 )
 
 from hatch_ytupload.errors import SourceError
-from hatch_ytupload.packing.archive import pack, read_unchanged
+from hatch_ytupload.packing.archive import Packed, PackedFile, pack, read_unchanged
 from hatch_ytupload.packing.compression import BLOCK_SIZE
-from hatch_ytupload.packing.packed import Packed, PackedFile
 from hatch_ytupload.planning.plan import Generated, Part
 from hatch_ytupload.sources.tree import SourceFile, single_file
 
@@ -434,7 +433,7 @@ class TestOutput:
             "import re, resource\n"
             "from pathlib import Path\n"
             "from hatch_ytupload.packing.build import build_bundle\n"
-            "from hatch_ytupload.configuration.project_finding import find_project\n"
+            "from hatch_ytupload.configuration.project import find_project\n"
             "from hatch_ytupload.configuration.settings import load_settings\n"
             "project = find_project('.')\n"
             "built = build_bundle(project, load_settings(project.root, project.table), project.build_directory)\n"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hatch_ytupload.packing import atomic_rename
-from hatch_ytupload.packing.atomic_rename import replace_directory
+from hatch_ytupload import atomic_rename
+from hatch_ytupload.atomic_rename import replace_directory
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipelines import CHECKOUT, Pipeline, make_pipeline
 
-from hatch_ytupload.archives.archive_check import FileReader
+from hatch_ytupload.byte_reader import FileReader
 from hatch_ytupload.checks.checking import check
 from hatch_ytupload.checks.imports import FileFacts, read_facts
 from hatch_ytupload.checks.packed_code import code_of_archive, code_of_plan

@@ -27,13 +27,17 @@ from pipelines import make_pipeline, refusal
 from proxy import Answer, Drop, ProxyServer, Run
 from proxy.fixtures import connect
 
-from hatch_ytupload.build_folders import cypress, cypress_client, cypress_lock, cypress_nodes, cypress_transaction
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.build_folder import content_of
-from hatch_ytupload.build_folders.cypress_client import Cluster
-from hatch_ytupload.build_folders.redaction import MASK
-from hatch_ytupload.build_folders.release_records import read_state
+from hatch_ytupload.build_folders.cypress import client as cypress_client
+from hatch_ytupload.build_folders.cypress import folder as cypress
+from hatch_ytupload.build_folders.cypress import lock as cypress_lock
+from hatch_ytupload.build_folders.cypress import nodes as cypress_nodes
+from hatch_ytupload.build_folders.cypress import transaction as cypress_transaction
+from hatch_ytupload.build_folders.cypress.client import Cluster
+from hatch_ytupload.build_folders.cypress.redaction import MASK
 from hatch_ytupload.errors import YtUploadError
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+from hatch_ytupload.releases.records import read_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

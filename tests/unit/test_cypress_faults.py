@@ -13,10 +13,12 @@ from build_folders import PATH, Bundle, current, make_bundle, on_cluster, publis
 from pipelines import make_pipeline, refusal
 from proxy import AbortTransaction, Answer, Code, Corrupt, Delay, Drop, Hang, ProxyServer, Refuse, Truncate
 
-from hatch_ytupload.build_folders import cypress_client, cypress_files, outgoing
-from hatch_ytupload.build_folders.cypress_errors import CypressError
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.build_folders.cypress import client as cypress_client
+from hatch_ytupload.build_folders.cypress import files as cypress_files
+from hatch_ytupload.build_folders.cypress.errors import CypressError
 from hatch_ytupload.errors import BuildFolderError
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+from hatch_ytupload.releases import outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from proxy import Fault
     from proxy.faults import Action
 
-    from hatch_ytupload.build_folders.cypress import CypressFolder
+    from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 
 # A publish with scripts has about twenty requests; the loops below find out how many themselves.
 MANY = 15

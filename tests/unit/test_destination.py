@@ -9,11 +9,11 @@ from build_folders import make_bundle
 from pipelines import Pipeline, refusal
 from proxy import ProxyServer
 
-from hatch_ytupload.build_folders.cypress import CypressFolder
+from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 from hatch_ytupload.build_folders.destination import open_build_folder
-from hatch_ytupload.build_folders.local_folder import LocalFolder
-from hatch_ytupload.build_folders.publishing import default_artifact, publish_bundle
+from hatch_ytupload.build_folders.disk.folder import LocalFolder
 from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.releases.publish import default_artifact, publish_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ import pytest
 from archives import Bytes, archive_of, member, tar_gz
 from pipelines import make_pipeline
 
-from hatch_ytupload.archives.artifacts import Artifact, described
-from hatch_ytupload.archives.differences import Differences, compare, differences_data, differences_text
-from hatch_ytupload.archives.text_diffs import text_diffs
+from hatch_ytupload.answers.artifacts import Artifact, described
+from hatch_ytupload.answers.differences import Differences, compare, text_diffs
+from hatch_ytupload.command_line.commands.diff import differences_data, differences_text
 from hatch_ytupload.packing.manifest import load_manifest
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pipelines import Pipeline
 
-    from hatch_ytupload.build_folders.build_folder import Reader
+    from hatch_ytupload.byte_reader import Reader
 
 
 class Memory:

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import make_pipeline
 
-from hatch_ytupload.archives.explaining import Explainer
-from hatch_ytupload.archives.explanation_report import explanation_data, explanation_text
+from hatch_ytupload.answers.explanation import Explainer
+from hatch_ytupload.command_line.commands.explain import explanation_data, explanation_text
 from hatch_ytupload.errors import SourceError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pipelines import Pipeline
 
-    from hatch_ytupload.archives.explanation import Explanation
+    from hatch_ytupload.answers.explanation import Explanation
 
 FILES: dict[str, str | bytes] = {
     "configs/config.yaml": "pipeline: {}\n",

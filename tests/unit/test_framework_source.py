@@ -9,8 +9,8 @@ import pytest
 from installations import install
 from pipelines import refusal
 
-from hatch_ytupload.sources import framework_source
-from hatch_ytupload.sources.framework_source import find_ytjobs, framework_requirements
+from hatch_ytupload.sources import ytjobs as framework_source
+from hatch_ytupload.sources.ytjobs import find_ytjobs, framework_requirements
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,9 @@ import pytest
 from archives import Bytes, archive_of
 from pipelines import make_pipeline, refusal
 
-from hatch_ytupload.archives.artifacts import Artifact, Described, Whereabouts, described, find_artifact
-from hatch_ytupload.archives.inspecting import branches, directories, inspect_data, inspect_text, largest_files
+from hatch_ytupload.answers.artifacts import Artifact, Described, Whereabouts, described, find_artifact
+from hatch_ytupload.answers.inspection import branches, directories, largest_files
+from hatch_ytupload.command_line.commands.inspect import inspect_data, inspect_text
 from hatch_ytupload.packing.manifest import load_manifest
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from pipelines import Pipeline
 
-    from hatch_ytupload.build_folders.build_folder import BuildFolder, Reader
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
+    from hatch_ytupload.byte_reader import Reader
 
 
 def no_folder(path: str | None) -> BuildFolder:

@@ -15,17 +15,17 @@ from build_folders import Bundle, current, make_bundle, names, on_disk, publish_
 from checkout import tree_state
 from pipelines import make_pipeline, refusal
 
+from hatch_ytupload import atomic_rename
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.build_folder import content_of
 from hatch_ytupload.build_folders.folder_lock import describe_holder, exclusive, user_name
-from hatch_ytupload.build_folders.release_records import directory_of, read_state
-from hatch_ytupload.packing import atomic_rename
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+from hatch_ytupload.releases.records import directory_of, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatch_ytupload.build_folders.build_folder import Changes
-    from hatch_ytupload.build_folders.local_folder import LocalFolder
+    from hatch_ytupload.build_folders.disk.folder import LocalFolder
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,9 @@ from hypothesis import strategies as st
 from pipelines import make_pipeline, refusal
 from proxy import ProxyServer
 
-from hatch_ytupload.build_folders.outgoing import open_outgoing
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
 from hatch_ytupload.errors import ArtifactError
-from hatch_ytupload.packing.manifest import MANIFEST_NAME
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+from hatch_ytupload.releases.outgoing import open_outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_ytupload.jobs.packed_stages import (
-    included_files,
-    joined,
-    packed_operations,
-    requirement_files,
-    started_script,
-)
-from hatch_ytupload.planning.wrappers import wrapper_name, wrapper_text
+from hatch_ytupload.archive_layout import wrapper_name
+from hatch_ytupload.planning.wrappers import wrapper_text
+from hatch_ytupload.reading.stages import included_files, joined, packed_operations, requirement_files, started_script
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from hatch_ytupload.command_line.progress import Progress, describe
+from hatch_ytupload.output.progress import Progress, describe
 
 
 class Terminal(io.StringIO):

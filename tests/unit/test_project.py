@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pipelines import refusal
 
-from hatch_ytupload.configuration.project import Project, file_name_component, normalize_name
-from hatch_ytupload.configuration.project_finding import find_project
+from hatch_ytupload.configuration.project import Project, file_name_component, find_project, normalize_name
 
 if TYPE_CHECKING:
     from pathlib import Path

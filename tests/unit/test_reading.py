@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipelines import contents, refusal
 
-from hatch_ytupload.archives.reading import places, read_contents, read_files, read_members
-from hatch_ytupload.archives.tar_members import Members
-from hatch_ytupload.archives.unpacking import Unpacked
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing.manifest import FileInfo, load_manifest
+from hatch_ytupload.reading.contents import places, read_contents, read_files, read_members
+from hatch_ytupload.reading.gzip_members import Unpacked
+from hatch_ytupload.reading.tar_members import Members
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -20,7 +20,7 @@ from hatch_ytupload.errors import SourceError, YtUploadError
 from hatch_ytupload.packing import compression
 from hatch_ytupload.packing.build import Built, build_bundle
 from hatch_ytupload.packing.cache import Cache
-from hatch_ytupload.packing.part_memory import KeptPart, PartMemory
+from hatch_ytupload.packing.memory import KeptPart, PartMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

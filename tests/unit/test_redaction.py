@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hatch_ytupload.build_folders.redaction import MASK, Redaction
+from hatch_ytupload.build_folders.cypress.redaction import MASK, Redaction
 
 SECRET = "AQAD-qJSJpcj/AAADmZ+secret="
 TOKENS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=40)

@@ -10,27 +10,20 @@ from build_folders import make_bundle, on_cluster, on_disk, publish_to, roll_bac
 from pipelines import make_pipeline
 from proxy import ProxyServer
 
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.build_folder import content_of
-from hatch_ytupload.build_folders.publishing import Published
-from hatch_ytupload.build_folders.release_records import Record, State, read_state
-from hatch_ytupload.build_folders.releases import Outcome
-from hatch_ytupload.command_line.release_report import (
-    history_data,
-    history_text,
-    published_data,
-    published_text,
-    rollback_data,
-    rollback_text,
-    status_data,
-    status_text,
-)
+from hatch_ytupload.command_line.commands.history import history_data, history_text
+from hatch_ytupload.command_line.commands.rollback import rollback_data, rollback_text
+from hatch_ytupload.command_line.commands.status import status_data, status_text
+from hatch_ytupload.output.releases import published_data, published_text
 from hatch_ytupload.packing.bundle import read_bundle
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+from hatch_ytupload.releases.publish import Outcome, Published
+from hatch_ytupload.releases.records import Record, State, read_state
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hatch_ytupload.build_folders.local_folder import LocalFolder
+    from hatch_ytupload.build_folders.disk.folder import LocalFolder
 
 
 @pytest.fixture

@@ -25,10 +25,10 @@ from hypothesis import strategies as st
 from pipelines import Pipeline, make_pipeline, refusal
 from proxy import ProxyServer
 
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, content_of
-from hatch_ytupload.build_folders.release_records import Record, archive_of, directory_of, manifest_of, read_state
-from hatch_ytupload.build_folders.releases import pruned
-from hatch_ytupload.planning.wrappers import ARCHIVE_NAME
+from hatch_ytupload.releases.publish import pruned
+from hatch_ytupload.releases.records import Record, archive_of, directory_of, manifest_of, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -11,12 +11,11 @@ from build_folders import PATH, make_bundle, publish_to, roll_back
 from pipelines import make_pipeline, refusal
 from proxy import ProxyServer
 
-from hatch_ytupload.archives.artifacts import Artifact, Whereabouts, described, find_artifact
-from hatch_ytupload.archives.differences import compare
-from hatch_ytupload.archives.text_diffs import text_diffs
-from hatch_ytupload.archives.verifying import verify
-from hatch_ytupload.build_folders.cypress import CypressFolder
-from hatch_ytupload.build_folders.cypress_client import Cluster
+from hatch_ytupload.answers.artifacts import Artifact, Whereabouts, described, find_artifact
+from hatch_ytupload.answers.differences import compare, text_diffs
+from hatch_ytupload.answers.verification import verify
+from hatch_ytupload.build_folders.cypress.client import Cluster
+from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

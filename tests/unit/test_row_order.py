@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipelines import refusal
 
-from hatch_ytupload.jobs.row_order import sort_rows
+from hatch_ytupload.jobs.rows import sort_rows
 
 KEYS = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False) | st.text()
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_ytupload.packing.sizes import megabytes, size_warning
+from hatch_ytupload.packing.sizes import size_warning
 from hatch_ytupload.planning.plan import Generated, Part, Plan
+from hatch_ytupload.wording import megabytes
 
 
 @pytest.mark.parametrize(

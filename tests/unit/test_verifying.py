@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import contents, make_pipeline, refusal
 
-from hatch_ytupload.archives.artifacts import Whereabouts, find_artifact
-from hatch_ytupload.archives.second_build import Agreement, agreement_text, build_again
-from hatch_ytupload.archives.verifying import Verification, verification_data, verification_text, verify
+from hatch_ytupload.answers.artifacts import Whereabouts, find_artifact
+from hatch_ytupload.answers.second_build import Agreement, build_again
+from hatch_ytupload.answers.verification import Verification, verify
+from hatch_ytupload.command_line.commands.verify import agreement_text, verification_data, verification_text
 from hatch_ytupload.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from pipelines import Pipeline
 
-    from hatch_ytupload.archives.artifacts import Artifact
+    from hatch_ytupload.answers.artifacts import Artifact
     from hatch_ytupload.build_folders.build_folder import BuildFolder
 
 

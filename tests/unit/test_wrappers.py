@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 from pipelines import clean_environment, make_pipeline
 
-from hatch_ytupload.planning.wrappers import wrapper_name, wrapper_text
+from hatch_ytupload.archive_layout import wrapper_name
+from hatch_ytupload.planning.wrappers import wrapper_text
 
 # What YT Framework 1.4 starts; the name of the script stands in it unquoted.
 FRAMEWORK = "set -e; tar -xzf source.tar.gz; ./{script}"

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hatch_ytupload.command_line.commands.destination_flags import destination_flags
+from hatch_ytupload.answers.differences import _LONG_COMMIT, Differences, FactChange, FileChange
+from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.output.layout import fields, table
+from hatch_ytupload.releases.records import release_name
+from hatch_ytupload.wording import megabytes, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatch_ytupload.answers.artifacts import Described
     from hatch_ytupload.command_line.console import Console
+    from hatch_ytupload.packing.manifest import FileInfo
 
 
 @click.command()
@@ -35,10 +43,9 @@ def command(
       hatch-ytupload diff --text 1.3.0 1.4.0
       hatch-ytupload diff //home/ads/testing/build //home/ads/build
     """
-    from hatch_ytupload.archives.artifacts import CURRENT, described, find_artifact
-    from hatch_ytupload.archives.differences import compare, differences_data, differences_text
-    from hatch_ytupload.archives.text_diffs import text_diffs
-    from hatch_ytupload.command_line.commands.archive_places import whereabouts
+    from hatch_ytupload.answers.artifacts import CURRENT, described, find_artifact
+    from hatch_ytupload.answers.differences import compare, text_diffs
+    from hatch_ytupload.command_line.flags import whereabouts
 
     places = whereabouts(console, **overrides)
     before = find_artifact(CURRENT if b is None else a, places)
@@ -53,3 +60,99 @@ def command(
     console.result(data, console.differences("\n\n".join([differences_text(differences), *diffs.values()])))
     if exit_code and differences.any:
         sys.exit(1)
+
+
+def differences_text(differences: Differences) -> str:
+    """Show the differences in lines that begin with `+` (added), `-` (removed) or `~` (changed)."""
+    head = fields("", ("from", _title(differences.old)), ("to", _title(differences.new))).lstrip("\n")
+    blocks = [head]
+    if differences.files:
+        blocks.append(table([_file_row(change) for change in differences.files], right=(2,)))
+    if differences.facts:
+        blocks.append("\n".join(_fact_line(fact) for fact in differences.facts))
+    blocks.append(_summary(differences))
+    return "\n\n".join(blocks)
+
+
+def differences_data(differences: Differences) -> dict[str, Any]:
+    """Return the same for programs."""
+    return {
+        "from": _side(differences.old),
+        "to": _side(differences.new),
+        "same_content": differences.same_content,
+        "same_files": not differences.files,
+        "files": [
+            {
+                "path": change.path,
+                "change": change.kind,
+                "content_changed": change.content_changed,
+                "from": None if change.old is None else _without_path(change.old),
+                "to": None if change.new is None else _without_path(change.new),
+            }
+            for change in differences.files
+        ],
+        "facts": [
+            {"subject": fact.subject, "name": fact.name, "from": fact.old, "to": fact.new} for fact in differences.facts
+        ],
+    }
+
+
+def _title(described: Described) -> str:
+    if described.manifest is None:
+        return described.shown
+    return f"{one_line(release_name(described.manifest))}\n{described.shown}"
+
+
+def _file_row(change: FileChange) -> tuple[str, str, str]:
+    mark = {"added": "+", "removed": "-", "changed": "~"}[change.kind]
+    old, new = change.old, change.new
+    what = []
+    if old is None or new is None:
+        what.append(megabytes(change.present.size))
+    else:
+        if old.size != new.size:
+            what.append(f"{megabytes(old.size)} -> {megabytes(new.size)}")
+        elif change.content_changed:
+            what.append(megabytes(new.size))
+        if old.mode != new.mode:
+            what.append(f"mode {one_line(old.mode)} -> {one_line(new.mode)}")
+    return mark, one_line(change.path), ", ".join(what)
+
+
+def _fact_line(fact: FactChange) -> str:
+    mark = "+" if fact.old is None else "-" if fact.new is None else "~"
+    values = " -> ".join(one_line(value) for value in (fact.old, fact.new) if value is not None)
+    if fact.name == "commit":
+        values = _LONG_COMMIT.sub(r"\1", values)
+    what = "" if values == "yes" else f": {values}"
+    return f"{mark} {one_line(fact.subject)}, {one_line(fact.name)}{what}"
+
+
+def _summary(differences: Differences) -> str:
+    old, new = differences.old, differences.new
+    if differences.same_content:
+        return f"the same content: {len(new.files)} files, {megabytes(new.unpacked)}"
+    if not differences.files:
+        # Not what is in the files, then: the time in the headers, owners, the order.
+        return f"the same {len(new.files)} files; headers of the archive differ, such as times or the order of files"
+    kinds = [change.kind for change in differences.files]
+    counts = [f"{kinds.count(kind)} {kind}" for kind in ("added", "removed", "changed") if kind in kinds]
+    same = len(new.files) - kinds.count("added") - kinds.count("changed")
+    sizes = f"{megabytes(old.unpacked)} -> {megabytes(new.unpacked)}"
+    packed = f"{megabytes(old.size)} -> {megabytes(new.size)}"
+    return f"{', '.join(counts)}, {same} the same; unpacked {sizes}, packed {packed}"
+
+
+def _side(described: Described) -> dict[str, Any]:
+    return {
+        "archive": described.shown,
+        "release": release_name(described.manifest) if described.manifest else None,
+        "content_sha256": described.content_sha256,
+        "size": described.size,
+        "unpacked": described.unpacked,
+        "file_count": len(described.files),
+    }
+
+
+def _without_path(file: FileInfo) -> Mapping[str, Any]:
+    return {"size": file.size, "mode": file.mode, "sha256": file.sha256}

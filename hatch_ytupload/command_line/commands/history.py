@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hatch_ytupload.command_line.commands.destination_flags import destination_flags
+from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.output.layout import table
+from hatch_ytupload.output.releases import _place, _shown
+from hatch_ytupload.wording import megabytes, one_line
 
 if TYPE_CHECKING:
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.command_line.console import Console
+    from hatch_ytupload.releases.records import Record, State
 
 
 @click.command()
@@ -18,9 +23,58 @@ if TYPE_CHECKING:
 def command(console: Console, /, **overrides: str | None) -> None:
     """Show the releases of the build folder, newest first; a star marks the current one."""
     from hatch_ytupload.build_folders.destination import open_build_folder
-    from hatch_ytupload.build_folders.release_records import read_state
-    from hatch_ytupload.command_line.release_report import history_data, history_text
+    from hatch_ytupload.releases.records import read_state
 
     folder = open_build_folder(console.settings(console.project(), **overrides), notice=console.info)
     state = read_state(folder)
     console.result(history_data(state, folder), history_text(state, folder))
+
+
+_COMMIT_DIGITS = 10
+
+
+_COLUMNS = 80
+
+
+def history_text(state: State, folder: BuildFolder) -> str:
+    """Show the releases of a build folder, newest first; a star marks the current one."""
+    if not state.history:
+        return f"{_shown(folder, folder.location)} keeps no releases"
+    current = state.current
+    rows = [("", "RELEASE", "PUBLISHED (UTC)", "SIZE", "COMMIT", "BY")]
+    rows += [
+        (
+            "*" if record == current else "",
+            record.release,
+            _short_time(record),
+            megabytes(record.size),
+            _commit(record),
+            record.published_by,
+        )
+        for record in state.history
+    ]
+    # Only the last column may be of any length: who published.
+    return "\n".join(_cut(line) for line in table([tuple(map(one_line, row)) for row in rows]).splitlines())
+
+
+def history_data(state: State, folder: BuildFolder) -> dict[str, Any]:
+    """Return the same for programs."""
+    current = state.current
+    releases = [{**record.record(), "current": record == current} for record in state.history]
+    for release in releases:
+        del release["number"]
+    return {**_place(folder), "releases": releases}
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _COLUMNS else line[: _COLUMNS - 3] + "..."
+
+
+def _short_time(record: Record) -> str:
+    return one_line(record.published_at).replace("T", " ")[:16]
+
+
+def _commit(record: Record) -> str:
+    if record.git_commit is None:
+        return "-"
+    return one_line(record.git_commit)[:_COMMIT_DIGITS] + ("+" if record.git_dirty else "")

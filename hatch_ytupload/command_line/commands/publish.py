@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hatch_ytupload.command_line.commands.destination_flags import destination_flags
+from hatch_ytupload.command_line.flags import destination_flags
 
 if TYPE_CHECKING:
     from hatch_ytupload.command_line.console import Console
@@ -32,9 +32,9 @@ def command(
       hatch-ytupload publish --dry-run
       hatch-ytupload publish --build-folder //home/ads/testing/build
     """
-    from hatch_ytupload.build_folders.publishing import default_artifact, publish_bundle
-    from hatch_ytupload.command_line.progress import Progress
-    from hatch_ytupload.command_line.release_report import published_data, published_text
+    from hatch_ytupload.output.progress import Progress
+    from hatch_ytupload.output.releases import published_data, published_text
+    from hatch_ytupload.releases.publish import default_artifact, publish_bundle
 
     project = console.project()
     settings = console.settings(project, **overrides)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hatch_ytupload.command_line.commands.destination_flags import destination_flags
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.output.layout import fields
+from hatch_ytupload.output.releases import _archive, _place
+from hatch_ytupload.wording import megabytes
 
 if TYPE_CHECKING:
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.command_line.console import Console
+    from hatch_ytupload.releases.publish import Outcome
 
 
 @click.command()
@@ -27,10 +33,29 @@ def command(console: Console, /, release: str | None, **overrides: str | None) -
       hatch-ytupload rollback 1.3.0
     """
     from hatch_ytupload.build_folders.destination import open_build_folder
-    from hatch_ytupload.build_folders.rolling_back import rollback
-    from hatch_ytupload.command_line.release_report import rollback_data, rollback_text
+    from hatch_ytupload.releases.rollback import rollback
 
     settings = console.settings(console.project(), **overrides)
     folder = open_build_folder(settings, notice=console.info)
     outcome = rollback(folder, release, standalone_wrappers=settings.standalone_wrappers)
     console.result(rollback_data(outcome, folder), rollback_text(outcome, folder))
+
+
+def rollback_text(outcome: Outcome, folder: BuildFolder) -> str:
+    """Tell what a rollback did."""
+    if not outcome.changed:
+        return f"{_archive(folder)} is `{outcome.release}` already; nothing to do"
+    size = megabytes(outcome.size)
+    return fields(_archive(folder), ("release", f"{outcome.release} ({size})"), ("replaced", outcome.replaced or ""))
+
+
+def rollback_data(outcome: Outcome, folder: BuildFolder) -> dict[str, Any]:
+    """Return the same for programs."""
+    return {
+        **_place(folder),
+        "path": folder.path(ARCHIVE_NAME),
+        "release": outcome.release,
+        "size": outcome.size,
+        "changed": outcome.changed,
+        "replaced": outcome.replaced,
+    }

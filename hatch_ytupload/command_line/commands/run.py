@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hatch_ytupload.command_line.commands.destination_flags import destination_flags
+from hatch_ytupload.command_line.flags import destination_flags
 
 if TYPE_CHECKING:
     from hatch_ytupload.command_line.console import Console
-    from hatch_ytupload.jobs.running import Ran, Run
+    from hatch_ytupload.jobs.run import Ran, Run
 
 
 @click.command()
@@ -57,10 +57,9 @@ def command(
       hatch-ytupload run build_sessions map_reduce --sort-by visitor,time < hits.jsonl
       hatch-ytupload run check_networks vanilla --archive current --keep
     """
-    from hatch_ytupload.archives.archive_copy import copy_of
-    from hatch_ytupload.archives.artifacts import find_artifact
-    from hatch_ytupload.command_line.commands.archive_places import whereabouts
-    from hatch_ytupload.jobs.running import Run, run_operation
+    from hatch_ytupload.answers.artifacts import copy_of, find_artifact
+    from hatch_ytupload.command_line.flags import whereabouts
+    from hatch_ytupload.jobs.run import Run, run_operation
 
     if console.as_json and target is None:
         raise click.UsageError("`--json` needs `--output FILE`: rows would go to standard output, too")

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hatch_ytupload.command_line.commands.destination_flags import destination_flags
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.command_line.commands.history import _short_time
+from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.output.layout import fields
+from hatch_ytupload.output.releases import _place, _shown
+from hatch_ytupload.releases.records import State, release_name
+from hatch_ytupload.wording import megabytes, one_line
 
 if TYPE_CHECKING:
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.command_line.console import Console
+    from hatch_ytupload.packing.bundle import Bundle
 
 
 @click.command()
@@ -20,10 +28,9 @@ if TYPE_CHECKING:
 def command(console: Console, /, dist: str | None, **overrides: str | None) -> None:
     """Show the local bundle, the current release, and whether they are the same."""
     from hatch_ytupload.build_folders.destination import open_build_folder
-    from hatch_ytupload.build_folders.publishing import default_artifact
-    from hatch_ytupload.build_folders.release_records import read_state
-    from hatch_ytupload.command_line.release_report import status_data, status_text
     from hatch_ytupload.packing.bundle import read_bundle
+    from hatch_ytupload.releases.publish import default_artifact
+    from hatch_ytupload.releases.records import read_state
 
     project = console.project()
     folder = open_build_folder(console.settings(project, **overrides), notice=console.info)
@@ -32,3 +39,69 @@ def command(console: Console, /, dist: str | None, **overrides: str | None) -> N
     state = read_state(folder)
     shown = os.path.relpath(artifact)
     console.result(status_data(state, bundle, shown, folder), status_text(state, bundle, shown, folder))
+
+
+def status_text(state: State, bundle: Bundle | None, artifact: str, folder: BuildFolder) -> str:
+    """Show the local bundle, the current release, and whether they are the same."""
+    if bundle is None:
+        local = f"none at `{one_line(artifact)}`: build it first"
+    else:
+        local = f"{release_name(bundle.manifest)} ({megabytes(bundle.manifest.archive.size)})"
+    return fields(
+        _shown(folder, folder.location),
+        ("local", local),
+        ("current", _current_text(state)),
+        ("same", "" if bundle is None else "yes" if _is_same(state, bundle) else "no: publish to make them so"),
+        ("kept", f"{len(state.history)} release{'' if len(state.history) == 1 else 's'}"),
+    )
+
+
+def status_data(state: State, bundle: Bundle | None, artifact: str, folder: BuildFolder) -> dict[str, Any]:
+    """Return the same for programs."""
+    local = None
+    if bundle is not None:
+        manifest = bundle.manifest
+        local = {
+            "artifact": artifact,
+            "project": manifest.project.name,
+            "version": manifest.project.version,
+            "release": release_name(manifest),
+            "content_sha256": manifest.content_sha256,
+            "size": manifest.archive.size,
+        }
+    current = state.current
+    return {
+        **_place(folder),
+        "local": local,
+        "current": None if current is None else {**current.attribute(), "published_at": current.published_at},
+        "archive": _archive_state(state),
+        "same": bundle is not None and _is_same(state, bundle),
+        "releases": len(state.history),
+    }
+
+
+def _current_text(state: State) -> str:
+    current = state.current
+    if current is not None:
+        text = f"{current.release} ({megabytes(current.size)})"
+        return f"{text}\npublished {_short_time(current)} UTC by {current.published_by}"
+    claimed = state.claimed
+    return {
+        "missing": "nothing is published",
+        "changed": f"`{ARCHIVE_NAME}` was {claimed.release if claimed else '?'}, and something else has changed it",
+        "foreign": f"`{ARCHIVE_NAME}` is there, and is no release",
+    }[_archive_state(state)]
+
+
+def _archive_state(state: State) -> str:
+    """Return what lies at the current archive's name: `release`, `changed`, `foreign` or `missing`."""
+    if state.current is not None:
+        return "release"
+    if ARCHIVE_NAME not in state.nodes:
+        return "missing"
+    return "changed" if state.claimed is not None else "foreign"
+
+
+def _is_same(state: State, bundle: Bundle) -> bool:
+    current = state.current
+    return current is not None and current.content_sha256 == bundle.manifest.content_sha256

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hatch_ytupload.command_line.commands.destination_flags import destination_flags
+from hatch_ytupload.answers.second_build import BYTES, CONTENT, Agreement
+from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.output.layout import wrapped
 
 if TYPE_CHECKING:
+    from hatch_ytupload.answers.verification import Verification
     from hatch_ytupload.command_line.console import Console
 
 
@@ -36,10 +39,10 @@ def command(
       hatch-ytupload verify
       hatch-ytupload verify --rebuild current
     """
-    from hatch_ytupload.archives.artifacts import find_artifact
-    from hatch_ytupload.archives.second_build import NEITHER, agreement_data, agreement_text, build_again
-    from hatch_ytupload.archives.verifying import verification_data, verification_text, verify
-    from hatch_ytupload.command_line.commands.archive_places import whereabouts
+    from hatch_ytupload.answers.artifacts import find_artifact
+    from hatch_ytupload.answers.second_build import NEITHER, build_again
+    from hatch_ytupload.answers.verification import verify
+    from hatch_ytupload.command_line.flags import whereabouts
 
     if archive is not None and release is not None:
         raise click.UsageError("give ARCHIVE or --release, not both")
@@ -61,3 +64,41 @@ def command(
     console.result(data, text)
     if found.problems or not agrees:
         sys.exit(1)
+
+
+def verification_text(found: Verification) -> str:
+    """Say what was found out in a line; the problems are errors, and stand elsewhere."""
+    if found.problems:
+        return ""
+    plural = "" if found.file_count == 1 else "s"
+    return f"{found.shown} is what its manifest says: {found.file_count} file{plural}, {found.size} bytes"
+
+
+def verification_data(found: Verification) -> dict[str, Any]:
+    """Return it for programs."""
+    return {
+        "archive": found.shown,
+        "sound": not found.problems,
+        "size": found.size,
+        "file_count": found.file_count,
+        "problems": list(found.problems),
+    }
+
+
+def agreement_text(found: Agreement) -> str:
+    """Say in a line or two what agrees."""
+    if found.agrees == BYTES:
+        return "built again: the same bytes"
+    number = found.files_differing
+    what = (
+        "built again: the same content, compressed to other bytes"
+        if found.agrees == CONTENT
+        else f"built again: another archive; {number} file{' differs' if number == 1 else 's differ'}"
+    )
+    lines = [what, *wrapped(f"first difference: {found.first_difference}")]
+    return "\n".join([*lines, *wrapped(found.sources)] if found.sources else lines)
+
+
+def agreement_data(found: Agreement) -> dict[str, Any]:
+    """Return it for programs."""
+    return found._asdict()

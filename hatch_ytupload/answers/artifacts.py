@@ -1,0 +1,296 @@
+"""What a command is asked to look at: an archive on disk, in a build folder, or as its manifest alone."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
+from hatch_ytupload.build_folders.build_folder import FILE
+from hatch_ytupload.byte_reader import FileReader
+from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
+from hatch_ytupload.errors import ArtifactError, BuildFolderError, SettingsError
+from hatch_ytupload.packing.manifest import load_manifest
+from hatch_ytupload.reading.contents import read_contents
+from hatch_ytupload.reading.gzip_members import Progress, no_progress
+from hatch_ytupload.releases.records import (
+    archive_of,
+    find_release,
+    manifest_of,
+    read_state,
+    read_state_and,
+    release_name,
+)
+from hatch_ytupload.wording import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
+    from hatch_ytupload.byte_reader import Reader
+    from hatch_ytupload.packing.manifest import FileInfo, Manifest
+    from hatch_ytupload.reading.gzip_members import Progress
+
+CURRENT = "current"
+"""Names the archive that jobs mount now."""
+
+_ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An archive, its manifest, or both; nothing of the archive has been read yet."""
+
+    shown: str
+    """How messages call it, on one line."""
+    manifest: Manifest | None
+    open: Callable[[], AbstractContextManager[Reader]] | None
+    """Opens the archive; None where there is a manifest alone."""
+    size: int | None = None
+    """Of the archive, in bytes, if that is known without opening it."""
+    directory: str | None = None
+    """Where it lies, if that is on disk and no build folder."""
+    stored_md5: Callable[[], str | None] = lambda: None
+    """Gives the MD5 as the build folder knows it."""
+
+    @property
+    def release(self) -> str | None:
+        """The name of the release that it is, or would become."""
+        return release_name(self.manifest) if self.manifest is not None else None
+
+
+class Described(NamedTuple):
+    """What is known about an artifact without looking at the content of files."""
+
+    shown: str
+    manifest: Manifest | None
+    files: tuple[FileInfo, ...]
+    """In the order of the archive."""
+    content_sha256: str
+    size: int
+    """Of the archive, in bytes."""
+
+    @property
+    def unpacked(self) -> int:
+        """The size of all files together, in bytes."""
+        return sum(file.size for file in self.files)
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """Where to look for artifacts; both are asked only when they are needed."""
+
+    local: Callable[[], str]
+    """Gives the place of the bundle of the project's current version."""
+    folder: Callable[[str | None], BuildFolder]
+    """Gives the build folder at a Cypress path; None: the project's own."""
+
+
+def find_artifact(text: str | None, places: Whereabouts, *, release: str | None = None) -> Artifact:
+    """Find what the user means.
+
+    Args:
+        text: path of an archive, of a bundle's directory or of a manifest; `//path` in Cypress of an archive or of a
+            build folder; `current`; the name of a release. None: the local bundle.
+        places: where to look.
+        release: the name of a release, which comes instead.
+
+    Raises:
+        ArtifactError: there is none, or its manifest is damaged.
+        BuildFolderError: there is no such release, or the build folder cannot be read.
+        SettingsError: the build folder is not known.
+    """
+    if release is not None:
+        return _of_release(places.folder(None), release)
+    if text is None:
+        return _local(places.local())
+    if text == CURRENT:
+        return _current(places.folder(None))
+    if text.startswith("//"):
+        return _remote(text, places)
+    if os.path.lexists(text):
+        return _local(text)
+    if "/" in text or text.endswith((*_ARCHIVE_SUFFIXES, ".json", ".ytarchive")):
+        raise ArtifactError(f"there is no `{one_line(text)}`; build it first, or name another archive")
+    return _of_release(places.folder(None), text)
+
+
+def described(artifact: Artifact, *, progress: Progress = no_progress) -> Described:
+    """Tell what an artifact holds: from its manifest if there is one, else by reading it.
+
+    Args:
+        artifact: what to look at.
+        progress: is told how many bytes of how many have been read.
+
+    Raises:
+        ArtifactError: the archive is damaged, or plainly not that of its manifest.
+        BuildFolderError: it cannot be read.
+    """
+    manifest = artifact.manifest
+    if manifest is not None:
+        size = manifest.archive.size if artifact.size is None else artifact.size
+        if size != manifest.archive.size:
+            raise ArtifactError(
+                f"`{artifact.shown}` has {size} bytes, its manifest says {manifest.archive.size}; "
+                "`hatch-ytupload verify` says more"
+            )
+        return Described(artifact.shown, manifest, manifest.files, manifest.content_sha256, size)
+    if artifact.open is None:
+        raise ArtifactError(f"there is nothing to read at `{artifact.shown}`")
+    with artifact.open() as archive:
+        contents = read_contents(archive, artifact.shown, progress=progress)
+        return Described(artifact.shown, None, contents.files, contents.content_sha256, archive.size)
+
+
+def _local(path: str) -> Artifact:
+    if os.path.isdir(path):
+        archive, manifest = os.path.join(path, ARCHIVE_NAME), os.path.join(path, MANIFEST_NAME)
+    elif path.endswith(".json"):
+        archive, manifest = os.path.join(os.path.dirname(path), ARCHIVE_NAME), path
+    else:
+        archive, manifest = path, os.path.join(os.path.dirname(path), MANIFEST_NAME)
+    if not (os.path.isfile(archive) or os.path.isfile(manifest)):
+        raise ArtifactError(f"there is no bundle at `{one_line(_shown(path))}`; build it first")
+    found = _read_manifest(manifest)
+    if found is not None and archive == path and found.archive.name != os.path.basename(path):
+        found = None  # of the archive beside this one
+    if not os.path.isfile(archive):
+        return Artifact(one_line(_shown(manifest)), found, None)
+    directory = os.path.dirname(os.path.abspath(archive))
+    opened = partial(open_archive, archive)
+    return Artifact(one_line(_shown(archive)), found, opened, os.path.getsize(archive), directory)
+
+
+def _read_manifest(path: str) -> Manifest | None:
+    try:
+        with open(path, "rb") as file:
+            return load_manifest(file.read(), one_line(_shown(path)))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror}") from None
+
+
+@contextmanager
+def open_archive(path: str) -> Iterator[Reader]:
+    """Open an archive on disk.
+
+    Raises:
+        ArtifactError: it cannot be opened.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror}") from None
+    try:
+        yield FileReader(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remote(text: str, places: Whereabouts) -> Artifact:
+    """Find an archive or a build folder at a Cypress path; an archive is what is called like one."""
+    try:
+        path = cypress_path(text)
+    except UnexpectedValueError as error:
+        raise SettingsError([f"the archive {error}"]) from None
+    if not path.endswith(_ARCHIVE_SUFFIXES):
+        return _current(places.folder(path))
+    above, _, name = path.rpartition("/")
+    if above.count("/") <= 1:
+        raise ArtifactError(f"`{one_line(path)}` lies in no build folder")
+    return _current(places.folder(above), name)
+
+
+def _current(folder: BuildFolder, name: str = ARCHIVE_NAME) -> Artifact:
+    """Find the archive of a build folder, or of the directory of a release, with its manifest if one is there."""
+    state = read_state(folder)
+    node = state.nodes.get(name)
+    shown = folder.path(name)
+    if node is None or node.kind != FILE:
+        if state.missing:
+            raise ArtifactError(f"there is no build folder `{folder.location}`; publish first, or name another one")
+        raise ArtifactError(f"there is no archive `{shown}`; publish first, or name another one")
+    manifest = None
+    if MANIFEST_NAME in state.nodes:
+        manifest = _fetch_manifest(folder, MANIFEST_NAME)
+    elif name == ARCHIVE_NAME and state.current is not None:
+        manifest = _fetch_manifest(folder, manifest_of(state.current.release))
+    return Artifact(shown, manifest, partial(folder.open, name), node.size, stored_md5=node.md5)
+
+
+def _of_release(folder: BuildFolder, name: str) -> Artifact:
+    release = find_release(folder, read_state(folder), name).release
+    node = read_state_and(folder, release)[1].get(ARCHIVE_NAME)
+    path = archive_of(release)
+    if node is None or node.kind != FILE:
+        raise BuildFolderError(f"the release `{release}` in `{folder.location}` has no archive; publish it again")
+    manifest = _fetch_manifest(folder, manifest_of(release))
+    return Artifact(folder.path(path), manifest, partial(folder.open, path), node.size, stored_md5=node.md5)
+
+
+def _fetch_manifest(folder: BuildFolder, path: str) -> Manifest:
+    with folder.open(path) as file:
+        data = file.read(0, file.size)
+        if len(data) != file.size:
+            raise BuildFolderError(f"`{folder.path(path)}` cannot be read to its end; try again")
+        return load_manifest(data, folder.path(path))
+
+
+def _shown(path: str) -> str:
+    return min(os.path.relpath(path), path, key=len)
+
+
+_CHUNK = 4 << 20
+
+
+class ArchiveCopy(NamedTuple):
+    """An archive on this machine's disk."""
+
+    path: str
+    shown: str
+    """How messages call the archive that was copied, on one line."""
+
+    @contextmanager
+    def reader(self) -> Iterator[FileReader]:
+        """Open it for reading."""
+        with open(self.path, "rb") as file:
+            yield FileReader(file.fileno())
+
+
+@contextmanager
+def copy_of(artifact: Artifact, *, progress: Progress) -> Iterator[ArchiveCopy]:
+    """Copy an archive, and remove the copy afterwards.
+
+    Args:
+        artifact: the archive.
+        progress: is told how many bytes of how many have been copied.
+
+    Raises:
+        ArtifactError: there is a manifest alone, or the archive cannot be copied.
+        BuildFolderError: it cannot be read.
+    """
+    if artifact.open is None:
+        raise ArtifactError(f"`{artifact.shown}` has no `{ARCHIVE_NAME}` beside it; build it first")
+    with tempfile.TemporaryDirectory(prefix="hatch-ytupload-") as directory:
+        path = os.path.join(directory, ARCHIVE_NAME)
+        try:
+            with artifact.open() as reader, open(path, "wb") as file:
+                offset = 0
+                while offset < reader.size:
+                    data = reader.read(offset, min(_CHUNK, reader.size - offset))
+                    if not data:
+                        raise ArtifactError(f"`{artifact.shown}` ends after {offset} of {reader.size} bytes")
+                    file.write(data)
+                    offset += len(data)
+                    progress(offset, reader.size)
+        except OSError as error:
+            reason = error.strerror or error
+            raise ArtifactError(f"cannot copy `{artifact.shown}`: {one_line(reason)}") from None
+        yield ArchiveCopy(path, artifact.shown)

@@ -1,0 +1,214 @@
+"""What differs between two archives: files, and what their manifests say about stages, requirements and modules."""
+
+from __future__ import annotations
+
+import re
+from difflib import unified_diff
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_ytupload.reading.contents import LARGEST_FILE, read_files
+from hatch_ytupload.reading.gzip_members import Progress, no_progress
+from hatch_ytupload.wording import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from hatch_ytupload.answers.artifacts import Artifact, Described
+    from hatch_ytupload.packing.manifest import FileInfo, Manifest
+
+# The beginning of a commit is enough for people.
+_LONG_COMMIT = re.compile(r"\b([0-9a-f]{12})[0-9a-f]+\b")
+
+
+class FileChange(NamedTuple):
+    """One file: None where it is not there."""
+
+    old: FileInfo | None
+    new: FileInfo | None
+
+    @property
+    def path(self) -> str:
+        """Its path in the archive."""
+        return self.present.path
+
+    @property
+    def present(self) -> FileInfo:
+        """The newest there is of it."""
+        file = self.new if self.new is not None else self.old
+        if file is None:
+            raise ValueError("a change without a file")
+        return file
+
+    @property
+    def kind(self) -> str:
+        """`added`, `removed` or `changed`."""
+        return "added" if self.old is None else "removed" if self.new is None else "changed"
+
+    @property
+    def content_changed(self) -> bool:
+        """The content differs; otherwise only the mode does."""
+        return self.old is None or self.new is None or self.old.sha256 != self.new.sha256
+
+
+class FactChange(NamedTuple):
+    """What the manifests say differently: of what, which property, the two values; None: there is none."""
+
+    subject: str
+    """`project`, `stage NAME`, `module NAME`, `archive` or `source`."""
+    name: str
+    old: str | None
+    new: str | None
+
+
+class Differences(NamedTuple):
+    """All that differs; sorted."""
+
+    old: Described
+    new: Described
+    files: list[FileChange]
+    facts: list[FactChange]
+    same_content: bool
+    """The same release: even the tar streams are the same."""
+
+    @property
+    def any(self) -> bool:
+        """Something that a job could notice differs: a file's path, content or mode."""
+        return bool(self.files)
+
+
+def compare(old: Described, new: Described) -> Differences:
+    """Compare two archives."""
+    facts = [] if old.manifest is None or new.manifest is None else _facts(old.manifest, new.manifest)
+    return Differences(old, new, compare_files(old.files, new.files), facts, old.content_sha256 == new.content_sha256)
+
+
+def compare_files(old: Iterable[FileInfo], new: Iterable[FileInfo]) -> list[FileChange]:
+    """Return what was added, removed and changed, sorted by path."""
+    before = {file.path: file for file in old}
+    after = {file.path: file for file in new}
+    return [
+        FileChange(before.get(path), after.get(path))
+        for path in sorted({*before, *after})
+        if before.get(path) != after.get(path)
+    ]
+
+
+def _facts(old: Manifest, new: Manifest) -> list[FactChange]:
+    """Compare what the manifests say beside the files."""
+    before, after = _stated(old), _stated(new)
+    return [
+        FactChange(*key, before.get(key), after.get(key))
+        # In the order in which they are stated; what is gone comes last.
+        for key in dict.fromkeys([*after, *before])
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _stated(manifest: Manifest) -> dict[tuple[str, str], str]:
+    """Return everything that a manifest states, by subject and name."""
+    git = manifest.git
+    stated = {
+        ("project", "name"): manifest.project.name,
+        ("project", "version"): manifest.project.version,
+        ("source", "commit"): git.commit + (" and uncommitted changes" if git.dirty else "") if git else "unknown",
+        ("archive", "time of the files"): str(manifest.source_date_epoch),
+        ("archive", "built by"): f"{manifest.tool.name} {manifest.tool.version}",
+    }
+    for stage in manifest.stages:
+        subject = f"stage {stage.name}"
+        stated.update(((subject, f"operation {name}"), "yes") for name in stage.operations)
+        stated.update(_requirements(subject, stage.requirements or ()))
+    for module in manifest.modules:
+        origin = f"{module.distribution} {module.version or ''}".rstrip() if module.distribution else "own"
+        stated[f"module {module.name}", "from"] = origin
+    return stated
+
+
+def _requirements(subject: str, lines: tuple[str, ...]) -> dict[tuple[str, str], str]:
+    """Return the requirements of a stage by what they require, so that another version is a change."""
+    from packaging.requirements import InvalidRequirement, Requirement
+    from packaging.utils import canonicalize_name
+
+    found: dict[tuple[str, str], str] = {}
+    for line in lines:
+        try:
+            requirement = Requirement(line.partition(" #")[0])
+            name = f"requirement {canonicalize_name(requirement.name)}"
+        except InvalidRequirement:
+            # An option of pip, or a path.
+            name = f"requirement {line}"
+        key = subject, name
+        found[key] = f"{found[key]}, {line}" if key in found else line
+    return found
+
+
+# The time to compare grows with the product of the lines.
+_MOST_BYTES = 1 << 20
+
+
+_NEVER = "/dev/null"
+
+
+def text_diffs(
+    old: Artifact, new: Artifact, changes: list[FileChange], *, progress: Progress = no_progress
+) -> Iterator[tuple[str, str]]:
+    """Yield path and unified diff of each file whose content differs.
+
+    Args:
+        old: where the old contents are; only what holds such files is read.
+        new: where the new ones are.
+        changes: between the two.
+        progress: is told how many bytes of how many have been read.
+
+    Raises:
+        ArtifactError: an archive is damaged, or not what its manifest says.
+        BuildFolderError: it cannot be read.
+    """
+    wanted = [change for change in changes if change.content_changed]
+    before = _contents(old, [change.path for change in wanted if change.old is not None], progress)
+    after = _contents(new, [change.path for change in wanted if change.new is not None], progress)
+    for change in wanted:
+        yield change.path, _diff(change, before.get(change.path), after.get(change.path))
+
+
+def _contents(artifact: Artifact, paths: list[str], progress: Progress) -> dict[str, bytes]:
+    if not paths or artifact.open is None:
+        return {}
+    with artifact.open() as archive:
+        return read_files(archive, artifact.manifest, set(paths), artifact.shown, progress=progress)
+
+
+def _diff(change: FileChange, old: bytes | None, new: bytes | None) -> str:
+    shown = one_line(change.path)
+    if (change.old is not None and old is None) or (change.new is not None and new is None):
+        large = change.present.size > LARGEST_FILE
+        return f"{shown}: {'too large to compare' if large else 'only its manifest is here, not its content'}"
+    before, after = _lines(old), _lines(new)
+    if before is None or after is None:
+        return f"{shown}: no text, or too large to compare"
+    lines = unified_diff(
+        before,
+        after,
+        f"a/{shown}" if old is not None else _NEVER,
+        f"b/{shown}" if new is not None else _NEVER,
+        lineterm="",
+    )
+    return "\n".join(lines) or f"{shown}: differs in the ends of its lines"
+
+
+def _lines(data: bytes | None) -> list[str] | None:
+    """Return the lines of a text, None where it is none; nothing in them can write to a terminal."""
+    if data is None:
+        return []
+    if len(data) > _MOST_BYTES or b"\0" in data:
+        return None
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    lines = ["\t".join(map(one_line, line.split("\t"))) for line in text.split("\n")]
+    if lines[-1]:
+        lines.append("\\ no line feed at the end of the file")
+    else:
+        lines.pop()
+    return lines

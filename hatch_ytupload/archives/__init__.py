@@ -1,1 +1,0 @@
-"""Reading archives and answering questions about them."""

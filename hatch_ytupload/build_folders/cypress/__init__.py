@@ -1,0 +1,1 @@
+"""A build folder on a cluster, over ytsaurus-client."""

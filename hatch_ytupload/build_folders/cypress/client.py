@@ -1,0 +1,223 @@
+"""Commands to a cluster, repeated in a way that suits a person who waits."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from hatch_ytupload.build_folders.cypress.connection import HEAVY_FACTOR, Connection, unwrapped
+from hatch_ytupload.build_folders.cypress.errors import Circumstances, CypressError, client_errors, forget, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from hatch_ytupload.build_folders.build_folder import Plain
+
+Result = TypeVar("Result")
+
+_FIRST_WAIT_SECONDS = 1.0
+_LONGEST_WAIT_SECONDS = 15.0
+# All tries of a request together may take so many times as long as one.
+_TOTAL_FACTOR = 3
+
+
+class Cluster:
+    """The connection to a cluster. It is for one thread; `another` gives one for another thread.
+
+    Args:
+        proxy: name or URL.
+        token: None: ytsaurus-client looks for one.
+        timeout_seconds: how long a proxy may be silent.
+        attempts: how often a request is tried.
+        notice: is told, in a line, that a request is tried again.
+        connection: None: a new one is made.
+    """
+
+    def __init__(
+        self,
+        proxy: str,
+        *,
+        token: str | None,
+        timeout_seconds: float,
+        attempts: int,
+        notice: Callable[[str], None] = lambda _text: None,
+        connection: Connection | None = None,
+    ) -> None:
+        self._connection = connection or Connection(proxy, token, timeout_seconds)
+        self._timeout_seconds = timeout_seconds
+        self._attempts = attempts
+        self._notice = notice
+
+    def __repr__(self) -> str:
+        return f"<Cluster {self.address}>"
+
+    @property
+    def address(self) -> str:
+        """The proxy as messages show it."""
+        return self._connection.address
+
+    def another(self, *, timeout_seconds: float | None = None) -> Cluster:
+        """Return a cluster for another thread, which does not repeat.
+
+        Args:
+            timeout_seconds: None: as patient as this one.
+        """
+        connection = self._connection.another(timeout_seconds)
+        return Cluster(
+            self.address,
+            token=None,
+            timeout_seconds=self._timeout_seconds,
+            attempts=1,
+            notice=self._notice,
+            connection=connection,
+        )
+
+    def close(self) -> None:
+        """Close the sockets that are open; the next request opens new ones."""
+        self._connection.close()
+
+    def read(self, command: str, action: str, **parameters: Plain) -> Plain:
+        """Do a command that changes nothing.
+
+        Args:
+            command: its name in API v4.
+            action: what it is for, as in "cannot ...".
+            parameters: of the command.
+
+        Raises:
+            CypressError: it failed, and so did its repetitions.
+        """
+        return self._repeat(action, lambda _attempt: self._connection.structured(command, parameters))
+
+    def read_many(self, action: str, requests: list[dict[str, Plain]]) -> list[Plain | CypressError]:
+        """Do several commands that change nothing in one request; any of the answers may be an error.
+
+        Raises:
+            CypressError: it failed, or a part of it did for a reason that may pass, and so did the repetitions.
+        """
+
+        def perform(_attempt: int) -> list[Plain | CypressError]:
+            answers = self._connection.structured("execute_batch", {"requests": requests})
+            return [self._part(answer, action) for answer in answers]
+
+        return self._repeat(action, perform)
+
+    def change(
+        self, command: str, action: str, *, value: Plain = None, attempts: int | None = None, **parameters: Plain
+    ) -> Plain:
+        """Do a command that changes something; it is done once, however often it has to be sent.
+
+        Args:
+            command: its name in API v4.
+            action: what it is for, as in "cannot ...".
+            value: its input, of a command that takes one.
+            attempts: how often it is tried; None: as often as others.
+            parameters: of the command.
+
+        Raises:
+            CypressError: it failed, and so did its repetitions.
+        """
+        # The server keeps the answer to a mutation, and gives it again when it is asked again.
+        mutation_id = "-".join(f"{secrets.randbits(32):x}" for _ in range(4))
+
+        def perform(attempt: int) -> Plain:
+            return self._connection.structured(
+                command, {**parameters, "mutation_id": mutation_id, "retry": attempt > 1}, value
+            )
+
+        return self._repeat(action, perform, attempts)
+
+    def write(self, action: str, blocks: Iterable[bytes], path: str, *, append: bool, transaction_id: str) -> None:
+        """Send a file, or what comes after what it holds, in one request, which is not repeated.
+
+        Args:
+            action: what it is for, as in "cannot ...".
+            blocks: the bytes.
+            path: of the file, which exists.
+            append: keep what it holds.
+            transaction_id: the transaction to do it in.
+
+        Raises:
+            CypressError: it failed.
+        """
+        self._translated(
+            action,
+            lambda: self._connection.write_file(path, iter(blocks), append=append, transaction_id=transaction_id),
+        )
+
+    def read_file(self, action: str, length: int, **parameters: Plain) -> bytes:
+        """Return so many bytes of a file, which has them.
+
+        Raises:
+            CypressError: it failed, and so did its repetitions.
+        """
+
+        def perform(_attempt: int) -> bytes:
+            data = self._connection.read_file(**parameters, length=length)
+            if len(data) != length:
+                raise ValueError("the answer was cut off")
+            return data
+
+        return self._repeat(action, perform)
+
+    def patiently(self, step: Callable[[int], Result], attempts: int | None = None, *, heavy: bool = False) -> Result:
+        """Call `step` until it works, it fails for good, or patience ends.
+
+        Args:
+            step: is told which attempt it is, from 1 on.
+            attempts: how many there are at most; None: as set.
+            heavy: it sends a file.
+
+        Raises:
+            CypressError: the last one of `step`.
+        """
+        attempts = attempts or self._attempts
+        end = time.monotonic() + self._timeout_seconds * _TOTAL_FACTOR * (HEAVY_FACTOR if heavy else 1)
+        attempt = 1
+        while True:
+            try:
+                return step(attempt)
+            except CypressError as error:
+                # Those who were sent away together shall not come back together.
+                wait = min(_FIRST_WAIT_SECONDS * 2 ** (attempt - 1), _LONGEST_WAIT_SECONDS)
+                wait = max(wait * (1 + secrets.randbelow(256) / 1024), error.retry_after or 0)
+                if not error.passing or attempt >= attempts or time.monotonic() + wait > end:
+                    raise
+                self._notice(f"{error.reason}; trying again in {wait:.0f} s ({attempt + 1} of {attempts})")
+            time.sleep(wait)
+            attempt += 1
+
+    def _repeat(self, action: str, perform: Callable[[int], Result], attempts: int | None = None) -> Result:
+        return self.patiently(lambda attempt: self._translated(action, lambda: perform(attempt)), attempts)
+
+    def _translated(self, action: str, perform: Callable[[], Result]) -> Result:
+        """Call `perform`; what it raises leaves no trace of the client's exceptions, which hold requests."""
+        try:
+            return perform()
+        except CypressError:
+            raise
+        except client_errors() as error:
+            problem = translate(error, self._circumstances(action))
+            forget(error)
+        try:
+            raise problem
+        finally:
+            # An error that a frame of its own traceback holds would keep the connection open.
+            del problem
+
+    def _part(self, answer: Plain, action: str) -> Plain | CypressError:
+        from yt.wrapper.errors import create_response_error
+
+        if "error" not in answer:
+            return unwrapped(answer["output"])
+        problem = translate(create_response_error(answer["error"]), self._circumstances(action))
+        if problem.passing:
+            raise problem
+        return problem
+
+    def _circumstances(self, action: str) -> Circumstances:
+        connection, answer = self._connection, self._connection.answer
+        return Circumstances(
+            action, self.address, connection.redact, connection.token is not None, answer.status, answer.retry_after
+        )

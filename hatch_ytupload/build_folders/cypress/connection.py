@@ -1,0 +1,197 @@
+"""One request to a cluster, through the lowest layer of ytsaurus-client: proxies, tokens, formats and TLS are its own.
+
+The client's repetitions are switched off: they wait for minutes, pass over `Retry-After`, and give up on answers that
+are cut off. `cypress_client` repeats.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import json
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+from hatch_ytupload.build_folders.cypress.redaction import Redaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hatch_ytupload.build_folders.build_folder import Plain
+
+# An upload is answered when the data is safe on several machines.
+HEAVY_FACTOR = 3
+"""How much longer than others a request may take that moves data."""
+
+_redaction: contextvars.ContextVar[Redaction | None] = contextvars.ContextVar("redaction", default=None)
+
+
+class Connection:
+    """A client of a cluster, for one thread; nothing is sent before the first request.
+
+    Its methods raise what ytsaurus-client raises.
+
+    Args:
+        proxy: name or URL of the cluster.
+        token: None: ytsaurus-client looks for one.
+        timeout_seconds: how long a proxy may be silent.
+    """
+
+    def __init__(self, proxy: str, token: str | None, timeout_seconds: float) -> None:
+        self._proxy = proxy
+        self._timeout_seconds = timeout_seconds
+        self._client: Any = None
+        self.token = token
+        self.redact = Redaction(token)
+        self.answer = LastAnswer()
+
+    @property
+    def address(self) -> str:
+        """The proxy as messages may show it: without the user and password that somebody may have written there."""
+        return self.redact(self._proxy.rpartition("@")[2])
+
+    def another(self, timeout_seconds: float | None = None) -> Connection:
+        """Return one for another thread, which knows what this one has found out already."""
+        from yt.wrapper.config import get_option, set_option
+
+        seconds = self._timeout_seconds if timeout_seconds is None else min(timeout_seconds, self._timeout_seconds)
+        other = Connection(self._proxy, self.token, seconds)
+        for name in ("_commands", "_api_version"):
+            set_option(name, get_option(name, self._connected()), other._connected())
+        return other
+
+    def close(self) -> None:
+        """Close the sockets that are open; the next request opens new ones."""
+        if self._client is not None:
+            _session(self._client).close()
+
+    def structured(self, command: str, parameters: dict[str, Plain], value: Plain = None) -> Plain:
+        """Do a command that takes a value or nothing, and return its answer."""
+        from yt import yson
+
+        # Of JSON a value with attributes is a map of `$attributes` and `$value`.
+        parameters = {**parameters, "output_format": "json"}
+        data = None
+        if value is not None:
+            parameters["input_format"] = "yson"
+            data = yson.dumps(value)
+        return unwrapped(_decoded(json.loads(self._request(command, parameters, data=data) or b"{}")))
+
+    def write_file(self, path: str, blocks: Iterator[bytes], *, append: bool, transaction_id: str) -> None:
+        """Send a file, with its MD5 to be computed by the cluster."""
+        from yt import yson
+
+        rich_path = yson.to_yson_type(path, attributes={"append": append})
+        parameters = {"path": rich_path, "compute_md5": True, "transaction_id": transaction_id}
+        self._request("write_file", parameters, data=blocks, heavy=True)
+
+    def read_file(self, **parameters: Plain) -> bytes:
+        """Return a range of a file."""
+        data: bytes = self._request("read_file", parameters, heavy=True)
+        return data
+
+    def _request(self, command: str, parameters: dict[str, Plain], *, data: Plain = None, heavy: bool = False) -> Any:  # noqa: ANN401 - of an untyped module
+        from yt.wrapper.driver import make_request
+
+        self.answer.forget()
+        reset = _redaction.set(self.redact)
+        try:
+            return make_request(
+                command,
+                parameters,
+                data=data,
+                use_heavy_proxy=heavy,
+                allow_retries=False,
+                response_format=None if heavy else "json",
+                client=self._connected(),
+            )
+        finally:
+            _redaction.reset(reset)
+
+    def _connected(self) -> Any:  # noqa: ANN401 - a YtClient
+        if self._client is None:
+            from yt.wrapper import YtClient
+            from yt.wrapper.http_helpers import get_token
+
+            logging.getLogger("Yt").addFilter(_log_filter)
+            client = YtClient(config=self._configuration())
+            self.token = get_token(client=client)
+            self.redact = Redaction(self.token)
+            _session(client).hooks["response"].append(self.answer.note)
+            self._client = client
+        return self._client
+
+    def _configuration(self) -> Any:  # noqa: ANN401 - of an untyped module
+        """Return the user's own configuration of ytsaurus-client, with what we need otherwise."""
+        from yt.wrapper.default_config import get_config_from_env
+
+        config = get_config_from_env()
+        milliseconds = int(self._timeout_seconds * 1000)
+        config["backend"] = "http"
+        config["api_version"] = "v4"
+        config["apply_remote_patch_at_start"] = None
+        config["allow_receive_token_by_current_ssh_session"] = False
+        if self.token is not None:
+            config["token"] = self.token
+        proxy = config["proxy"]
+        proxy["url"] = self._proxy
+        proxy["retries"]["enable"] = False
+        proxy["connect_timeout"] = proxy["request_timeout"] = milliseconds
+        proxy["heavy_request_timeout"] = milliseconds * HEAVY_FACTOR
+        # Archives are compressed already.
+        proxy["content_encoding"] = proxy["accept_encoding"] = "identity"
+        return config
+
+
+class LastAnswer:
+    """Remembers of an answer what the client's exceptions do not tell.
+
+    It does not know the connection that holds it: a circle would live, and its sockets, until the collector comes.
+    """
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.retry_after: str | None = None
+
+    def forget(self) -> None:
+        """Know nothing of the next answer."""
+        self.status = self.retry_after = None
+
+    def note(self, response: Any, *_: object, **__: object) -> None:  # noqa: ANN401 - of an untyped module
+        """Take note of an answer; called by the client's copy of requests."""
+        self.status = response.status_code
+        self.retry_after = response.headers.get("Retry-After")
+
+
+class _LogFilter(logging.Filter):
+    """Keeps the client's log of our requests to those who asked for it, and the token from them."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        redact = _redaction.get()
+        if redact is None:  # somebody else's request
+            return True
+        record.msg, record.args, record.exc_info = redact(record.getMessage()), None, None
+        return "YT_LOG_LEVEL" in os.environ
+
+
+_log_filter = _LogFilter()
+
+
+def unwrapped(answer: Plain) -> Plain:
+    """Return the value of an answer: version 4 of the API puts a single one into a map."""
+    return next(iter(answer.values())) if isinstance(answer, dict) and len(answer) == 1 else answer
+
+
+def _session(client: Any) -> Any:  # noqa: ANN401 - of an untyped module
+    from yt.wrapper import http_helpers
+
+    return http_helpers._get_session(client)  # noqa: SLF001 - there is no other way to see an answer's status
+
+
+def _decoded(value: Plain) -> Plain:
+    """Read what the server's JSON makes of strings: each byte of theirs is a character; names need not be UTF-8."""
+    if isinstance(value, str):
+        return value.encode("latin-1").decode("utf-8", "backslashreplace")
+    if isinstance(value, dict):
+        return {_decoded(key): _decoded(item) for key, item in value.items()}
+    return [_decoded(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,246 @@
+"""What ytsaurus-client raises becomes one line that says what to do, here and nowhere else."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import traceback
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+
+from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.wording import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from hatch_ytupload.build_folders.cypress.redaction import Redaction
+
+MISSING = "missing"
+EXISTS = "exists"
+NO_FOLDER = "no folder"
+CONFLICT = "conflict"
+LOST = "lost"
+OTHER = "other"
+
+# Numbers of the server's error codes: `yt.common.YtError`, and `yt/yt/core/ytree/public.h` and others of its sources.
+_KINDS = {
+    11000: LOST,  # no such transaction
+    103: NO_FOLDER,  # no such method: a file cannot be listed
+    501: EXISTS,
+    500: MISSING,
+    402: CONFLICT,
+    401: CONFLICT,
+    400: CONFLICT,
+}
+_ACCESS_DENIED = 901
+_ACCOUNT_LIMIT = 902
+_BAD_TOKEN = (900, 111)
+# Timeout, transport, unavailable, queues that are full, masters that cannot be reached, a banned proxy.
+_PASSING_CODES = frozenset({3, 100, 105, 108, 116, 712, 716, 904, 2100})
+_PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_LONGEST = 400
+_LONGEST_WAIT_SECONDS = 60.0
+
+
+class CypressError(BuildFolderError):
+    """The cluster refused or could not do what was asked.
+
+    Args:
+        message: the line to show.
+        kind: one of the constants of this module.
+        passing: the same may work a moment later.
+        retry_after: how many seconds the proxy asks to wait.
+        holder: id of the transaction that holds what we wanted to lock.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        kind: str = OTHER,
+        *,
+        passing: bool = False,
+        retry_after: float | None = None,
+        holder: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.reason = message.partition(": ")[2] or message
+        """The message without what was tried."""
+        self.kind = kind
+        self.passing = passing
+        self.retry_after = retry_after
+        self.holder = holder
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What an exception does not tell itself."""
+
+    action: str
+    """What was tried, as in "cannot ..."."""
+    address: str
+    """Of the proxy."""
+    redact: Redaction
+    has_token: bool
+    """We sent one."""
+    status: int | None = None
+    """Of the HTTP answer, where there was one."""
+    retry_after: str | None = None
+    """The header of that name."""
+
+
+def client_errors() -> tuple[type[Exception], ...]:
+    """Return what ytsaurus-client may raise."""
+    from yt.packages.urllib3.exceptions import HTTPError
+    from yt.wrapper import YtError
+
+    # Its copy of requests raises subclasses of OSError; answers that are cut off end in a ValueError or a YtError.
+    return (YtError, OSError, HTTPError, HTTPException, ValueError)
+
+
+def translate(error: BaseException, tried: Circumstances) -> CypressError:
+    """Turn an exception of ytsaurus-client into ours."""
+    from yt.wrapper import YtError
+
+    problem = _of_answer(error, tried) if isinstance(error, YtError) else None
+    problem = problem or _of_connection(error, tried)
+    text = tried.redact(one_line(f"cannot {tried.action}: {problem.reason}"))
+    return CypressError(
+        text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}...",
+        problem.kind,
+        passing=problem.passing,
+        retry_after=_seconds(tried.retry_after),
+        holder=_holder(error) if isinstance(error, YtError) else None,
+    )
+
+
+def forget(error: BaseException) -> None:
+    """Empty the frames that an exception came through: they hold requests, and open sockets in circles."""
+    for each in _causes(error):
+        traceback.clear_frames(each.__traceback__)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    reason: str
+    kind: str = OTHER
+    passing: bool = False
+
+
+def _of_answer(error: Any, tried: Circumstances) -> _Problem | None:  # noqa: ANN401 - a YtError
+    """Say why the cluster refused; None: it did not."""
+    from yt.wrapper.errors import YtIncorrectResponse
+    from yt.yson import YsonError
+
+    tree = list(_tree(error))
+    codes = [_code(each) for each in tree]
+    known = _refusal(error, tree, tried)
+    if known is not None:
+        return known
+    if isinstance(error, (YtIncorrectResponse, YsonError)):
+        return _Problem(f"`{tried.address}` gave an answer that makes no sense", passing=True)
+    if tried.status in _PASSING_STATUSES or any(code in _PASSING_CODES for code in codes):
+        return _Problem(f"`{tried.address}` cannot answer now ({_message(tree[-1])})", passing=True)
+    kind = next((kind for code, kind in _KINDS.items() if code in codes), OTHER)
+    if kind == LOST:
+        reason = f"the transaction expired, as `{tried.address}` could not be reached for too long; try again"
+        return _Problem(reason, kind)
+    return _Problem(_message(tree[-1]), kind)
+
+
+def _refusal(error: Any, tree: list[Mapping[str, Any]], tried: Circumstances) -> _Problem | None:  # noqa: ANN401 - a YtError
+    """Say who would have to do something about it."""
+    from yt.wrapper.errors import YtTokenError
+
+    if isinstance(error, YtTokenError) or any(_code(each) in _BAD_TOKEN for each in tree):
+        wrong = "does not accept the token" if tried.has_token else "asks for a token"
+        return _Problem(f"`{tried.address}` {wrong}; set the right one in `YT_TOKEN` or `configs/secrets.env`")
+    for each in tree:
+        if _code(each) == _ACCOUNT_LIMIT:
+            return _Problem(f"there is no quota left ({_message(each)}); ask for more, or lower `keep_releases`")
+        if _code(each) == _ACCESS_DENIED:
+            return _Problem(_denied(each))
+    return None
+
+
+def _denied(error: Mapping[str, Any]) -> str:
+    attributes = error.get("attributes") or {}
+    permission, user, path = (attributes.get(name) for name in ("permission", "user", "path"))
+    if not (permission and user):
+        return f"{_message(error)}; ask for the permission"
+    place = f" for `{path}`" if path else ""
+    return f"the user `{user}` has no permission `{permission}`{place}; ask its owner for it"
+
+
+def _of_connection(error: BaseException, tried: Circumstances) -> _Problem:
+    """Say why there was no answer."""
+    for each in _causes(error):
+        known = _of_cause(each, tried.address)
+        if known is not None:
+            return known
+    if isinstance(error, ValueError):
+        return _Problem(f"`{tried.address}` gave an answer that makes no sense", passing=True)
+    return _Problem(f"the connection to `{tried.address}` broke ({type(error).__name__})", passing=True)
+
+
+def _of_cause(error: BaseException, address: str) -> _Problem | None:
+    name = type(error).__name__
+    if isinstance(error, socket.gaierror):
+        if error.errno == socket.EAI_AGAIN:
+            return _Problem(f"the host `{address}` cannot be looked up now", passing=True)
+        return _Problem(f"there is no host `{address}`; check `proxy`, or write the cluster's whole name")
+    if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
+        return _Problem(f"`{address}` refuses the connection; check `proxy`", passing=True)
+    if "Timeout" in name:
+        return _Problem(f"`{address}` does not answer", passing=True)
+    if "SSL" in name:
+        return _Problem(f"`{address}` cannot be trusted ({error})")
+    return None
+
+
+def _causes(error: object) -> Iterator[BaseException]:
+    """Yield an exception and all that it was made from, in whatever way they are held."""
+    waiting, seen = [error], set()
+    while waiting:
+        each = waiting.pop()
+        if not isinstance(each, BaseException) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        waiting += [each.__cause__, each.__context__, getattr(each, "reason", None), *each.args]
+
+
+def _tree(error: Any) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401 - a YtError or its simplified form
+    """Yield an error and those within it, the innermost last."""
+    node = error.simplify() if hasattr(error, "simplify") else error
+    if isinstance(node, dict):
+        yield node
+        for inner in reversed(node.get("inner_errors") or []):
+            yield from _tree(inner)
+
+
+def _code(error: Mapping[str, Any]) -> int:
+    try:
+        return int(error.get("code", 1))
+    except (TypeError, ValueError):
+        return 1
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    return str(error.get("message") or "no reason was given").rstrip(".")
+
+
+def _holder(error: Any) -> str | None:  # noqa: ANN401 - a YtError
+    for each in _tree(error):
+        winner = (each.get("attributes") or {}).get("winner_transaction")
+        if isinstance(winner, dict) and winner.get("id"):
+            return str(winner["id"])
+    return None
+
+
+def _seconds(header: str | None) -> float | None:
+    """Read `Retry-After`; its other form, a date, is not worth a clock that may be wrong."""
+    if header is None or not header.strip().isdigit():
+        return None
+    return min(float(header.strip()[:9]), _LONGEST_WAIT_SECONDS)

@@ -1,0 +1,142 @@
+"""Reading and writing the files of a cluster in pieces, so that memory stays bounded and a lost piece is sent again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.build_folders.cypress.errors import CONFLICT, LOST, CypressError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from hatch_ytupload.build_folders.build_folder import Content, Plain
+    from hatch_ytupload.build_folders.cypress.client import Cluster
+
+_PIECE = 32 << 20
+"""Bytes that are sent in one request, kept in memory until they have arrived."""
+
+_RANGE = 8 << 20
+"""Bytes that are read in one request."""
+
+
+class CypressReader:
+    """A file that is open for reading.
+
+    Args:
+        cluster: where.
+        parameters: which file: path and transaction.
+        shown: how messages call it.
+        size: in bytes.
+    """
+
+    def __init__(self, cluster: Cluster, parameters: dict[str, Plain], shown: str, size: int) -> None:
+        self._cluster = cluster
+        self._parameters = parameters
+        self._shown = shown
+        self.size = size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return a range of the content.
+
+        Raises:
+            CypressError: it cannot be read.
+        """
+        end = min(offset + length, self.size)
+        pieces = []
+        while offset < end:
+            length = min(_RANGE, end - offset)
+            pieces.append(
+                self._cluster.read_file(f"read `{self._shown}`", length, **{**self._parameters, "offset": offset})
+            )
+            offset += length
+        return b"".join(pieces)
+
+
+def upload(
+    cluster: Cluster, path: str, transaction_id: str, content: Content, progress: Callable[[int, int], None]
+) -> None:
+    """Write a file that exists, with its MD5.
+
+    Args:
+        cluster: where.
+        path: of the file.
+        transaction_id: whose lock on the file nobody else has.
+        content: what to write.
+        progress: is told how many bytes of how many have been sent.
+
+    Raises:
+        CypressError: it failed.
+    """
+    sent = 0
+    for piece in _pieces(content.blocks()):
+        _Piece(cluster, path, transaction_id, piece, sent).send(lambda done: progress(done, content.size))
+        sent += sum(map(len, piece))
+
+
+class _Piece:
+    """A part of a file, sent until it is there once."""
+
+    def __init__(self, cluster: Cluster, path: str, transaction_id: str, blocks: list[bytes], offset: int) -> None:
+        self._cluster = cluster
+        self._path = path
+        self._transaction_id = transaction_id
+        self._blocks = blocks
+        self._offset = offset
+        self._action = f"write `{path}`"
+
+    def send(self, progress: Callable[[int], None]) -> None:
+        self._cluster.patiently(lambda attempt: self._try(attempt, progress), heavy=True)
+
+    def _try(self, attempt: int, progress: Callable[[int], None]) -> None:
+        # The first piece replaces what is there, so it can be sent again. Whether a later one arrived, the size tells.
+        if attempt > 1 and self._offset and self._has_arrived():
+            return
+        try:
+            self._cluster.write(
+                self._action,
+                self._counted(progress),
+                self._path,
+                append=self._offset > 0,
+                transaction_id=self._transaction_id,
+            )
+        except CypressError as error:
+            # The last attempt, whose answer did not come, may be at work still and hold the file.
+            if error.kind == CONFLICT and attempt > 1:
+                error.passing = True
+            raise
+
+    def _has_arrived(self) -> bool:
+        size = self._cluster.read(
+            "get",
+            self._action,
+            path=f"{self._path}/@uncompressed_data_size",
+            transaction_id=self._transaction_id,
+        )
+        if size == self._offset + sum(map(len, self._blocks)):
+            return True
+        if size == self._offset:
+            return False
+        raise CypressError(f"cannot {self._action}: it has {size} bytes, which nobody sent; try again", LOST)
+
+    def _counted(self, progress: Callable[[int], None]) -> Iterator[bytes]:
+        sent = self._offset
+        for block in self._blocks:
+            progress(sent)
+            yield block
+            sent += len(block)
+        progress(sent)
+
+
+def _pieces(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """Group blocks; no content is one piece without bytes."""
+    piece: list[bytes] = []
+    size = 0
+    started = False
+    for block in blocks:
+        if piece and size + len(block) > _PIECE:
+            yield piece
+            started, piece, size = True, [], 0
+        piece.append(block)
+        size += len(block)
+    if piece or not started:
+        yield piece

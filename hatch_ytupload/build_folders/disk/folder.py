@@ -1,0 +1,118 @@
+"""A build folder on disk, for `mode = "dev"`: the layout and the guarantees of one in Cypress, without a cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.build_folders.disk.changes import Staging, remove_abandoned
+from hatch_ytupload.build_folders.disk.nodes import look_into, open_file
+from hatch_ytupload.build_folders.folder_lock import exclusive, user_name
+from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.wording import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hatch_ytupload.build_folders.build_folder import Changes, Node, Result
+    from hatch_ytupload.build_folders.disk.nodes import LocalReader
+
+ROOT = os.path.join(".dev", "cypress")
+"""Where the folders are, relative to the pipeline directory."""
+
+_WORKPLACE = ".ytupload"
+
+
+class LocalFolder:
+    """A build folder on disk.
+
+    Args:
+        pipeline_dir: absolute path of the pipeline directory.
+        cypress_path: of the build folder, beginning with `//`.
+        wait_seconds: how long to wait while another publisher is at work.
+        notice: is told when there is something to wait for.
+    """
+
+    def __init__(
+        self,
+        pipeline_dir: str,
+        cypress_path: str,
+        *,
+        wait_seconds: float = 0,
+        notice: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        root = os.path.join(pipeline_dir, ROOT)
+        self.directory = os.path.join(root, *cypress_path.removeprefix("//").split("/"))
+        # Not in the folder, whose place another directory takes, nor beside it, where other folders may be.
+        self._workplace = os.path.join(root, _WORKPLACE)
+        self._prefix = os.path.join(self._workplace, hashlib.sha256(cypress_path.encode()).hexdigest()[:16])
+        self._wait_seconds = wait_seconds
+        self._notice = notice
+
+    @property
+    def location(self) -> str:
+        """Its path, relative to the working directory where that is shorter."""
+        return one_line(min(os.path.relpath(self.directory), self.directory, key=len))
+
+    @property
+    def host(self) -> str | None:
+        """None: it is on this machine."""
+        return None
+
+    def path(self, name: str) -> str:
+        """Return how messages call a file in it."""
+        return one_line(os.path.join(self.location, *name.split("/")))
+
+    def user(self) -> str:
+        """Return the name of this process's user."""
+        return user_name()
+
+    def look(self, *directories: str) -> list[Mapping[str, Node] | None]:
+        """List directories, all of one state of the folder.
+
+        Raises:
+            BuildFolderError: they cannot be read.
+        """
+        with self._errors():
+            return look_into(self.directory, directories)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[LocalReader]:
+        """Open a file.
+
+        Raises:
+            BuildFolderError: there is none, or it cannot be read.
+        """
+        with self._errors(), open_file(self.directory, path) as reader:
+            yield reader
+
+    def change(self, purpose: str, action: Callable[[Changes], Result]) -> Result:
+        """Run `action` while no other publisher is at work, and make what it did visible in one step.
+
+        Raises:
+            BuildFolderError: somebody else holds the folder for too long, or the changes cannot be made.
+        """
+        with self._errors():
+            os.makedirs(self._workplace, exist_ok=True)
+            lock = f"{self._prefix}.lock"
+            with exclusive(lock, self.location, purpose, self._wait_seconds, self._notice):
+                remove_abandoned(self.directory, self._prefix)
+                staging = Staging(self.directory, self._prefix)
+                try:
+                    result = action(staging)
+                    staging.commit()
+                finally:
+                    staging.discard()
+            return result
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            place = f" (`{one_line(error.filename)}`)" if error.filename else ""
+            raise BuildFolderError(
+                f"cannot use the build folder `{self.location}`: {error.strerror or error}{place}"
+            ) from None

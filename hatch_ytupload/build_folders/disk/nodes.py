@@ -1,0 +1,147 @@
+"""Reading a build folder on disk: its files, and their attributes, which stand in a hidden file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, Node
+from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.wording import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ATTRIBUTES_FILE = ".ytupload.json"
+"""Holds the attributes of a folder's nodes by path."""
+
+_CHUNK = 1 << 20
+# Somebody who publishes while we read makes us read again; who never lets us would publish hundreds of times a second.
+_ATTEMPTS = 100
+
+
+class LocalReader:
+    """A file that is open for reading: it stays what it is when another one takes its place."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.size = os.fstat(descriptor).st_size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return a range of the content."""
+        pieces = []
+        while length > 0 and (piece := os.pread(self._descriptor, length, offset)):
+            pieces.append(piece)
+            offset += len(piece)
+            length -= len(piece)
+        return b"".join(pieces)
+
+
+def look_into(folder: str, directories: tuple[str, ...]) -> list[Mapping[str, Node] | None]:
+    """List directories of a build folder, all of one state.
+
+    Args:
+        folder: path of the build folder.
+        directories: relative to it.
+
+    Raises:
+        OSError: they cannot be read.
+        BuildFolderError: one of them is no directory.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            return [None] * len(directories)
+        except NotADirectoryError:
+            if not os.path.lexists(folder):  # one above it is no directory
+                raise
+            raise BuildFolderError(f"the build folder `{one_line(folder)}` is a file; remove or rename it") from None
+        try:
+            attributes = read_attributes(root)
+            found = [_list(root, folder, directory, attributes) for directory in directories]
+            # Another directory in its place: what we saw may have been half removed already.
+            if os.path.samestat(os.fstat(root), os.stat(folder)):
+                return found
+        except FileNotFoundError:
+            pass
+        finally:
+            os.close(root)
+    raise BuildFolderError(f"the build folder `{one_line(folder)}` changes all the time; try again")
+
+
+@contextmanager
+def open_file(folder: str, path: str) -> Iterator[LocalReader]:
+    """Open a file of a build folder.
+
+    Raises:
+        OSError: it cannot be read.
+        BuildFolderError: there is none.
+    """
+    place = os.path.join(folder, *path.split("/"))
+    try:
+        descriptor = os.open(place, os.O_RDONLY)
+    except FileNotFoundError:
+        raise BuildFolderError(f"there is no `{one_line(place)}`") from None
+    try:
+        yield LocalReader(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_attributes(root: int) -> dict[str, Any]:
+    """Read the attributes of a folder, given as a descriptor; what is damaged counts as missing."""
+    try:
+        descriptor = os.open(ATTRIBUTES_FILE, os.O_RDONLY, dir_fd=root)
+    except FileNotFoundError:
+        return {}
+    with open(descriptor, "rb") as file:
+        try:
+            content = json.load(file)
+        except (ValueError, RecursionError):
+            return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _list(root: int, folder: str, directory: str, attributes: Mapping[str, Any]) -> Mapping[str, Node] | None:
+    try:
+        descriptor = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=root)
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        place = one_line(os.path.join(folder, directory))
+        raise BuildFolderError(f"`{place}` is a file, and a directory is expected there; remove or rename it") from None
+    try:
+        nodes = {}
+        for name in os.listdir(descriptor):
+            path = f"{directory}/{name}" if directory else name
+            if path != ATTRIBUTES_FILE:
+                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                nodes[name] = _node(status, os.path.join(folder, path), attributes.get(path))
+        return nodes
+    finally:
+        os.close(descriptor)
+
+
+def _node(status: os.stat_result, place: str, attribute: object) -> Node:
+    if stat.S_ISDIR(status.st_mode):
+        return Node(FOLDER, attribute=attribute)
+    if not stat.S_ISREG(status.st_mode):
+        return Node("link" if stat.S_ISLNK(status.st_mode) else "special file")
+    return Node(FILE, status.st_size, bool(status.st_mode & stat.S_IXUSR), attribute, partial(_md5, place))
+
+
+def _md5(place: str) -> str | None:
+    digest = hashlib.md5(usedforsecurity=False)
+    try:
+        with open(place, "rb") as file:
+            while block := file.read(_CHUNK):
+                digest.update(block)
+    except FileNotFoundError:  # replaced in between
+        return None
+    return digest.hexdigest()

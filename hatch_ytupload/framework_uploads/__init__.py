@@ -1,1 +1,0 @@
-"""Uploads in the way of YT Framework's own helpers."""

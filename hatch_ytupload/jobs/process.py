@@ -1,0 +1,135 @@
+"""A job as a process: started as YT Framework starts it, stopped with everything that it started."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import time
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING
+
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import FrameType
+
+GRACE_SECONDS = 5.0
+"""How long a job that was told to stop may take, before it is killed."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# What a shell adds to the number of the signal that ended a program.
+_BY_SIGNAL = 128
+
+
+def job_command(wrapper: str) -> list[str]:
+    """Return the command that a job is started with (yt-framework 1.4.4, `operations/_internal/tar_command_wiring.py`).
+
+    >>> job_command("operation_wrapper_parse_map.sh")
+    ['bash', '-c', 'set -e; tar -xzf source.tar.gz; ./operation_wrapper_parse_map.sh']
+    """
+    return ["bash", "-c", f"set -e; tar -xzf {ARCHIVE_NAME}; ./{shlex.quote(wrapper)}"]
+
+
+class JobProcess:
+    """One job.
+
+    A signal that ends this program goes to the whole process group of the job first; when that is not gone within the
+    grace time, or another signal comes, it is killed. What a job leaves running is killed too, as on the cluster.
+
+    Args:
+        command: with its arguments.
+        directory: to run in.
+        environ: the whole environment.
+        grace: in seconds.
+    """
+
+    def __init__(
+        self, command: list[str], directory: str, environ: Mapping[str, str], *, grace: float = GRACE_SECONDS
+    ) -> None:
+        self._command = command
+        self._directory = directory
+        self._environ = dict(environ)
+        self._grace = grace
+        self._process: subprocess.Popen[bytes] | None = None
+        self._deadline = 0.0
+        self.stopped_by: int | None = None
+        """The number of the signal that stopped it; None: nothing did."""
+
+    def run(self, stdin: IO[bytes] | int | None, stdout: IO[bytes] | int | None) -> int:
+        """Run it to its end; return its exit status, as a shell would.
+
+        Args:
+            stdin: where it reads from; None: our own standard input.
+            stdout: where it writes to; None: our own standard output.
+        """
+        with self._signals():
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=self._directory,
+                env=self._environ,
+                stdin=stdin,
+                stdout=stdout,
+                # A group of its own, without the terminal: Ctrl-C comes to us, and we pass it on.
+                start_new_session=True,
+            )
+            if self.stopped_by is not None:
+                self._pass_on(self.stopped_by)
+            status = self._process.wait()
+            if self.stopped_by is not None:
+                self._await_group()
+            self._send(signal.SIGKILL)
+        if self.stopped_by is not None:
+            return _BY_SIGNAL + self.stopped_by
+        return status if status >= 0 else _BY_SIGNAL - status
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Take the signals that end a program; one that is ignored, as under `nohup`, stays so."""
+        taken = {number: signal.getsignal(number) for number in _SIGNALS}
+        taken = {number: handler for number, handler in taken.items() if handler is not signal.SIG_IGN}
+        previous_alarm = signal.signal(signal.SIGALRM, self._kill)
+        for number in taken:
+            signal.signal(number, self._stop)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in taken.items():
+                signal.signal(number, handler)
+            signal.signal(signal.SIGALRM, previous_alarm)
+
+    def _stop(self, number: int, _frame: FrameType | None) -> None:
+        again = self.stopped_by is not None
+        self.stopped_by = self.stopped_by or number
+        if again:
+            self._deadline = 0.0
+            self._send(signal.SIGKILL)
+        else:
+            self._pass_on(number)
+
+    def _pass_on(self, number: int) -> None:
+        if self._process is not None:
+            self._send(number)
+            self._deadline = time.monotonic() + self._grace
+            signal.setitimer(signal.ITIMER_REAL, self._grace)
+
+    def _kill(self, _number: int, _frame: FrameType | None) -> None:
+        self._send(signal.SIGKILL)
+
+    def _await_group(self) -> None:
+        """Let what the job started end by itself, too; a shell may die before its children."""
+        pause = 0.02
+        while self._process is not None and time.monotonic() < self._deadline:
+            try:
+                os.killpg(self._process.pid, 0)
+            except OSError:
+                return
+            time.sleep(pause)
+
+    def _send(self, number: int) -> None:
+        if self._process is not None:
+            with suppress(OSError):  # the group is gone
+                os.killpg(self._process.pid, number)

@@ -1,0 +1,233 @@
+"""Runs an operation of an archive on this machine, the way the cluster would run its jobs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.jobs.environment import job_environment
+from hatch_ytupload.jobs.process import JobProcess, job_command
+from hatch_ytupload.jobs.python import find_python, installer_environment, job_python
+from hatch_ytupload.jobs.rows import sorted_rows, source_of_rows, target_of_rows
+from hatch_ytupload.jobs.sandbox import fresh_sandbox, sandbox_name
+from hatch_ytupload.planning.stage_config import StageConfig
+from hatch_ytupload.reading.contents import LARGEST_FILE, read_members
+from hatch_ytupload.reading.stages import packed_operations, requirement_files
+from hatch_ytupload.wording import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from hatch_ytupload.answers.artifacts import ArchiveCopy
+
+MAP_REDUCE = "map_reduce"
+"""Both legs of a map-reduce operation, with the sort between them."""
+
+_LEGS = ("map_reduce_mapper", "map_reduce_reducer")
+# What these read is sorted on the cluster.
+_SORTED = frozenset({"reduce", "map_reduce_reducer"})
+
+
+class RunError(YtUploadError):
+    """An operation cannot be run."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is to be run, and with what."""
+
+    stage: str
+    operation: str
+    """One that the archive has a wrapper script for, or `map_reduce`."""
+    source: str | None = None
+    """Path of the file with the rows; None: standard input."""
+    target: str | None = None
+    """Path of the file for the rows that the job writes; None: standard output."""
+    sort_by: tuple[str, ...] = ()
+    """The key that a reducer's rows are sorted by; empty: the one in the stage's config."""
+    keep: bool = False
+    """Leave the sandbox there."""
+    secrets: tuple[tuple[str, str], ...] = ()
+    """What the job is given of `configs/secrets.env`."""
+    python: str | None = None
+    """The Python to run on, as `find_python` takes it."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How it went."""
+
+    status: int
+    """The exit status of the job."""
+    stopped_by: int | None
+    """The number of the signal that stopped it; None: it ended by itself."""
+    sandboxes: tuple[str, ...]
+    """Absolute paths of those that are still there; the last one is that of the job that failed, if one did."""
+    seconds: float
+
+
+def run_operation(
+    archive: ArchiveCopy,
+    pipeline_dir: str,
+    run: Run,
+    *,
+    environ: Mapping[str, str],
+    notice: Callable[[str], None] = lambda _text: None,
+) -> Ran:
+    """Run an operation, and wait for its end.
+
+    Args:
+        archive: that the job gets.
+        pipeline_dir: absolute path of the pipeline directory, which the sandbox is made in.
+        run: what to run.
+        environ: our own environment.
+        notice: is told, in a line, what the user may want to know.
+
+    Raises:
+        ArtifactError: the archive cannot be read, or holds what no archive of code does.
+        YtUploadError: there is no such operation, a file cannot be opened, rows cannot be sorted, or there can be no
+            sandbox.
+    """
+    start = time.monotonic()
+    paths, texts = _read(archive)
+    wrappers = _wrappers(paths, run, archive.shown)
+    config = StageConfig(run.stage, texts.get(f"stages/{run.stage}/config.yaml"))
+    columns = run.sort_by or config.sort_by(run.operation)
+    if run.operation == MAP_REDUCE and not columns:
+        raise RunError(
+            f"nothing says what to sort by between mapper and reducer: give `--sort-by`, or write `reduce_by` under "
+            f"`client.operations.{MAP_REDUCE}` in `stages/{one_line(run.stage)}/config.yaml`"
+        )
+    with ExitStack() as stack:
+        rows = stack.enter_context(source_of_rows(run.source))
+        target = stack.enter_context(target_of_rows(run.target))
+        requirements = requirement_files(texts, run.stage)
+        python = stack.enter_context(
+            job_python(
+                archive.path,
+                run.stage,
+                requirements,
+                python=find_python(run.python),
+                environ=environ,
+                notice=notice,
+            )
+        )
+        installer = installer_environment(environ) if requirements else {}
+        legs = _Legs(run, archive, pipeline_dir, config=config, python=python, installer=installer)
+        for operation, wrapper in wrappers:
+            if operation in _SORTED and columns:
+                rows = stack.enter_context(sorted_rows(rows, columns, legs.origin()))
+            elif operation in _SORTED:
+                notice("rows are read in the order in which they come: neither `--sort-by` nor the config has a key")
+            last = operation == wrappers[-1][0]
+            between = None if last else stack.enter_context(tempfile.TemporaryFile())
+            status, stopped_by = legs.run(operation, wrapper, rows, target.file if between is None else between)
+            if status != 0:
+                break
+            if between is not None:
+                between.seek(0)
+                rows = between
+        else:
+            target.finish()
+    return Ran(status, stopped_by, tuple(legs.kept), time.monotonic() - start)
+
+
+class _Legs:
+    """The jobs of one operation, one after the other, each in a sandbox of its own."""
+
+    def __init__(
+        self,
+        run: Run,
+        archive: ArchiveCopy,
+        pipeline_dir: str,
+        *,
+        config: StageConfig,
+        python: str,
+        installer: Mapping[str, str],
+    ) -> None:
+        self._run = run
+        self._archive = archive
+        self._pipeline_dir = pipeline_dir
+        self._config = config
+        self._python = python
+        self._installer = installer
+        self._done = 0
+        self.kept: list[str] = []
+
+    def origin(self) -> str:
+        """Return how messages call what the next job reads."""
+        if self._done:
+            return "what the mapper wrote"
+        return "standard input" if self._run.source is None else f"`{one_line(self._run.source)}`"
+
+    def run(
+        self, operation: str, wrapper: str, rows: IO[bytes] | None, target: IO[bytes] | None
+    ) -> tuple[int, int | None]:
+        """Run a job; return its exit status and the signal that stopped it, if one did."""
+        run = self._run
+        tables = self._config.tables(run.operation)
+        source, out = _name(run.source, tables[0], run.stage), _name(run.target, tables[1], run.stage)
+        name = sandbox_name(run.stage, operation, source, out) + ("_reducer" if self._done else "")
+        self._done += 1
+        with fresh_sandbox(self._pipeline_dir, name, self._archive.path) as sandbox:
+            with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+                environ = job_environment(
+                    self._python,
+                    sandbox.directory,
+                    temporary,
+                    run.stage,
+                    configured=self._config.variables(run.operation),
+                    secrets=run.secrets,
+                    installer=self._installer,
+                )
+                job = JobProcess(job_command(wrapper), sandbox.directory, environ)
+                status = job.run(subprocess.DEVNULL if operation == "vanilla" else rows, target)
+            sandbox.keep = run.keep or (status != 0 and job.stopped_by is None)
+            if sandbox.keep:
+                self.kept.append(sandbox.directory)
+        return status, job.stopped_by
+
+
+def _read(archive: ArchiveCopy) -> tuple[list[str], dict[str, bytes]]:
+    """Read a whole archive: its paths, and the content of what may be configuration or requirements."""
+    paths = []
+    texts = {}
+    with archive.reader() as reader:
+        for member, chunks in read_members(reader, archive.shown):
+            paths.append(member.path)
+            if member.path.endswith((".txt", ".yaml", ".in")) and member.size <= LARGEST_FILE:
+                texts[member.path] = b"".join(chunks)
+    return paths, texts
+
+
+def _wrappers(paths: Iterable[str], run: Run, name: str) -> list[tuple[str, str]]:
+    """Return the jobs to run: operation and wrapper script of each."""
+    known = packed_operations(paths)
+    stages = dict.fromkeys(operation.stage for operation in known)
+    here = {operation.name: operation.wrapper for operation in known if operation.stage == run.stage}
+    if not known:
+        raise RunError(f"`{name}` holds no wrapper script, so there is no operation to run")
+    if not here:
+        listed = ", ".join(f"`{one_line(stage)}`" for stage in stages)
+        raise RunError(f"`{name}` has no stage `{one_line(run.stage)}` with operations; it has {listed}")
+    names = _LEGS if run.operation == MAP_REDUCE else (run.operation,)
+    if not set(names) <= set(here):
+        offered = [MAP_REDUCE, *here] if set(_LEGS) <= set(here) else [*here]
+        listed = ", ".join(f"`{name}`" for name in offered)
+        raise RunError(
+            f"the stage `{one_line(run.stage)}` has no operation `{one_line(run.operation)}`; it has {listed}"
+        )
+    return [(operation, here[operation]) for operation in names]
+
+
+def _name(path: str | None, table: str | None, stage: str) -> str:
+    """Return how a sandbox's name calls what a job reads or writes."""
+    if path is not None:
+        return os.path.splitext(os.path.basename(os.path.normpath(path)))[0] or stage
+    return table or stage

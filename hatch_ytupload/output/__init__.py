@@ -1,0 +1,1 @@
+"""What the publisher inside Hatch and the command line print alike."""

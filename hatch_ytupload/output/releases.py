@@ -1,0 +1,62 @@
+"""What publishes, rollbacks, the status and the history look like, as text of 80 columns and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.output.layout import fields
+from hatch_ytupload.wording import megabytes
+
+if TYPE_CHECKING:
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
+    from hatch_ytupload.releases.publish import Published
+
+
+def published_text(published: Published) -> str:
+    """Tell what a publish did, or would do."""
+    outcome = published.outcome
+    if not outcome.changed:
+        return f"{_archive(published.folder)} is `{outcome.release}` already; nothing to upload"
+    replaced = outcome.replaced if outcome.replaced != outcome.release else None
+    size = megabytes(outcome.size)
+    if not outcome.uploaded:
+        size += ", kept there: nothing to upload"
+    return fields(
+        _archive(published.folder) + (" would become" if published.dry_run else ""),
+        ("release", f"{outcome.release} ({size})"),
+        ("replaced", replaced or ""),
+        ("pruned", "\n".join(outcome.pruned)),
+        ("took", "" if published.dry_run else f"{published.seconds:.1f} s"),
+    )
+
+
+def published_data(published: Published) -> dict[str, Any]:
+    """Return the same for programs."""
+    outcome = published.outcome
+    return {
+        **_place(published.folder),
+        "path": published.folder.path(ARCHIVE_NAME),
+        "project": published.project,
+        "version": published.version,
+        "release": outcome.release,
+        "size": outcome.size,
+        "changed": outcome.changed,
+        "uploaded": outcome.uploaded,
+        "replaced": outcome.replaced,
+        "pruned": list(outcome.pruned),
+        "seconds": round(published.seconds, 3),
+        "dry_run": published.dry_run,
+    }
+
+
+def _place(folder: BuildFolder) -> dict[str, Any]:
+    return {"build_folder": folder.location, "cluster": folder.host}
+
+
+def _archive(folder: BuildFolder) -> str:
+    return _shown(folder, folder.path(ARCHIVE_NAME))
+
+
+def _shown(folder: BuildFolder, path: str) -> str:
+    return path if folder.host is None else f"{path} on {folder.host}"

@@ -1,0 +1,234 @@
+"""What earlier builds left behind: compressed parts, listings of directories, and the finished bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from hatch_ytupload.__about__ import __version__
+from hatch_ytupload.packing import compression
+from hatch_ytupload.packing.archive import PackedFile
+from hatch_ytupload.sources.listings import UNSETTLED_NS, Listings
+from hatch_ytupload.sources.tree import SourceFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hatch_ytupload.configuration.project import Project
+    from hatch_ytupload.configuration.settings import Settings
+    from hatch_ytupload.packing.cache import Cache, NewFile
+    from hatch_ytupload.packing.manifest import GitInfo
+    from hatch_ytupload.planning.plan import Generated, Part, Plan
+
+# Changes when the same input would become other bytes, or when what is kept takes another form.
+_FORMAT = 2
+
+
+_LENGTH_SIZE = 8
+
+
+_FIELDS = "\0".join(["%s"] * len(SourceFile._fields)) + "\n"
+
+
+class KeptPart(NamedTuple):
+    """A part as an earlier build left it."""
+
+    file: IO[bytes]
+    sha256: str
+    """Of all members."""
+    member_sizes: list[int]
+    files: list[PackedFile]
+
+    def members(self) -> Iterator[bytes]:
+        """Yield the gzip members of the part."""
+        with self.file as file:
+            for size in self.member_sizes:
+                yield file.read(size)
+
+
+class PartMemory:
+    """Finds parts that were packed before, and keeps those that are packed now.
+
+    A part is known by everything that its bytes depend on: for each file its path, its place, size, mode, inode, and
+    both its times. The time of the last status change cannot be set by a program, so an edit that restores size and
+    time of modification shows. What changed within the last moments might change again within the same tick of the
+    clock, so it is packed but not kept.
+
+    Args:
+        cache: where parts are kept.
+        now_ns: the time at which planning began.
+        epoch: the time of members, in seconds since 1970.
+        keep_times: they have that of their files instead.
+    """
+
+    def __init__(self, cache: Cache, now_ns: int, epoch: int, *, keep_times: bool) -> None:
+        self._cache = cache
+        self._settled_before = now_ns - UNSETTLED_NS
+        self._base = f"{_FORMAT} {compression.identity()} {epoch} {keep_times}".encode()
+        self._keys: dict[int, str] = {}
+        self.grew = False
+
+    def key(self, part: Part) -> str:
+        """Return the name under which a part is kept."""
+        known = self._keys.get(id(part))
+        if known is None:
+            digest = hashlib.sha256(self._base)
+            digest.update("".join(map(_identity, part.entries)).encode("utf-8", "surrogateescape"))
+            known = self._keys[id(part)] = digest.hexdigest()
+        return known
+
+    def is_settled(self, part: Part) -> bool:
+        """Tell whether all files of a part have been at rest long enough for their times to prove it."""
+        return all(
+            max(entry.mtime_ns, entry.ctime_ns) < self._settled_before
+            for entry in part.entries
+            if isinstance(entry, SourceFile)
+        )
+
+    def find(self, key: str) -> KeptPart | None:
+        """Return a part that was kept, None if there is none."""
+        found = self._cache.open(f"part-{key}")
+        if found is None:
+            return None
+        file, size = found
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            file.seek(size - _LENGTH_SIZE)
+            length = int.from_bytes(file.read(_LENGTH_SIZE), "big")
+            file.seek(size - _LENGTH_SIZE - length)
+            index: dict[str, Any] = json.loads(file.read(length))
+            file.seek(0)
+            return KeptPart(file, index["sha256"], index["members"], [PackedFile(*item) for item in index["files"]])
+        file.close()
+        return None
+
+    def recorder(self, key: str, part: Part) -> Recorder | None:
+        """Return what keeps a part while it is being packed, None if it must not be kept."""
+        if not self.is_settled(part):
+            return None
+        self.grew = True
+        return Recorder(self._cache.new_file(f"part-{key}"))
+
+
+class Recorder:
+    """Keeps the members of one part."""
+
+    def __init__(self, file: NewFile) -> None:
+        self._file = file
+        self._sizes: list[int] = []
+
+    def member(self, member: bytes) -> None:
+        """Keep the next member."""
+        self._file.write(member)
+        self._sizes.append(len(member))
+
+    def finish(self, files: list[PackedFile], sha256: str) -> None:
+        """Keep the part.
+
+        Args:
+            files: that it holds.
+            sha256: of all members.
+        """
+        index = json.dumps({"sha256": sha256, "members": self._sizes, "files": files}, separators=(",", ":")).encode()
+        self._file.write(index + len(index).to_bytes(_LENGTH_SIZE, "big"))
+        self._file.keep()
+
+    def discard(self) -> None:
+        """Keep nothing."""
+        self._file.discard()
+
+
+def _identity(entry: SourceFile | Generated) -> str:
+    if isinstance(entry, SourceFile):
+        return _FIELDS % entry
+    return f"{entry.path}\0{entry.mode}\0{hashlib.sha256(entry.data).hexdigest()}\n"
+
+
+class ArchiveIdentity(NamedTuple):
+    """What is known of a finished archive without reading it."""
+
+    size: int
+    """In bytes."""
+    sha256: str
+    content_sha256: str
+
+
+class BuildMemory:
+    """The memory of one build.
+
+    Args:
+        cache: where everything is kept.
+        project_root: absolute path.
+        epoch: the time of members, in seconds since 1970.
+        keep_times: they have that of their files instead.
+    """
+
+    def __init__(self, cache: Cache, project_root: str, epoch: int, *, keep_times: bool) -> None:
+        now_ns = time.time_ns()
+        self._cache = cache
+        self._listings_name = f"listings-{_digest(project_root, sys.prefix)}"
+        self._inputs = [__version__, str(epoch), str(keep_times)]
+        self.listings = Listings(self._json(self._listings_name) or {}, now_ns)
+        self.parts = PartMemory(cache, now_ns, epoch, keep_times=keep_times)
+
+    def inputs(self, project: Project, settings: Settings, plan: Plan, git: GitInfo | None) -> str:
+        """Return a digest of everything that the bundle is made of."""
+        return _digest(
+            *self._inputs,
+            project.name,
+            project.version,
+            str(settings.standalone_wrappers),
+            repr(git),
+            repr(plan.stages),
+            repr([(module.name, module.distribution, module.version) for module in plan.modules]),
+            *map(self.parts.key, plan.parts),
+        )
+
+    def unchanged(self, directory: str, inputs: str) -> ArchiveIdentity | None:
+        """Return the archive of a bundle if it was made of these inputs, and nobody has touched it since."""
+        with suppress(ValueError, TypeError):
+            known_inputs, statuses, archive = self._json(_bundle_name(directory)) or (None, None, ())
+            if known_inputs == inputs and statuses == _statuses(directory):
+                return ArchiveIdentity(*archive)
+        return None
+
+    def close(self, plan: Plan, directory: str, inputs: str, archive: ArchiveIdentity) -> None:
+        """Remember this build, and keep the cache within its limit."""
+        listings = self.listings.state()
+        if listings is not None:
+            self._cache.write(self._listings_name, _dump(listings))
+        # What may change without a trace is looked at again by the next build.
+        if all(map(self.parts.is_settled, plan.parts)) and self.unchanged(directory, inputs) is None:
+            self._cache.write(_bundle_name(directory), _dump([inputs, _statuses(directory), archive]))
+        if self.parts.grew:
+            self._cache.trim()
+
+    def _json(self, name: str) -> Any:  # noqa: ANN401 - whatever was kept
+        with suppress(ValueError):
+            return json.loads(self._cache.read(name) or b"null")
+        return None
+
+
+def _bundle_name(directory: str) -> str:
+    return f"bundle-{_digest(directory)}"
+
+
+def _dump(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def _statuses(directory: str) -> dict[str, list[int]]:
+    found = {}
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            status = entry.stat(follow_symlinks=False)
+            found[entry.name] = [status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+    return found

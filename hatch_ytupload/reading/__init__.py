@@ -1,0 +1,1 @@
+"""Reading archives safely, ours and foreign ones."""

@@ -1,0 +1,187 @@
+"""Reading archives, ours and foreign ones: all of it, one part, or some files; nothing is ever extracted.
+
+Each part of an archive is a run of whole gzip members, whose place follows from the manifest's `parts`. So a part is
+read by itself, which is what makes looking into a remote archive cheap.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_ytupload.errors import ArtifactError
+from hatch_ytupload.packing import tar_format
+from hatch_ytupload.packing.manifest import FileInfo
+from hatch_ytupload.reading.gzip_members import LIMIT, Unpacked, no_progress
+from hatch_ytupload.reading.tar_members import Members
+from hatch_ytupload.wording import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from hatch_ytupload.byte_reader import Reader
+    from hatch_ytupload.packing.manifest import Manifest, PartInfo
+    from hatch_ytupload.reading.gzip_members import Progress
+    from hatch_ytupload.reading.tar_members import Member
+
+_RANGE = 4 << 20
+
+LARGEST_FILE = 16 << 20
+"""How many bytes of a file are taken into memory at most."""
+
+
+class Contents(NamedTuple):
+    """What reading a whole archive finds out."""
+
+    files: tuple[FileInfo, ...]
+    content_sha256: str
+
+
+class Place(NamedTuple):
+    """Where the compressed bytes of a part are."""
+
+    part: PartInfo
+    start: int
+    files: tuple[FileInfo, ...]
+
+
+class Digests(NamedTuple):
+    """Of the compressed bytes."""
+
+    size: int
+    sha256: str
+    md5: str
+
+
+class Digesting:
+    """An archive that is digested while it is read from its start to its end, so that nothing is fetched twice.
+
+    Args:
+        archive: its bytes.
+    """
+
+    def __init__(self, archive: Reader) -> None:
+        self._archive = archive
+        self.size = archive.size
+        self._position = 0
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return a range of the content."""
+        data = self._archive.read(offset, length)
+        if offset == self._position:
+            self._sha256.update(data)
+            self._md5.update(data)
+            self._position += len(data)
+        return data
+
+    def digests(self) -> Digests:
+        """Read what nobody has read yet, and return the digests of all."""
+        while self.read(self._position, _RANGE):
+            pass
+        return Digests(self._position, self._sha256.hexdigest(), self._md5.hexdigest())
+
+
+def read_members(
+    archive: Reader, name: str, *, limit: int = LIMIT, progress: Progress = no_progress
+) -> Iterator[tuple[Member, Iterator[bytes]]]:
+    """Yield the header of every file and the chunks of its content, in the order of the archive.
+
+    Args:
+        archive: its bytes.
+        name: how messages call it.
+        limit: the most that it may unpack to, in bytes.
+        progress: is told how many bytes of how many have been read.
+
+    Raises:
+        ArtifactError: it is damaged, or holds what no archive of code does.
+    """
+    return iter(Members(Unpacked(archive, name, limit=limit, progress=progress)))
+
+
+def read_contents(archive: Reader, name: str, *, limit: int = LIMIT, progress: Progress = no_progress) -> Contents:
+    """Read a whole archive and return what a manifest says about it. The arguments are those of `read_members`.
+
+    Raises:
+        ArtifactError: it is damaged, or holds what no archive of code does.
+    """
+    content = hashlib.sha256()
+    stream = Unpacked(archive, name, limit=limit, digest=content, progress=progress)
+    files = tuple(described(member, chunks) for member, chunks in Members(stream))
+    return Contents(files, content.hexdigest())
+
+
+def described(member: Member, chunks: Iterator[bytes]) -> FileInfo:
+    """Read a member, and return what a manifest says about it."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+    return FileInfo(member.path, member.size, f"{member.mode:o}", digest.hexdigest())
+
+
+def places(manifest: Manifest) -> list[Place] | None:
+    """Tell where each part is and which files it holds; None if the manifest does not say so."""
+    found = []
+    files = iter(manifest.files)
+    start = 0
+    for part in manifest.parts:
+        held: list[FileInfo] = []
+        left = part.content_size
+        while left > 0 and (file := next(files, None)) is not None:
+            held.append(file)
+            left -= _size_in_tar(file)
+        if left or part.size < 0:
+            return None
+        found.append(Place(part, start, tuple(held)))
+        start += part.size
+    if not found or next(files, None) is not None or start > manifest.archive.size:
+        return None
+    return found
+
+
+def read_files(
+    archive: Reader, manifest: Manifest | None, wanted: Collection[str], name: str, *, progress: Progress = no_progress
+) -> dict[str, bytes]:
+    """Return the content of some files by path; those that are not there, or too large, are left out.
+
+    Args:
+        archive: its bytes; only the parts that hold these files are read.
+        manifest: of that archive; None: all of it is read.
+        wanted: paths in the archive.
+        name: how messages call the archive.
+        progress: is told how many bytes of how many have been read.
+
+    Raises:
+        ArtifactError: the archive is damaged, or not what its manifest says.
+    """
+    known = places(manifest) if manifest is not None else None
+    if known is None:
+        return _taken(read_members(archive, name, progress=progress), wanted)
+    found: dict[str, bytes] = {}
+    for place in known:
+        here = {file.path: file.sha256 for file in place.files if file.path in wanted}
+        if not here:
+            continue
+        part = place.part
+        stream = Unpacked(archive, name, start=place.start, size=part.size, limit=part.content_size, progress=progress)
+        read = _taken(iter(Members(stream, whole=False)), here)
+        for path, data in read.items():
+            if hashlib.sha256(data).hexdigest() != here[path]:
+                raise ArtifactError(f"`{one_line(path)}` in `{one_line(name)}` is not what the manifest says")
+        found.update(read)
+    return found
+
+
+def _taken(members: Iterator[tuple[Member, Iterator[bytes]]], wanted: Collection[str]) -> dict[str, bytes]:
+    return {
+        member.path: b"".join(chunks)
+        for member, chunks in members
+        if member.path in wanted and member.size <= LARGEST_FILE
+    }
+
+
+def _size_in_tar(file: FileInfo) -> int:
+    """Return how many bytes a file takes in the tar stream, as we write it."""
+    size = max(file.size, 0)
+    return len(tar_format.member_header(file.path.encode(), size, 0, 0)) + size + -size % tar_format.BLOCK

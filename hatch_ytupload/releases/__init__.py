@@ -1,0 +1,1 @@
+"""The rules of releases: publishing, rolling back, what a build folder keeps."""

@@ -1,0 +1,54 @@
+"""What jobs take from a build folder: the current archive and the wrapper scripts beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, is_wrapper
+from hatch_ytupload.build_folders.build_folder import FILE, content_of
+from hatch_ytupload.releases.records import archive_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatch_ytupload.build_folders.build_folder import Changes, Node
+    from hatch_ytupload.releases.records import Record, State
+
+# The attribute of a wrapper script that lies beside the archive: it is ours, and we may remove it.
+_OUR_SCRIPT = True
+
+
+def make_current(changes: Changes, record: Record, state: State, scripts: Mapping[str, bytes], carried: object) -> None:
+    """Put a release's archive, which carries this attribute, and its scripts where jobs take them from."""
+    changes.copy(archive_of(record.release), ARCHIVE_NAME)
+    # The archive of a release that was published again still says who published it the first time.
+    if carried != record.attribute():
+        changes.set_attribute(ARCHIVE_NAME, record.attribute())
+    for name, data in scripts.items():
+        if not _is_script(state.nodes.get(name), data):
+            changes.write(name, content_of(data), attribute=_OUR_SCRIPT, executable=True)
+    for name in _our_scripts(state):
+        if name not in scripts:
+            changes.remove(name)
+
+
+def scripts_are_right(state: State, scripts: Mapping[str, bytes]) -> bool:
+    """Tell whether exactly these scripts of ours lie beside the archive."""
+    right = all(_is_script(state.nodes.get(name), data) for name, data in scripts.items())
+    return right and all(name in scripts for name in _our_scripts(state))
+
+
+def _is_script(node: Node | None, data: bytes) -> bool:
+    return (
+        node is not None
+        and node.kind == FILE
+        and node.attribute is _OUR_SCRIPT
+        and node.executable
+        and node.size == len(data)
+        and node.md5() == hashlib.md5(data, usedforsecurity=False).hexdigest()
+    )
+
+
+def _our_scripts(state: State) -> list[str]:
+    return [name for name, node in state.nodes.items() if is_wrapper(name) and node.attribute is _OUR_SCRIPT]

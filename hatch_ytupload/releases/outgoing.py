@@ -1,0 +1,149 @@
+"""A bundle on its way out: whatever is wrong with it is found before a byte is sent."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, is_wrapper
+from hatch_ytupload.build_folders.build_folder import Content
+from hatch_ytupload.byte_reader import FileReader, Reader
+from hatch_ytupload.errors import ArtifactError
+from hatch_ytupload.packing.bundle import read_bundle
+from hatch_ytupload.packing.manifest import Manifest, load_manifest
+from hatch_ytupload.reading.contents import read_files
+from hatch_ytupload.reading.integrity import check_archive
+from hatch_ytupload.releases.records import release_name
+from hatch_ytupload.wording import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+_BLOCK = 1 << 20
+# A version becomes a name in Cypress and on disk. What PEP 440 allows is all of this; `/`, spaces and the like are not.
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.!+_-]{0,127}")
+_PROJECT = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+
+
+@contextmanager
+def open_outgoing(
+    path: str,
+    *,
+    project: str | None = None,
+    standalone_wrappers: bool = False,
+) -> Iterator[Outgoing]:
+    """Open a bundle for publishing, and check it.
+
+    Args:
+        path: of the bundle's directory, or of the archive or manifest in it.
+        project: whose bundle it has to be; None: anybody's.
+        standalone_wrappers: its scripts shall lie beside the archive.
+
+    Raises:
+        ArtifactError: there is none, or it is not what its manifest says. Raised by reading the content, too: the
+            archive may change after it was checked.
+    """
+    bundle = read_bundle(path)
+    with ExitStack() as opened:
+        with _read_errors(path):
+            with open(os.path.join(bundle.directory, MANIFEST_NAME), "rb") as file:
+                manifest_data = file.read()
+            # Of these very bytes: another build may have put another bundle there.
+            manifest = load_manifest(manifest_data, one_line(os.path.join(bundle.directory, MANIFEST_NAME)))
+            _check_names(manifest, bundle.directory, project)
+            reader = FileReader(opened.enter_context(open(bundle.archive, "rb")).fileno())
+            check_archive(reader, manifest, bundle.archive)
+            scripts = read_wrappers(reader, manifest, bundle.archive) if standalone_wrappers else {}
+        content = Content(reader.size, lambda: _blocks(reader, manifest, bundle.archive))
+        yield Outgoing(manifest, manifest_data, content, scripts)
+
+
+def _check_names(manifest: Manifest, directory: str, project: str | None) -> None:
+    """Refuse what must not become part of a path or an attribute."""
+    shown = f"`{one_line(os.path.join(directory, MANIFEST_NAME))}`"
+    commit = manifest.git.commit if manifest.git is not None else "0" * 40
+    fields = {
+        "project.name": (_PROJECT, manifest.project.name),
+        "project.version": (_VERSION, manifest.project.version),
+        "archive.name": (re.compile(re.escape(ARCHIVE_NAME)), manifest.archive.name),
+        "archive.sha256": (_SHA256, manifest.archive.sha256),
+        "archive.md5": (_MD5, manifest.archive.md5),
+        "content_sha256": (_SHA256, manifest.content_sha256),
+        "git.commit": (_COMMIT, commit),
+    }
+    for name, (pattern, value) in fields.items():
+        if not pattern.fullmatch(value):
+            raise ArtifactError(f"`{name}` in {shown} cannot be `{one_line(value[:80])}`; build again")
+    if project is not None and manifest.project.name != project:
+        raise ArtifactError(
+            f"{shown} is of the project `{manifest.project.name}`, and this is `{one_line(project)}`; build again, or "
+            "name the artifact to publish"
+        )
+
+
+def _blocks(reader: FileReader, manifest: Manifest, name: str) -> Iterator[bytes]:
+    """Give the archive's bytes, and see to it that they are those that were checked."""
+    digest = hashlib.sha256()
+    offset = 0
+    while True:
+        with _read_errors(name):
+            block = reader.read(offset, _BLOCK)
+        if not block:
+            break
+        digest.update(block)
+        offset += len(block)
+        yield block
+    if digest.hexdigest() != manifest.archive.sha256:
+        raise ArtifactError(f"`{one_line(name)}` changed while it was being sent; nothing was published, try again")
+
+
+@contextmanager
+def _read_errors(path: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror or error}") from None
+
+
+def read_wrappers(archive: Reader, manifest: Manifest, name: str) -> dict[str, bytes]:
+    """Return the wrapper scripts of an archive by name; only the part of it that holds them is read.
+
+    Args:
+        archive: its bytes.
+        manifest: of that archive.
+        name: how messages call it.
+
+    Raises:
+        ArtifactError: they are not there, or not what the manifest says.
+    """
+    wanted = {file.path: file.sha256 for file in manifest.files if is_wrapper(file.path)}
+    found = read_files(archive, manifest, wanted, name)
+    for path, digest in wanted.items():
+        if hashlib.sha256(found.get(path, b"")).hexdigest() != digest:
+            raise ArtifactError(f"`{path}` in `{one_line(name)}` is not what the manifest says")
+    return found
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """What is to be published."""
+
+    manifest: Manifest
+    manifest_data: bytes
+    """The manifest as it was built, byte by byte."""
+    archive: Content
+    scripts: Mapping[str, bytes]
+    """The wrapper scripts that shall lie beside the archive, by name."""
+
+    @property
+    def release(self) -> str:
+        """The name of the release."""
+        return release_name(self.manifest)

@@ -1,0 +1,165 @@
+"""The release that a pipeline shall run: found in a build folder, and checked to be whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.errors import ArtifactError, BuildFolderError
+from hatch_ytupload.packing.manifest import load_manifest
+from hatch_ytupload.releases.records import directory_of, find_release, is_whole, manifest_of, read_state, release_name
+from hatch_ytupload.wording import megabytes, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
+    from hatch_ytupload.byte_reader import Reader
+    from hatch_ytupload.packing.manifest import Manifest
+    from hatch_ytupload.releases.records import Record, State
+
+CURRENT = "current"
+"""Asks for the release that is current when the pipeline starts."""
+
+BUNDLE = "bundle"
+"""Asks for the release that the bundle in the project's build directory would become."""
+
+_BLOCK = 1 << 20
+_PUBLISH = "publish it: `hatch publish -p ytupload` or `hatch-ytupload publish`"
+
+
+class PublishedRelease(NamedTuple):
+    """A release that was found whole."""
+
+    record: Record
+    manifest: Manifest
+    is_current: bool
+
+    def describe(self) -> str:
+        """Say in a line which release it is."""
+        record = self.record
+        commit = f", commit {record.git_commit[:10]}" if record.git_commit else ""
+        changed = " with local changes" if record.git_dirty else ""
+        return one_line(
+            f"Release {record.release} of {record.project} ({megabytes(record.size)}), "
+            f"published {record.published_at} by {record.published_by}{commit}{changed}"
+        )
+
+
+def find_published(folder: BuildFolder, wanted: str, bundle: Callable[[], Manifest]) -> PublishedRelease:
+    """Find the release that is asked for.
+
+    Args:
+        folder: where to look.
+        wanted: `current`, `bundle`, or the name of a kept release, or what only its name begins with.
+        bundle: gives the manifest of the local bundle; called only where that is asked for.
+
+    Raises:
+        BuildFolderError: there is no such release, it is not whole, or the build folder cannot be read.
+        ArtifactError: there is no local bundle, or its manifest is damaged.
+    """
+    state = read_state(folder)
+    if state.missing:
+        raise BuildFolderError(f"there is no build folder `{folder.location}`; build the code and {_PUBLISH}")
+    if wanted == CURRENT:
+        record = _current(folder, state)
+    elif wanted == BUNDLE:
+        record = _of_bundle(folder, state, bundle())
+    else:
+        record = find_release(folder, state, wanted)
+    (files,) = folder.look(directory_of(record.release))
+    if not is_whole(files or {}, record):
+        raise BuildFolderError(
+            f"the release `{record.release}` in `{folder.location}` is damaged: its files are not what was published; "
+            "publish it again, or roll back to another"
+        )
+    name = manifest_of(record.release)
+    with folder.open(name) as file:
+        manifest = load_manifest(file.read(0, file.size), folder.path(name))
+    if (manifest.content_sha256, manifest.archive.sha256) != (record.content_sha256, record.archive_sha256):
+        raise ArtifactError(f"`{folder.path(name)}` is not the manifest of this release; publish it again")
+    return PublishedRelease(record, manifest, state.current == record)
+
+
+def require_stages(manifest: Manifest, stages: Iterable[str], name: str) -> None:
+    """Check that an archive has the code of stages.
+
+    Args:
+        manifest: of the archive.
+        stages: their names.
+        name: how messages call the archive.
+
+    Raises:
+        ArtifactError: it lacks one.
+    """
+    packed = {stage.name for stage in manifest.stages}
+    missing = [f"`{one_line(stage)}`" for stage in stages if stage not in packed]
+    if missing:
+        raise ArtifactError(
+            f"{name} has no code of the enabled stage{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
+            "build and publish again, or take them out of `stages.enabled_stages`"
+        )
+
+
+def write_archive(blocks: Iterable[bytes], sha256: str, path: str, name: str) -> None:
+    """Write an archive, whole or not at all.
+
+    Args:
+        blocks: its bytes.
+        sha256: what they have to be.
+        path: where to.
+        name: how messages call where they come from.
+
+    Raises:
+        ArtifactError: they are something else.
+        OSError: the file cannot be written.
+    """
+    temporary = f"{path}.{os.getpid()}"
+    digest = hashlib.sha256()
+    try:
+        with open(temporary, "wb") as file:
+            for block in blocks:
+                digest.update(block)
+                file.write(block)
+        if digest.hexdigest() != sha256:
+            raise ArtifactError(f"`{one_line(name)}` is not what was published; publish it again")
+        os.replace(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def blocks_of(reader: Reader) -> Iterator[bytes]:
+    """Give the bytes of a file, block by block."""
+    offset = 0
+    while block := reader.read(offset, _BLOCK):
+        yield block
+        offset += len(block)
+
+
+def _current(folder: BuildFolder, state: State) -> Record:
+    record, claimed = state.current, state.claimed
+    if record is not None:
+        return record
+    shown = f"`{folder.path(ARCHIVE_NAME)}`"
+    if ARCHIVE_NAME not in state.nodes:
+        raise BuildFolderError(f"there is no {shown}; build the code and {_PUBLISH}")
+    if claimed is None:
+        raise BuildFolderError(
+            f"{shown} is no release: something else than this publisher has put it there; build the code and {_PUBLISH}"
+        )
+    raise BuildFolderError(
+        f"{shown} says that it is the release `{one_line(claimed.release)}`, and is not what was published under that "
+        "name; publish it again, or roll back to another"
+    )
+
+
+def _of_bundle(folder: BuildFolder, state: State, manifest: Manifest) -> Record:
+    name = release_name(manifest)
+    record = state.find(name)
+    if record is None or record.content_sha256 != manifest.content_sha256:
+        raise BuildFolderError(f"`{folder.location}` does not keep the local bundle's release `{name}`; {_PUBLISH}")
+    return record

@@ -1,0 +1,187 @@
+"""What a build folder says about its releases, in the attribute `ytupload` of its nodes, and what really lies there."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
+from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, RELEASES
+from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.wording import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatch_ytupload.build_folders.build_folder import BuildFolder, Look, Node
+    from hatch_ytupload.packing.manifest import Manifest
+
+_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Release:
+    """The attribute `ytupload` of an archive."""
+
+    project: str
+    version: str
+    content_sha256: str
+    archive_sha256: str
+    release: str
+    """Its name."""
+    git_commit: str | None
+    git_dirty: bool | None
+    published_by: str
+    tool_version: str
+
+    def attribute(self) -> dict[str, Any]:
+        """Return it as the value of the attribute."""
+        return {field.name: getattr(self, field.name) for field in fields(Release)}
+
+
+@dataclass(frozen=True)
+class Record(Release):
+    """The attribute `ytupload` of a release's directory: the release, its archive, its place in the history."""
+
+    size: int
+    """Of the archive that the release holds, in bytes."""
+    md5: str
+    """Of that archive."""
+    published_at: str
+    """UTC, as ISO 8601. For people: clocks of different machines do not make an order."""
+    previous: str | None
+    """The release that was current when this one was published."""
+    number: int
+    """Counts the publishes of the build folder: the order of the history."""
+
+    def record(self) -> dict[str, Any]:
+        """Return it as the value of the attribute."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class State:
+    """A build folder at one moment."""
+
+    nodes: Mapping[str, Node]
+    """What lies directly in it."""
+    history: tuple[Record, ...]
+    """The releases, newest first."""
+    missing: bool
+    """There is no build folder yet."""
+
+    @property
+    def claimed(self) -> Release | None:
+        """The release that the current archive says it is, whether it is or not."""
+        node = self.nodes.get(ARCHIVE_NAME)
+        return _parse(Release, node.attribute) if node is not None else None
+
+    @property
+    def current(self) -> Record | None:
+        """The kept release whose archive really is the current one."""
+        claimed = self.claimed
+        record = self.find(claimed.release) if claimed is not None else None
+        if claimed is None or record is None or record.content_sha256 != claimed.content_sha256:
+            return None
+        return record if holds(self.nodes[ARCHIVE_NAME], record) else None
+
+    def find(self, name: str) -> Record | None:
+        """Return a kept release."""
+        return next((record for record in self.history if record.release == name), None)
+
+
+def release_name(manifest: Manifest) -> str:
+    """Return the name of the release that an archive becomes."""
+    return f"{manifest.project.version}-{manifest.content_sha256[:_DIGITS]}"
+
+
+def directory_of(release: str) -> str:
+    """Return the directory of a release, relative to the build folder."""
+    return f"{RELEASES}/{release}"
+
+
+def archive_of(release: str) -> str:
+    """Return the archive of a release, relative to the build folder."""
+    return f"{RELEASES}/{release}/{ARCHIVE_NAME}"
+
+
+def manifest_of(release: str) -> str:
+    """Return the manifest of a release, relative to the build folder."""
+    return f"{RELEASES}/{release}/{MANIFEST_NAME}"
+
+
+def read_state(folder: Look) -> State:
+    """Read what the build folder says about itself.
+
+    Raises:
+        BuildFolderError: it cannot be read.
+    """
+    return read_state_and(folder)[0]
+
+
+def read_state_and(folder: Look, release: str | None = None) -> tuple[State, Mapping[str, Node]]:
+    """Read the same, and list the files of a release, if there is one of that name.
+
+    Raises:
+        BuildFolderError: it cannot be read.
+    """
+    wanted = ["", RELEASES] + ([directory_of(release)] if release is not None else [])
+    nodes, releases, *rest = folder.look(*wanted)
+    records = [
+        record
+        for name, node in (releases or {}).items()
+        # What is not ours has no attribute, and is no release.
+        if node.kind == FOLDER and (record := _parse(Record, node.attribute)) is not None and record.release == name
+    ]
+    records.sort(key=lambda record: (-record.number, record.release))
+    return State(nodes or {}, tuple(records), nodes is None), (rest[0] if rest else None) or {}
+
+
+def holds(node: Node | None, record: Record) -> bool:
+    """Tell whether a file is the archive of a release, by its kind, size and MD5."""
+    return node is not None and node.kind == FILE and node.size == record.size and node.md5() == record.md5
+
+
+def is_whole(files: Mapping[str, Node], record: Record) -> bool:
+    """Tell whether the files of a release are what its record says."""
+    manifest = files.get(MANIFEST_NAME)
+    return holds(files.get(ARCHIVE_NAME), record) and manifest is not None and manifest.kind == FILE
+
+
+def find_release(folder: BuildFolder, state: State, name: str) -> Record:
+    """Return a kept release by its name, or by what its name begins with.
+
+    Raises:
+        BuildFolderError: there is none, or more than one.
+    """
+    found = [record for record in state.history if record.release == name]
+    found = found or [record for record in state.history if record.release.startswith(name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"`{record.release}`" for record in found)
+        raise BuildFolderError(f"`{one_line(name)}` may be any of the releases {names}; write more of its name")
+    raise BuildFolderError(
+        f"`{folder.location}` keeps no release `{one_line(name)}`; `hatch-ytupload history` lists those it keeps"
+    )
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "str": (str,),
+    "int": (int,),
+    "str | None": (str, type(None)),
+    "bool | None": (bool, type(None)),
+}
+
+
+def _parse(kind: type[Any], value: Any) -> Any:  # noqa: ANN401 - a Release or a Record, or None where it is neither
+    """Read an attribute that anybody may have written."""
+    if not isinstance(value, dict):
+        return None
+    content = {}
+    for field in fields(kind):
+        item = value.get(field.name)
+        if not isinstance(item, _KINDS[str(field.type)]) or (field.type == "int" and isinstance(item, bool)):
+            return None
+        content[field.name] = item
+    return kind(**content)

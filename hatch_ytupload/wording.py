@@ -1,0 +1,48 @@
+"""What every text for people needs: names on one line, sizes, near names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def one_line(text: object) -> str:
+    r"""Make any text fit into one line: names of files may hold newlines and control characters.
+
+    >>> one_line("a\nb")
+    'a\\nb'
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in str(text))
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was probably meant; None: none is near."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, known, n=1)), None)
+
+
+_MEGA = 1_000_000
+
+
+_STEP = 1000
+
+
+_UNITS = ("kB", "MB", "GB", "TB")
+
+
+def megabytes(size: int) -> str:
+    """Return a size in bytes as text, in the unit that suits it (1 MB is a million bytes).
+
+    >>> megabytes(1_234_567)
+    '1.2 MB'
+    """
+    if size < _STEP:
+        return f"{size} B"
+    value, unit = size / _STEP, 0
+    # What is rounded to 1000.0 belongs to the next unit.
+    while round(value, 1) >= _STEP and unit + 1 < len(_UNITS):
+        value, unit = value / _STEP, unit + 1
+    return f"{value:.1f} {_UNITS[unit]}"
