@@ -11,6 +11,7 @@ def main() -> None:
     run([python, "-m", "ruff", "check"])
     run([python, "-m", "ruff", "format", "--check"])
     run([python, "-m", "mypy"])
+    run([python.parent / "lint-imports", "--no-logo"])
 
 
 if __name__ == "__main__":

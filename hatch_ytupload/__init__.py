@@ -11,18 +11,11 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.__about__ import __version__
 
 if TYPE_CHECKING:
-    from hatch_ytupload.answers.artifacts import (
-        ArchiveCopy,
-        Artifact,
-        Described,
-        Whereabouts,
-        copy_of,
-        described,
-        find_artifact,
-    )
+    from hatch_ytupload.answers.artifacts import Artifact, Described, Whereabouts, copy_of, described, find_artifact
     from hatch_ytupload.answers.differences import Differences, compare
     from hatch_ytupload.answers.explanation import Explainer, Explanation
     from hatch_ytupload.answers.verification import Verification, verify
+    from hatch_ytupload.archive_layout import OPERATIONS
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.configuration.project import Project, find_project
@@ -46,11 +39,12 @@ if TYPE_CHECKING:
     )
     from hatch_ytupload.framework.local_build import build_code_locally, create_code_archive
     from hatch_ytupload.jobs.run import Ran, Run, run_operation
-    from hatch_ytupload.operations import OPERATIONS, operation_command, operation_files
+    from hatch_ytupload.operations import operation_command, operation_files
     from hatch_ytupload.packing.build import Built, build_bundle
     from hatch_ytupload.packing.bundle import Bundle, read_bundle
     from hatch_ytupload.packing.manifest import Manifest, load_manifest
     from hatch_ytupload.planning.plan import Plan, make_plan
+    from hatch_ytupload.reading.contents import ArchiveCopy
     from hatch_ytupload.releases.pinned import PublishedRelease, find_published
     from hatch_ytupload.releases.publish import Outcome, Published, default_artifact, publish_bundle
     from hatch_ytupload.releases.records import Record, Release, State, read_state
@@ -122,18 +116,11 @@ __all__ = [
 ]
 
 _PLACES = {
-    "answers.artifacts": (
-        "ArchiveCopy",
-        "Artifact",
-        "Described",
-        "Whereabouts",
-        "copy_of",
-        "described",
-        "find_artifact",
-    ),
+    "answers.artifacts": ("Artifact", "Described", "Whereabouts", "copy_of", "described", "find_artifact"),
     "answers.differences": ("Differences", "compare"),
     "answers.explanation": ("Explainer", "Explanation"),
     "answers.verification": ("Verification", "verify"),
+    "archive_layout": ("OPERATIONS",),
     "build_folders.build_folder": ("BuildFolder",),
     "build_folders.destination": ("open_build_folder",),
     "configuration.project": ("Project", "find_project"),
@@ -157,11 +144,12 @@ _PLACES = {
     ),
     "framework.local_build": ("build_code_locally", "create_code_archive"),
     "jobs.run": ("Ran", "Run", "run_operation"),
-    "operations": ("OPERATIONS", "operation_command", "operation_files"),
+    "operations": ("operation_command", "operation_files"),
     "packing.build": ("Built", "build_bundle"),
     "packing.bundle": ("Bundle", "read_bundle"),
     "packing.manifest": ("Manifest", "load_manifest"),
     "planning.plan": ("Plan", "make_plan"),
+    "reading.contents": ("ArchiveCopy",),
     "releases.pinned": ("PublishedRelease", "find_published"),
     "releases.publish": ("Outcome", "Published", "default_artifact", "publish_bundle"),
     "releases.records": ("Record", "Release", "State", "read_state"),

@@ -2,34 +2,64 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
+import re
+from typing import NamedTuple
 
 ARCHIVE_NAME = "source.tar.gz"
+MANIFEST_NAME = "manifest.json"
+"""Beside the archive."""
+
+YTJOBS = "ytjobs"
+"""The package that every job imports."""
+STAGES = "stages"
+CONFIG = "config.yaml"
+REQUIREMENTS = "requirements.txt"
+SRC = "src"
+"""The directory of a stage, two of the files that lie in it, and its code."""
+
+OPERATIONS = ("map", "vanilla", "map_reduce_mapper", "map_reduce_reducer", "reduce")
+"""The operations that a stage can have; see `docs/archive.md` for what makes each of them."""
+
+WRAPPERS = "operation_wrapper_*.sh"
+"""The pattern that the names of wrapper scripts match."""
+# The longest names come first: a stage may be called `x_map_reduce`, no operation is called `mapper`.
+_WRAPPER = re.compile(rf"operation_wrapper_(.+)_({'|'.join(sorted(OPERATIONS, key=len, reverse=True))})\.sh", re.DOTALL)
+
+
+class PackedOperation(NamedTuple):
+    """A wrapper script in an archive."""
+
+    stage: str
+    name: str
+    wrapper: str
+    """Its path in the archive."""
+
+
+def stage_directory(stage: str) -> str:
+    """Return the directory of a stage."""
+    return f"{STAGES}/{stage}"
+
+
+def stage_file(stage: str, *names: str) -> str:
+    """Return the path of what lies in the directory of a stage.
+
+    >>> stage_file("parse", SRC, "mapper.py")
+    'stages/parse/src/mapper.py'
+    """
+    return "/".join([STAGES, stage, *names])
 
 
 def wrapper_name(stage: str, operation: str) -> str:
-    """Return the file name under which YT Framework's operations look for the script."""
+    """Return the name under which YT Framework's operations look for the script of an operation."""
     return f"operation_wrapper_{stage}_{operation}.sh"
-
-
-STAGES = "stages"
-
-
-CONFIG = "config.yaml"
-
-
-REQUIREMENTS = "requirements.txt"
-
-
-YTJOBS = "ytjobs"
-
-
-WRAPPERS = "operation_wrapper_*.sh"
-
-
-MANIFEST_NAME = "manifest.json"
 
 
 def is_wrapper(path: str) -> bool:
     """Tell whether a path is the name of a wrapper script, and safe to become a node's."""
-    return fnmatchcase(path, WRAPPERS) and "/" not in path and path.isprintable()
+    return path.startswith("operation_wrapper_") and path.endswith(".sh") and "/" not in path and path.isprintable()
+
+
+def packed_operation(path: str) -> PackedOperation | None:
+    """Return the operation that a file of an archive starts; None: it is no wrapper script."""
+    match = _WRAPPER.fullmatch(path)
+    return None if match is None else PackedOperation(match[1], match[2], path)

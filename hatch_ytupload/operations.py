@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import shlex
 
-from hatch_ytupload.archive_layout import ARCHIVE_NAME, wrapper_name
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, OPERATIONS, wrapper_name
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.jobs.process import job_command
 from hatch_ytupload.releases.records import archive_of
-
-OPERATIONS = ("map", "vanilla", "map_reduce_mapper", "map_reduce_reducer", "reduce")
-"""The operations that a stage can have; see `docs/archive.md` for what makes each of them."""
 
 
 def operation_command(stage: str, operation: str) -> str:

@@ -1,4 +1,4 @@
-"""What every text for people needs: names on one line, sizes, near names."""
+"""What every text for people needs: names on one line, sizes, numbers of things, short commits, near names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+MEGABYTE = 1_000_000
+"""In bytes."""
+
+_STEP = 1000
+_UNITS = ("kB", "MB", "GB", "TB")
+_COMMIT_DIGITS = 12
 
 
 def one_line(text: object) -> str:
@@ -15,22 +22,6 @@ def one_line(text: object) -> str:
     'a\\nb'
     """
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in str(text))
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that was probably meant; None: none is near."""
-    from difflib import get_close_matches
-
-    return next(iter(get_close_matches(name, known, n=1)), None)
-
-
-_MEGA = 1_000_000
-
-
-_STEP = 1000
-
-
-_UNITS = ("kB", "MB", "GB", "TB")
 
 
 def megabytes(size: int) -> str:
@@ -46,3 +37,24 @@ def megabytes(size: int) -> str:
     while round(value, 1) >= _STEP and unit + 1 < len(_UNITS):
         value, unit = value / _STEP, unit + 1
     return f"{value:.1f} {_UNITS[unit]}"
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a number of things.
+
+    >>> counted(1, "file"), counted(2, "file")
+    ('1 file', '2 files')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def short_commit(commit: str) -> str:
+    """Return the first digits of a commit, enough to find it."""
+    return one_line(commit[:_COMMIT_DIGITS])
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that was probably meant; None: none is near."""
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(name, known, n=1)), None)

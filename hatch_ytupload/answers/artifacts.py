@@ -16,7 +16,7 @@ from hatch_ytupload.byte_reader import FileReader
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.errors import ArtifactError, BuildFolderError, SettingsError
 from hatch_ytupload.packing.manifest import load_manifest
-from hatch_ytupload.reading.contents import read_contents
+from hatch_ytupload.reading.contents import ArchiveCopy, read_contents
 from hatch_ytupload.reading.gzip_members import Progress, no_progress
 from hatch_ytupload.releases.records import (
     archive_of,
@@ -248,20 +248,6 @@ def _shown(path: str) -> str:
 
 
 _CHUNK = 4 << 20
-
-
-class ArchiveCopy(NamedTuple):
-    """An archive on this machine's disk."""
-
-    path: str
-    shown: str
-    """How messages call the archive that was copied, on one line."""
-
-    @contextmanager
-    def reader(self) -> Iterator[FileReader]:
-        """Open it for reading."""
-        with open(self.path, "rb") as file:
-            yield FileReader(file.fileno())
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from difflib import unified_diff
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from hatch_ytupload.packing.manifest import FileInfo, Manifest
 
 # The beginning of a commit is enough for people.
-_LONG_COMMIT = re.compile(r"\b([0-9a-f]{12})[0-9a-f]+\b")
 
 
 class FileChange(NamedTuple):

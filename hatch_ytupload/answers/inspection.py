@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 DEPTH = 3
 """How many levels of directories are shown unless told otherwise."""
 
-_COMMIT_DIGITS = 12
-
 
 class Branch(NamedTuple):
     """A directory of the archive, a file, or all wrapper scripts together; sizes in bytes."""

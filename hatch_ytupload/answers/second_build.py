@@ -17,7 +17,7 @@ from hatch_ytupload.packing.bundle import read_bundle
 from hatch_ytupload.packing.compression import CODEC
 from hatch_ytupload.reading.contents import Digesting, places, read_contents, read_files, read_members
 from hatch_ytupload.reading.gzip_members import no_progress
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import one_line, short_commit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 BYTES, CONTENT, NEITHER = "bytes", "content", "neither"
 """What of two archives agrees: every byte; the tar stream, compressed in another way; not even that."""
-
-_COMMIT_DIGITS = 12
 
 
 class Agreement(NamedTuple):
@@ -117,7 +115,7 @@ def _sources(artifact: Artifact, bundle: Bundle) -> str | None:
 
 
 def _state(git: GitInfo) -> str:
-    return f"commit {one_line(git.commit)[:_COMMIT_DIGITS]}{' and uncommitted changes' if git.dirty else ''}"
+    return f"commit {short_commit(git.commit)}{' and uncommitted changes' if git.dirty else ''}"
 
 
 def _other_compression(artifact: Artifact, bundle: Bundle) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hatch_ytupload.archive_layout import CONFIG, stage_file
 from hatch_ytupload.checks.absence import Absence
 from hatch_ytupload.checks.compiled_modules import check_compiled
 from hatch_ytupload.checks.findings import ERROR, NOTE, Finding, merged
@@ -85,7 +86,7 @@ def _script(code: PackedCode, script: str | None, stage: str, imports: StageImpo
 
 
 def _config(code: PackedCode, stage: str) -> list[Finding]:
-    path = f"stages/{stage}/config.yaml"
+    path = stage_file(stage, CONFIG)
     problem = StageConfig(stage, code.read(path)).problem if path in code.files else None
     return [Finding(ERROR, "config", path, None, problem, (stage,))] if problem else []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from hatch_ytupload.archive_layout import SRC, stage_file
 from hatch_ytupload.checks.findings import ERROR, NOTE, WARNING, Finding
 from hatch_ytupload.checks.imports import ALWAYS, LATER, OPTIONAL, FileFacts, read_facts
 from hatch_ytupload.checks.packed_modules import PackedModule
@@ -76,7 +77,7 @@ class StageImports:
         self._library = library
         self._explain = explain
         # Python puts the script's directory first, the wrapper the root of the archive second.
-        self._path = (f"stages/{stage}/src", "")
+        self._path = (stage_file(stage, SRC), "")
         self._looked_up: dict[str, PackedModule | None] = {}
         self._pending: dict[int, list[PackedModule]] = {ALWAYS: [], LATER: [], OPTIONAL: []}
         # How surely each is imported, as far as is known.

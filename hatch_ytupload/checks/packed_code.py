@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.archive_layout import packed_operation
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.planning.plan import Generated, entry_size
 from hatch_ytupload.reading.contents import LARGEST_FILE, read_members
-from hatch_ytupload.reading.stages import packed_operations, started_script
+from hatch_ytupload.reading.stages import started_script
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class PackedCode:
         self.total = total
         self.operations = [
             Operation(found.stage, found.name, started_script(self.read(found.wrapper)))
-            for found in packed_operations(files)
+            for path in files
+            if (found := packed_operation(path)) is not None
         ]
 
     def read(self, path: str) -> bytes:

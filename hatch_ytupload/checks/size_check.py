@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from hatch_ytupload.archive_layout import STAGES
 from hatch_ytupload.checks.findings import WARNING, Finding
 from hatch_ytupload.wording import megabytes, one_line
 
@@ -50,5 +51,5 @@ def ignore_line(path: str) -> str:
     '/src/models/big\\[1\\].bin'
     """
     parts = path.split("/")
-    below = parts[2:] if parts[0] == "stages" else parts[1:]
+    below = parts[2:] if parts[0] == STAGES else parts[1:]
     return one_line("/" + _SPECIAL.sub(r"\\\1", "/".join(below or parts)))

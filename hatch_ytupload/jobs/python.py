@@ -16,7 +16,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, REQUIREMENTS, stage_file
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.packing.cache import cache_directory
 from hatch_ytupload.wording import one_line
@@ -178,7 +178,7 @@ def _make(
 
 def _install(directory: str, archive: str, stage: str, environ: Mapping[str, str]) -> None:
     """Install as the wrapper script does: in an extracted archive, which the requirements may refer to."""
-    file = f"stages/{stage}/requirements.txt"
+    file = stage_file(stage, REQUIREMENTS)
     with tempfile.TemporaryDirectory() as tree:
         shutil.copyfile(archive, os.path.join(tree, ARCHIVE_NAME))
         status = _run(["tar", "-xzf", ARCHIVE_NAME], environ, directory=tree).returncode

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from hatch_ytupload.archive_layout import CONFIG, packed_operation, stage_file
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.jobs.environment import job_environment
 from hatch_ytupload.jobs.process import JobProcess, job_command
@@ -18,13 +19,13 @@ from hatch_ytupload.jobs.rows import sorted_rows, source_of_rows, target_of_rows
 from hatch_ytupload.jobs.sandbox import fresh_sandbox, sandbox_name
 from hatch_ytupload.planning.stage_config import StageConfig
 from hatch_ytupload.reading.contents import LARGEST_FILE, read_members
-from hatch_ytupload.reading.stages import packed_operations, requirement_files
+from hatch_ytupload.reading.stages import requirement_files
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from hatch_ytupload.answers.artifacts import ArchiveCopy
+    from hatch_ytupload.reading.contents import ArchiveCopy
 
 MAP_REDUCE = "map_reduce"
 """Both legs of a map-reduce operation, with the sort between them."""
@@ -97,12 +98,12 @@ def run_operation(
     start = time.monotonic()
     paths, texts = _read(archive)
     wrappers = _wrappers(paths, run, archive.shown)
-    config = StageConfig(run.stage, texts.get(f"stages/{run.stage}/config.yaml"))
+    config = StageConfig(run.stage, texts.get(stage_file(run.stage, CONFIG)))
     columns = run.sort_by or config.sort_by(run.operation)
     if run.operation == MAP_REDUCE and not columns:
         raise RunError(
             f"nothing says what to sort by between mapper and reducer: give `--sort-by`, or write `reduce_by` under "
-            f"`client.operations.{MAP_REDUCE}` in `stages/{one_line(run.stage)}/config.yaml`"
+            f"`client.operations.{MAP_REDUCE}` in `{one_line(stage_file(run.stage, CONFIG))}`"
         )
     with ExitStack() as stack:
         rows = stack.enter_context(source_of_rows(run.source))
@@ -208,7 +209,7 @@ def _read(archive: ArchiveCopy) -> tuple[list[str], dict[str, bytes]]:
 
 def _wrappers(paths: Iterable[str], run: Run, name: str) -> list[tuple[str, str]]:
     """Return the jobs to run: operation and wrapper script of each."""
-    known = packed_operations(paths)
+    known = [found for path in paths if (found := packed_operation(path)) is not None]
     stages = dict.fromkeys(operation.stage for operation in known)
     here = {operation.name: operation.wrapper for operation in known if operation.stage == run.stage}
     if not known:

@@ -17,13 +17,13 @@ def published_text(published: Published) -> str:
     """Tell what a publish did, or would do."""
     outcome = published.outcome
     if not outcome.changed:
-        return f"{_archive(published.folder)} is `{outcome.release}` already; nothing to upload"
+        return f"{shown_archive(published.folder)} is `{outcome.release}` already; nothing to upload"
     replaced = outcome.replaced if outcome.replaced != outcome.release else None
     size = megabytes(outcome.size)
     if not outcome.uploaded:
         size += ", kept there: nothing to upload"
     return fields(
-        _archive(published.folder) + (" would become" if published.dry_run else ""),
+        shown_archive(published.folder) + (" would become" if published.dry_run else ""),
         ("release", f"{outcome.release} ({size})"),
         ("replaced", replaced or ""),
         ("pruned", "\n".join(outcome.pruned)),
@@ -35,7 +35,7 @@ def published_data(published: Published) -> dict[str, Any]:
     """Return the same for programs."""
     outcome = published.outcome
     return {
-        **_place(published.folder),
+        **folder_data(published.folder),
         "path": published.folder.path(ARCHIVE_NAME),
         "project": published.project,
         "version": published.version,
@@ -50,13 +50,16 @@ def published_data(published: Published) -> dict[str, Any]:
     }
 
 
-def _place(folder: BuildFolder) -> dict[str, Any]:
+def folder_data(folder: BuildFolder) -> dict[str, Any]:
+    """Say for programs which build folder it is."""
     return {"build_folder": folder.location, "cluster": folder.host}
 
 
-def _archive(folder: BuildFolder) -> str:
-    return _shown(folder, folder.path(ARCHIVE_NAME))
+def shown_archive(folder: BuildFolder) -> str:
+    """Return where the current archive of a build folder lies."""
+    return shown_on_cluster(folder, folder.path(ARCHIVE_NAME))
 
 
-def _shown(folder: BuildFolder, path: str) -> str:
+def shown_on_cluster(folder: BuildFolder, path: str) -> str:
+    """Return a path in a build folder, with the cluster that it is on."""
     return path if folder.host is None else f"{path} on {folder.host}"

@@ -28,7 +28,7 @@ from hatch_ytupload.packing.sizes import size_warning
 from hatch_ytupload.packing.tar_format import LATEST_TIME
 from hatch_ytupload.planning.own_output import refuse_own_output
 from hatch_ytupload.planning.plan import Generated, entry_size, make_plan
-from hatch_ytupload.wording import megabytes, one_line
+from hatch_ytupload.wording import counted, megabytes, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -172,7 +172,5 @@ def _summary(plan: Plan, size: int, *, changed: bool) -> str:
     files = sum(len(part.entries) for part in plan.parts)
     content = megabytes(sum(entry_size(entry) for entry in plan.entries()))
     done = "packed" if changed else "nothing changed:"
-    plural = "" if files == 1 else "s"
-    return (
-        f"{done} {files} file{plural} ({content}, {megabytes(size)} compressed), left out {plan.ignored} by `.ytignore`"
-    )
+    packed = f"{done} {counted(files, 'file')} ({content}, {megabytes(size)} compressed)"
+    return f"{packed}, left out {plan.ignored} by `.ytignore`"

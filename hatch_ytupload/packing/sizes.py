@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.planning.plan import entry_size
-from hatch_ytupload.wording import _MEGA, megabytes, one_line
+from hatch_ytupload.wording import MEGABYTE, megabytes, one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.planning.plan import Plan
@@ -21,7 +21,7 @@ def size_warning(size: int, plan: Plan, limit: float) -> list[str]:
         plan: what it was made of.
         limit: in MB; 0: none.
     """
-    if not limit or size <= limit * _MEGA:
+    if not limit or size <= limit * MEGABYTE:
         return []
     largest = sorted((-entry_size(entry), entry.path) for entry in plan.entries())[:_SHOWN]
     shown = ", ".join(f"`{one_line(path)}` ({megabytes(-negative)})" for negative, path in largest)

@@ -7,6 +7,7 @@ import tempfile
 from contextlib import suppress
 from typing import Any
 
+from hatch_ytupload.archive_layout import CONFIG, stage_file
 from hatch_ytupload.configuration.pipeline_config import InterpolationError, PipelineConfig, load_yaml_mapping
 from hatch_ytupload.errors import SettingsError
 
@@ -24,7 +25,7 @@ class StageConfig:
     """
 
     def __init__(self, stage: str, content: bytes | None) -> None:
-        self._config = PipelineConfig(f"stages/{stage}/config.yaml", {})
+        self._config = PipelineConfig(stage_file(stage, CONFIG), {})
         self.problem: str | None = None
         """Why the file cannot be parsed."""
         if content is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from hatch_ytupload.archive_layout import ARCHIVE_NAME, wrapper_name
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, CONFIG, REQUIREMENTS, SRC, stage_file, wrapper_name
 
 
 def wrapper_text(stage: str, operation: str, script: str) -> str:
@@ -19,9 +19,9 @@ def wrapper_text(stage: str, operation: str, script: str) -> str:
     nobody has extracted yet. Standard input and output belong to the job: nothing here reads or writes them.
     """
     name = shlex.quote(wrapper_name(stage, operation))
-    config = shlex.quote(f"stages/{stage}/config.yaml")
-    requirements = shlex.quote(f"stages/{stage}/requirements.txt")
-    run = shlex.quote(f"stages/{stage}/src/{script}")
+    config = shlex.quote(stage_file(stage, CONFIG))
+    requirements = shlex.quote(stage_file(stage, REQUIREMENTS))
+    run = shlex.quote(stage_file(stage, SRC, script))
     return f"""#!/bin/bash
 set -e
 

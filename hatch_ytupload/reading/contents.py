@@ -7,8 +7,11 @@ read by itself, which is what makes looking into a remote archive cheap.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.byte_reader import FileReader
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing import tar_format
 from hatch_ytupload.packing.manifest import FileInfo
@@ -185,3 +188,17 @@ def _size_in_tar(file: FileInfo) -> int:
     """Return how many bytes a file takes in the tar stream, as we write it."""
     size = max(file.size, 0)
     return len(tar_format.member_header(file.path.encode(), size, 0, 0)) + size + -size % tar_format.BLOCK
+
+
+class ArchiveCopy(NamedTuple):
+    """An archive on this machine's disk."""
+
+    path: str
+    shown: str
+    """How messages call the archive that was copied, on one line."""
+
+    @contextmanager
+    def reader(self) -> Iterator[FileReader]:
+        """Open it for reading."""
+        with open(self.path, "rb") as file:
+            yield FileReader(file.fileno())

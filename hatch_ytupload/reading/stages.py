@@ -4,37 +4,15 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.archive_layout import REQUIREMENTS, stage_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
-_WRAPPER = re.compile(r"operation_wrapper_(.+)_(map_reduce_mapper|map_reduce_reducer|map|reduce|vanilla)\.sh")
 _START = re.compile(r"(?m)^(?:exec )?python3? (.+)$")
 _INCLUDED = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)")
-
-
-class PackedOperation(NamedTuple):
-    """A wrapper script in an archive."""
-
-    stage: str
-    name: str
-    wrapper: str
-    """Its path in the archive."""
-
-
-def packed_operations(paths: Iterable[str]) -> list[PackedOperation]:
-    """Return the operations of an archive, in the order of its files.
-
-    Args:
-        paths: of the files in it.
-    """
-    found = []
-    for path in paths:
-        match = _WRAPPER.fullmatch(path)
-        if match is not None:
-            found.append(PackedOperation(match[1], match[2], path))
-    return found
 
 
 def started_script(wrapper: bytes) -> str | None:
@@ -59,7 +37,7 @@ def requirement_files(files: Mapping[str, bytes], stage: str) -> dict[str, bytes
         stage: its name.
     """
     found: dict[str, bytes] = {}
-    pending = [f"stages/{stage}/requirements.txt"]
+    pending = [stage_file(stage, REQUIREMENTS)]
     while pending:
         path = pending.pop()
         if path in found or path not in files:

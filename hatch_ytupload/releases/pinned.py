@@ -11,7 +11,7 @@ from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.packing.manifest import load_manifest
 from hatch_ytupload.releases.records import directory_of, find_release, is_whole, manifest_of, read_state, release_name
-from hatch_ytupload.wording import megabytes, one_line
+from hatch_ytupload.wording import megabytes, one_line, short_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -41,7 +41,7 @@ class PublishedRelease(NamedTuple):
     def describe(self) -> str:
         """Say in a line which release it is."""
         record = self.record
-        commit = f", commit {record.git_commit[:10]}" if record.git_commit else ""
+        commit = f", commit {short_commit(record.git_commit)}" if record.git_commit else ""
         changed = " with local changes" if record.git_dirty else ""
         return one_line(
             f"Release {record.release} of {record.project} ({megabytes(record.size)}), "

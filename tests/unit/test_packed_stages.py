@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_ytupload.archive_layout import wrapper_name
+from hatch_ytupload.archive_layout import packed_operation, wrapper_name
 from hatch_ytupload.planning.wrappers import wrapper_text
-from hatch_ytupload.reading.stages import included_files, joined, packed_operations, requirement_files, started_script
+from hatch_ytupload.reading.stages import included_files, joined, requirement_files, started_script
 
 
 @pytest.mark.parametrize(
@@ -15,13 +15,15 @@ from hatch_ytupload.reading.stages import included_files, joined, packed_operati
 @pytest.mark.parametrize("operation", ["map", "vanilla", "map_reduce_mapper", "map_reduce_reducer", "reduce"])
 def test_the_name_of_a_wrapper_tells_stage_and_operation(stage: str, operation: str) -> None:
     """Stages that are called like operations are told apart from them."""
-    ((found, name, wrapper),) = packed_operations([wrapper_name(stage, operation)])
+    found, name, wrapper = packed_operation(wrapper_name(stage, operation)) or ("", "", "")
     assert (found, name, wrapper) == (stage, operation, wrapper_name(stage, operation))
 
 
 def test_what_only_looks_like_a_wrapper_is_none() -> None:
     """Not in a directory, not with another suffix or operation."""
-    assert packed_operations(["a/operation_wrapper_s_map.sh", "operation_wrapper_s_sort.sh", "wrapper_s_map.sh"]) == []
+    assert not any(
+        map(packed_operation, ["a/operation_wrapper_s_map.sh", "operation_wrapper_s_sort.sh", "wrapper_s_map.sh"])
+    )
 
 
 def test_the_script_that_a_wrapper_starts_is_read_from_it() -> None:

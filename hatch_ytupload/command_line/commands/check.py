@@ -11,7 +11,7 @@ import click
 
 from hatch_ytupload.checks.findings import ERROR, NOTE, WARNING, Finding
 from hatch_ytupload.command_line.flags import destination_flags
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import counted, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,9 +93,7 @@ def check_text(found: Sequence[Finding], code: PackedCode, *, notes: bool) -> st
     lines = [_line(finding, code) for finding in found if notes or finding.severity != NOTE]
     counts = {severity: sum(finding.severity == severity for finding in found) for severity in _COLOURS}
     shown = ", ".join(
-        f"{count} {severity}{'' if count == 1 else 's'}"
-        for severity, count in counts.items()
-        if count and (notes or severity != NOTE)
+        counted(count, severity) for severity, count in counts.items() if count and (notes or severity != NOTE)
     )
     return "\n".join([*lines, shown or "no findings"])
 

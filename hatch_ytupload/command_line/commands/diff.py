@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hatch_ytupload.answers.differences import _LONG_COMMIT, Differences, FactChange, FileChange
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.output.layout import fields, table
 from hatch_ytupload.releases.records import release_name
-from hatch_ytupload.wording import megabytes, one_line
+from hatch_ytupload.wording import megabytes, one_line, short_commit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hatch_ytupload.answers.artifacts import Described
+    from hatch_ytupload.answers.differences import Differences, FactChange, FileChange
     from hatch_ytupload.command_line.console import Console
     from hatch_ytupload.packing.manifest import FileInfo
+
+_COMMIT = re.compile(r"\b[0-9a-f]{40,64}\b")
 
 
 @click.command()
@@ -123,7 +126,7 @@ def _fact_line(fact: FactChange) -> str:
     mark = "+" if fact.old is None else "-" if fact.new is None else "~"
     values = " -> ".join(one_line(value) for value in (fact.old, fact.new) if value is not None)
     if fact.name == "commit":
-        values = _LONG_COMMIT.sub(r"\1", values)
+        values = _COMMIT.sub(lambda found: short_commit(found[0]), values)
     what = "" if values == "yes" else f": {values}"
     return f"{mark} {one_line(fact.subject)}, {one_line(fact.name)}{what}"
 

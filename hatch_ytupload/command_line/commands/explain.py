@@ -9,7 +9,7 @@ import click
 
 from hatch_ytupload.output.layout import wrapped
 from hatch_ytupload.sources.ignore_scope import describe_rule
-from hatch_ytupload.wording import megabytes, one_line
+from hatch_ytupload.wording import counted, megabytes, one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.answers.explanation import Explanation
@@ -57,8 +57,7 @@ def explanation_text(found: Explanation) -> str:
         lines += [f"  from {one_line(_shown(place))}" for place in found.source.split("\n")]
     lines += [part for line in found.text.splitlines() for part in wrapped(line)]
     if found.kind == "directory" and found.files:
-        plural = "" if found.files == 1 else "s"
-        lines.append(f"  {found.files} file{plural} of it packed, {megabytes(found.size)}")
+        lines.append(f"  {counted(found.files, 'file')} of it packed, {megabytes(found.size)}")
     lines += _left_out(found.left_out)
     return "\n".join(lines)
 

@@ -8,8 +8,8 @@ import click
 
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.output.layout import table
-from hatch_ytupload.output.releases import _place, _shown
-from hatch_ytupload.wording import megabytes, one_line
+from hatch_ytupload.output.releases import folder_data, shown_on_cluster
+from hatch_ytupload.wording import megabytes, one_line, short_commit
 
 if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder
@@ -30,23 +30,20 @@ def command(console: Console, /, **overrides: str | None) -> None:
     console.result(history_data(state, folder), history_text(state, folder))
 
 
-_COMMIT_DIGITS = 10
-
-
 _COLUMNS = 80
 
 
 def history_text(state: State, folder: BuildFolder) -> str:
     """Show the releases of a build folder, newest first; a star marks the current one."""
     if not state.history:
-        return f"{_shown(folder, folder.location)} keeps no releases"
+        return f"{shown_on_cluster(folder, folder.location)} keeps no releases"
     current = state.current
     rows = [("", "RELEASE", "PUBLISHED (UTC)", "SIZE", "COMMIT", "BY")]
     rows += [
         (
             "*" if record == current else "",
             record.release,
-            _short_time(record),
+            short_time(record),
             megabytes(record.size),
             _commit(record),
             record.published_by,
@@ -63,18 +60,19 @@ def history_data(state: State, folder: BuildFolder) -> dict[str, Any]:
     releases = [{**record.record(), "current": record == current} for record in state.history]
     for release in releases:
         del release["number"]
-    return {**_place(folder), "releases": releases}
+    return {**folder_data(folder), "releases": releases}
 
 
 def _cut(line: str) -> str:
     return line if len(line) <= _COLUMNS else line[: _COLUMNS - 3] + "..."
 
 
-def _short_time(record: Record) -> str:
+def short_time(record: Record) -> str:
+    """Return when a release was published, to the minute."""
     return one_line(record.published_at).replace("T", " ")[:16]
 
 
 def _commit(record: Record) -> str:
     if record.git_commit is None:
         return "-"
-    return one_line(record.git_commit)[:_COMMIT_DIGITS] + ("+" if record.git_dirty else "")
+    return short_commit(record.git_commit) + ("+" if record.git_dirty else "")

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hatch_ytupload.answers.inspection import _COMMIT_DIGITS, DEPTH, Branch, branches, directories, largest_files
+from hatch_ytupload.answers.inspection import DEPTH, Branch, branches, directories, largest_files
 from hatch_ytupload.archive_layout import WRAPPERS
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.output.layout import fields, table
 from hatch_ytupload.reading.contents import places
 from hatch_ytupload.releases.records import release_name
-from hatch_ytupload.wording import megabytes, one_line
+from hatch_ytupload.wording import counted, megabytes, one_line, short_commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,8 +136,7 @@ def inspect_data(described: Described, *, largest: int = 0) -> dict[str, Any]:
 def _head(described: Described) -> str:
     manifest = described.manifest
     count = len(described.files)
-    plural = "" if count == 1 else "s"
-    size = f"{megabytes(described.size)}, unpacked {megabytes(described.unpacked)} in {count} file{plural}"
+    size = f"{megabytes(described.size)}, unpacked {megabytes(described.unpacked)} in {counted(count, 'file')}"
     if manifest is None:
         return fields(described.shown, ("size", size), ("manifest", "none"))
     return fields(
@@ -155,12 +154,12 @@ def _origin(manifest: Manifest) -> str:
     if manifest.git is None:
         return one_line(tool)
     changes = " and uncommitted changes" if manifest.git.dirty else ""
-    return one_line(f"{tool} from commit {manifest.git.commit[:_COMMIT_DIGITS]}{changes}")
+    return one_line(f"{tool} from commit {short_commit(manifest.git.commit)}{changes}")
 
 
 def _stage(stage: StageInfo) -> str:
     count = len(stage.requirements or ())
-    requirements = f" ({count} requirement{'' if count == 1 else 's'})" if count else ""
+    requirements = f" ({counted(count, 'requirement')})" if count else ""
     return one_line(f"{stage.name}: {', '.join(stage.operations) or 'no operation'}{requirements}")
 
 

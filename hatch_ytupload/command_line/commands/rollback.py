@@ -9,7 +9,7 @@ import click
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.output.layout import fields
-from hatch_ytupload.output.releases import _archive, _place
+from hatch_ytupload.output.releases import folder_data, shown_archive
 from hatch_ytupload.wording import megabytes
 
 if TYPE_CHECKING:
@@ -44,15 +44,17 @@ def command(console: Console, /, release: str | None, **overrides: str | None) -
 def rollback_text(outcome: Outcome, folder: BuildFolder) -> str:
     """Tell what a rollback did."""
     if not outcome.changed:
-        return f"{_archive(folder)} is `{outcome.release}` already; nothing to do"
+        return f"{shown_archive(folder)} is `{outcome.release}` already; nothing to do"
     size = megabytes(outcome.size)
-    return fields(_archive(folder), ("release", f"{outcome.release} ({size})"), ("replaced", outcome.replaced or ""))
+    return fields(
+        shown_archive(folder), ("release", f"{outcome.release} ({size})"), ("replaced", outcome.replaced or "")
+    )
 
 
 def rollback_data(outcome: Outcome, folder: BuildFolder) -> dict[str, Any]:
     """Return the same for programs."""
     return {
-        **_place(folder),
+        **folder_data(folder),
         "path": folder.path(ARCHIVE_NAME),
         "release": outcome.release,
         "size": outcome.size,

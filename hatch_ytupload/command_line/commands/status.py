@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
-from hatch_ytupload.command_line.commands.history import _short_time
+from hatch_ytupload.command_line.commands.history import short_time
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.output.layout import fields
-from hatch_ytupload.output.releases import _place, _shown
+from hatch_ytupload.output.releases import folder_data, shown_on_cluster
 from hatch_ytupload.releases.records import State, release_name
-from hatch_ytupload.wording import megabytes, one_line
+from hatch_ytupload.wording import counted, megabytes, one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder
@@ -48,11 +48,11 @@ def status_text(state: State, bundle: Bundle | None, artifact: str, folder: Buil
     else:
         local = f"{release_name(bundle.manifest)} ({megabytes(bundle.manifest.archive.size)})"
     return fields(
-        _shown(folder, folder.location),
+        shown_on_cluster(folder, folder.location),
         ("local", local),
         ("current", _current_text(state)),
         ("same", "" if bundle is None else "yes" if _is_same(state, bundle) else "no: publish to make them so"),
-        ("kept", f"{len(state.history)} release{'' if len(state.history) == 1 else 's'}"),
+        ("kept", counted(len(state.history), "release")),
     )
 
 
@@ -71,7 +71,7 @@ def status_data(state: State, bundle: Bundle | None, artifact: str, folder: Buil
         }
     current = state.current
     return {
-        **_place(folder),
+        **folder_data(folder),
         "local": local,
         "current": None if current is None else {**current.attribute(), "published_at": current.published_at},
         "archive": _archive_state(state),
@@ -84,7 +84,7 @@ def _current_text(state: State) -> str:
     current = state.current
     if current is not None:
         text = f"{current.release} ({megabytes(current.size)})"
-        return f"{text}\npublished {_short_time(current)} UTC by {current.published_by}"
+        return f"{text}\npublished {short_time(current)} UTC by {current.published_by}"
     claimed = state.claimed
     return {
         "missing": "nothing is published",

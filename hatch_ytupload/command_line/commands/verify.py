@@ -10,6 +10,7 @@ import click
 from hatch_ytupload.answers.second_build import BYTES, CONTENT, Agreement
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.output.layout import wrapped
+from hatch_ytupload.wording import counted
 
 if TYPE_CHECKING:
     from hatch_ytupload.answers.verification import Verification
@@ -70,8 +71,7 @@ def verification_text(found: Verification) -> str:
     """Say what was found out in a line; the problems are errors, and stand elsewhere."""
     if found.problems:
         return ""
-    plural = "" if found.file_count == 1 else "s"
-    return f"{found.shown} is what its manifest says: {found.file_count} file{plural}, {found.size} bytes"
+    return f"{found.shown} is what its manifest says: {counted(found.file_count, 'file')}, {found.size} bytes"
 
 
 def verification_data(found: Verification) -> dict[str, Any]:
