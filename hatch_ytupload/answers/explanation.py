@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, STAGES, wrapper_name
 from hatch_ytupload.errors import SourceError
-from hatch_ytupload.planning.plan import Generated, entry_size
-from hatch_ytupload.planning.survey import Decision, Source, Survey, decide, left_out
+from hatch_ytupload.planning.plan import Generated, Planner, entry_size
+from hatch_ytupload.planning.source import Decision, Source, decide, left_out
 from hatch_ytupload.sources.credentials import is_credential_name
 from hatch_ytupload.sources.ignore_scope import describe_rule
-from hatch_ytupload.sources.ignoring import Rule
 from hatch_ytupload.sources.tree import SourceFile, single_file
 from hatch_ytupload.wording import one_line
 
@@ -65,35 +64,35 @@ def excluded(path: str, kind: str, decision: Decision, rule: Rule, *, itself: bo
     )
 
 
-def outside_sources(survey: Survey, path: str, place: str, kind: str) -> Explanation:
+def outside_sources(planner: Planner, path: str, place: str, kind: str) -> Explanation:
     """Explain a path that no source holds.
 
     Args:
-        survey: of the pipeline.
+        planner: of the pipeline.
         path: as the user gave it.
         place: its absolute path.
         kind: as in the explanation.
     """
-    names = below(place, survey.settings.pipeline_dir)
+    names = below(place, planner.settings.pipeline_dir)
     if names is None:
         text = "it lies outside the pipeline directory, and in no uploaded module"
     elif names[:1] == [STAGES] and len(names) > 1:
-        return _in_stage(survey, path, kind, names)
+        return _in_stage(planner, path, kind, names)
     else:
         text = "no stage holds it, nor do `upload_modules` and `upload_paths`"
     return Explanation(path, kind, packed=False, reason="no-source", text=text)
 
 
-def _in_stage(survey: Survey, path: str, kind: str, names: list[str]) -> Explanation:
+def _in_stage(planner: Planner, path: str, kind: str, names: list[str]) -> Explanation:
     """Explain a path below `stages/` that is not of the code of a packed stage."""
     stage = names[1]
     shown = one_line(stage)
     src = [STAGES, stage, "src"]
     is_code = names[: len(src)] == src
-    excluding = _rule_above(survey, names if is_code else src[:-1], is_dir=not is_code or path.endswith("/"))
+    excluding = _rule_above(planner, names if is_code else src[:-1], is_dir=not is_code or path.endswith("/"))
     if excluding is not None and excluding.rule is not None:
         return excluded(path, kind, excluding, excluding.rule, itself=excluding.at == "/".join(names))
-    settings = survey.settings
+    settings = planner.settings
     has_code = os.path.isdir(os.path.join(settings.pipeline_dir, *src))
     if settings.stages != "all" and stage not in settings.stages:
         origin = "`stages.enabled_stages` of the config" if settings.stages_are_enabled_ones else "`stages`"
@@ -109,14 +108,14 @@ def _in_stage(survey: Survey, path: str, kind: str, names: list[str]) -> Explana
         reason, text = "stage-without-code", f"a stage has its code in `src/`, and `{STAGES}/{shown}` has none"
     else:
         reason = "no-source"
-        text = survey.problems[0] if survey.problems else f"the stage `{shown}` has no files to pack"
+        text = str(planner.errors[0]) if planner.errors else f"the stage `{shown}` has no files to pack"
     return Explanation(path, kind, packed=False, reason=reason, text=text)
 
 
-def _rule_above(survey: Survey, names: list[str], *, is_dir: bool) -> Decision | None:
+def _rule_above(planner: Planner, names: list[str], *, is_dir: bool) -> Decision | None:
     """Apply the rules of the pipeline to a path in it; None: nothing keeps it out."""
-    top = survey.settings.pipeline_dir
-    whole = Source(top, "", survey.scopes.of(top), top, own=True, shown=os.curdir, owner="")
+    top = planner.settings.pipeline_dir
+    whole = Source(top, "", planner.scopes.of(top), top, os.curdir, "", own=True)
     decision = decide(whole, names, is_dir=is_dir)
     return decision if decision.excluded else None
 
@@ -138,9 +137,9 @@ class Explainer:
 
     def __init__(self, settings: Settings) -> None:
         self._top = settings.pipeline_dir
-        self._survey = Survey(settings)
-        self._entries = {entry.path: entry for entry in self._survey.plan().entries()}
-        self.problems = tuple(self._survey.problems)
+        self._planner = Planner(settings)
+        self._entries = {entry.path: entry for entry in self._planner.plan().entries()}
+        self.problems = tuple(map(str, self._planner.errors))
         """What keeps the archive from being built."""
 
     def explain(self, path: str) -> list[Explanation]:
@@ -173,13 +172,13 @@ class Explainer:
         if not os.path.lexists(place):
             kind = "missing"
         explanations = []
-        for source in self._survey.found:
+        for source in self._planner.found:
             names = _names(place, source)
             if names is not None and not (source.is_file and names):
                 explanations.append(self._in_source(path, place, kind, source, names, is_dir=is_dir))
         found = next((answer for answer in explanations if answer.packed), None) or next(iter(explanations), None)
         if found is None:
-            found = outside_sources(self._survey, path, place, kind)
+            found = outside_sources(self._planner, path, place, kind)
         found.archive_paths = list(
             dict.fromkeys(
                 [
@@ -251,7 +250,7 @@ class Explainer:
             found.archive_paths = [name]
             found.files, found.size = len(entries), sum(map(entry_size, entries))
             owners = [
-                source for source in self._survey.found if _same(source.target, name) and os.path.lexists(source.place)
+                source for source in self._planner.found if _same(source.target, name) and os.path.lexists(source.place)
             ]
             if owners:
                 found.source = "\n".join(dict.fromkeys(source.place for source in owners))
@@ -270,7 +269,7 @@ class Explainer:
         return found
 
     def _operation(self, name: str) -> str:
-        for stage in self._survey.stages:
+        for stage in self._planner.stages:
             for operation in stage.operations:
                 if wrapper_name(stage.name, operation.name) == name:
                     return (
@@ -298,7 +297,7 @@ class Explainer:
         ]
         found.files, found.size = len({entry.source for entry in held}), sum(map(entry_size, held))
         items: dict[tuple[str, Rule], None] = {}
-        for source in self._survey.found:
+        for source in self._planner.found:
             names = _names(place, source)
             if names is not None or below(os.path.realpath(source.place), real) is not None:
                 items.update(dict.fromkeys(left_out(source, names or [])))

@@ -172,7 +172,7 @@ class BuildMemory:
         self._cache = cache
         self._listings_name = f"listings-{_digest(project_root, sys.prefix)}"
         self._inputs = [__version__, str(epoch), str(keep_times)]
-        self.listings = Listings(self._json(self._listings_name) or {}, now_ns)
+        self.listings = Listings(self._json(self._listings_name), now_ns)
         self.parts = PartMemory(cache, now_ns, epoch, keep_times=keep_times)
 
     def inputs(self, project: Project, settings: Settings, plan: Plan, git: GitInfo | None) -> str:

@@ -47,7 +47,7 @@ def refuse_own_output(settings: Settings, plan: Plan, bundle: str) -> None:
 
 
 def _own_sources(settings: Settings, plan: Plan) -> Iterator[tuple[str, str]]:
-    """Yield the directories that belong to the project, and how messages call them."""
+    """Yield the directories that belong to the project, and their names in messages."""
     top = settings.pipeline_dir
     for number, entry in enumerate(settings.upload_paths, 1):
         yield os.path.join(top, entry.source), f"entry #{number} of `upload_paths` (`{one_line(entry.source)}`)"

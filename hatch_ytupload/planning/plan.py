@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, STAGES, WRAPPERS, YTJOBS, wrapper_name
-from hatch_ytupload.errors import MissingSourceError, NoStagesError, SourceError
+from hatch_ytupload.archive_layout import (
+    CONFIG,
+    REQUIREMENTS,
+    SRC,
+    STAGES,
+    WRAPPERS,
+    YTJOBS,
+    stage_directory,
+    stage_file,
+    wrapper_name,
+)
+from hatch_ytupload.errors import MissingSourceError, NoStagesError, SourceError, YtUploadError
 from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.planning import targets
+from hatch_ytupload.planning.source import Source
 from hatch_ytupload.planning.stages import (
     ENTRY_POINTS,
     Stage,
@@ -20,6 +33,7 @@ from hatch_ytupload.planning.stages import (
 )
 from hatch_ytupload.planning.wrappers import wrapper_text
 from hatch_ytupload.sources.ignore_scope import IgnoreScope, IgnoreScopes, describe_rule
+from hatch_ytupload.sources.ignoring import IgnoreRules
 from hatch_ytupload.sources.listings import Listings
 from hatch_ytupload.sources.modules import find_module
 from hatch_ytupload.sources.tree import SourceFile, single_file, walk
@@ -27,11 +41,15 @@ from hatch_ytupload.sources.ytjobs import find_ytjobs
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.configuration.values import UploadPath
+    from hatch_ytupload.sources.ignoring import Rule
     from hatch_ytupload.sources.modules import Module, ModuleRoot
+
+
+_NO_RULES = IgnoreScope(IgnoreRules.root(None), b"")
 
 
 class Generated(NamedTuple):
@@ -78,31 +96,42 @@ def make_plan(settings: Settings, listings: Listings | None = None, *, require_c
         SourceError: something can neither be packed nor is it ignored; two sources collide; a module is missing.
         SettingsError: a stage's config or the selection of stages is wrong.
     """
-    planner = Planner(settings, listings or Listings({}, 0))
-    planner.add_stages(require_code=require_code)
-    planner.add_modules()
-    planner.add_paths()
+    planner = Planner(settings, listings, require_code=require_code)
+    if planner.errors:
+        raise planner.errors[0]
     return planner.plan()
 
 
 class Planner:
-    """Gathers files source by source.
+    """Gathers files source by source, and goes on after an error.
 
     Args:
         settings: of the pipeline.
-        listings: what lists directories.
+        listings: what lists directories; a new one, which remembers nothing, where None.
+        require_code: a pipeline in which nothing can be run is an error.
     """
 
-    def __init__(self, settings: Settings, listings: Listings) -> None:
+    def __init__(self, settings: Settings, listings: Listings | None = None, *, require_code: bool = True) -> None:
         self.settings = settings
-        self.taken = targets.Targets()
+        self.scopes = IgnoreScopes(settings.pipeline_dir)
+        self.found: list[Source] = []
+        """Where it looked for files, in this order."""
+        self.errors: list[YtUploadError] = []
+        """Why there can be no archive; the first is what a build reports."""
         self.sources: list[tuple[str, list[SourceFile | Generated]]] = []
         self.stages: list[Stage] = []
         self.modules: list[Module] = []
-        self.packed_roots: set[tuple[str, str]] = set()
         self.ignored = 0
-        self.scopes = IgnoreScopes(settings.pipeline_dir)
-        self.listings = listings
+        self._taken = targets.Targets()
+        self._packed_roots: set[tuple[str, str]] = set()
+        self._listings = listings or Listings()
+        with self._going_on():
+            self._add_stages(require_code=require_code)
+        with self._going_on():
+            self._add_modules()
+        for number, entry in enumerate(settings.upload_paths, 1):
+            with self._going_on():
+                self._add_path(entry, f"entry #{number} of `upload_paths` (`{one_line(entry.source)}`)")
 
     def plan(self) -> Plan:
         """Sort everything into the order of the archive."""
@@ -115,8 +144,16 @@ class Planner:
         )
         return Plan(tuple(parts), tuple(self.stages), tuple(self.modules), self.ignored)
 
-    def add_stages(self, *, require_code: bool = True) -> None:
-        """Take the code of the stages, and a wrapper script for each of their operations."""
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """Remember an error, and go on after the block."""
+        try:
+            yield
+        except YtUploadError as error:
+            self.errors.append(error)
+
+    def _add_stages(self, *, require_code: bool) -> None:
+        """Add the code of the stages, and a wrapper script for each of their operations."""
         top = self.settings.pipeline_dir
         directory = os.path.join(top, STAGES)
         scope = self.scopes.of(directory if os.path.isdir(directory) else top)
@@ -126,12 +163,11 @@ class Planner:
             if require_code:
                 raise
             return
-        wrappers: list[SourceFile | Generated] = []
         for name in names:
-            stage = self.stage(name)
-            if stage is None:
-                continue
-            self.stages.append(stage)
+            with self._going_on():
+                self._add_stage(name)
+        wrappers: list[SourceFile | Generated] = []
+        for stage in self.stages:
             for operation in stage.operations:
                 text = wrapper_text(stage.name, operation.name, operation.script)
                 wrappers.append(Generated(wrapper_name(stage.name, operation.name), text.encode(), 0o755))
@@ -139,48 +175,44 @@ class Planner:
             raise NoStagesError(no_stages_message(self.settings, names))
         self.sources.append((WRAPPERS, wrappers))
 
-    def add_modules(self) -> None:
-        """Take `ytjobs` and what `upload_modules` names."""
+    def _add_modules(self) -> None:
+        """Add `ytjobs` and what `upload_modules` names."""
         own = own_directories(self.settings)
-        self.module(find_ytjobs(own), "the framework's package", reserved=True)
+        with self._going_on():
+            self._add_module(find_ytjobs(own), "the framework's package", reserved=True)
         for name in self.settings.upload_modules:
-            module = find_module(name, own)
-            description = f"`{one_line(name)}` of `upload_modules`"
-            if module.name == YTJOBS:
-                self.taken.take(module.name, description, owner=module.name)  # which is refused
-            elif module.name not in {known.name for known in self.modules}:
-                self.module(module, description)
+            with self._going_on():
+                module = find_module(name, own)
+                description = f"`{one_line(name)}` of `upload_modules`"
+                if module.name == YTJOBS:
+                    self._taken.take(module.name, description, owner=module.name)  # which is refused
+                elif module.name not in {known.name for known in self.modules}:
+                    self._add_module(module, description)
 
-    def add_paths(self) -> None:
-        """Take the directories of `upload_paths`."""
-        for number, entry in enumerate(self.settings.upload_paths, 1):
-            self.path(entry, f"entry #{number} of `upload_paths` (`{one_line(entry.source)}`)")
-
-    def stage(self, name: str) -> Stage | None:
-        """Take one stage, None where it has no code."""
+    def _add_stage(self, name: str) -> None:
+        """Add one stage, unless it has no code."""
         top = self.settings.pipeline_dir
+        owner = f"the stage `{name}`"
         directory = os.path.join(top, STAGES, as_system_spells(name))
-        shown = f"{STAGES}/{name}"
         scope = self.scopes.of(directory)
-        source = os.path.join(directory, "src")
-        found = self.walk(source, f"{shown}/src", self.scopes.of(source), boundary=top, own=True, shown=f"{shown}/src")
+        place, src = os.path.join(directory, SRC), stage_file(name, SRC)
+        found = self._files(Source(place, src, self.scopes.of(place), top, src, owner, own=True))
         if not found:
-            return None
-        beside = {
-            file.path.rpartition("/")[2]: file
-            for file in (self.beside(directory, shown, item, scope) for item in (CONFIG, REQUIREMENTS))
-            if file is not None
-        }
-        self.sources.append((shown, [*found, *beside.values()]))
-        prefix = f"{shown}/src/"
+            return
+        beside: dict[str, SourceFile] = {}
+        for item in (CONFIG, REQUIREMENTS):
+            path = stage_file(name, item)
+            file = Source(os.path.join(directory, item), path, scope, top, path, owner, own=True, is_file=True)
+            beside.update((item, packed) for packed in self._files(file))
+        self.sources.append((stage_directory(name), [*found, *beside.values()]))
+        prefix = f"{src}/"
         scripts = {file.path[len(prefix) :] for file in found}
         for script in ENTRY_POINTS:
-            if script in scripts:
-                continue
-            self._refuse_directory(source, f"{shown}/src", script)
+            if script not in scripts:
+                self._refuse_directory(place, src, script)
         operations = read_operations(name, directory, scripts, config=CONFIG in beside)
         requirements = _read_requirements(beside[REQUIREMENTS]) if REQUIREMENTS in beside else None
-        return Stage(name, operations, requirements)
+        self.stages.append(Stage(name, operations, requirements))
 
     def _refuse_directory(self, directory: str, shown: str, name: str) -> None:
         """Report a directory that is named as an entry point, rather than calling the entry point absent."""
@@ -188,57 +220,41 @@ class Planner:
         if is_directory and self.scopes.of(directory).excluding(name, is_dir=True) is None:
             raise SourceError(f"`{shown}/{name}` is a directory, and a Python file is expected there; rename it")
 
-    def beside(self, directory: str, shown: str, name: str, scope: IgnoreScope) -> SourceFile | None:
-        """Take a file that lies beside `src`, None where it is missing or ignored."""
-        path = os.path.join(directory, name)
-        if not os.path.lexists(path):
-            return None
-        if scope.excluding(name, is_dir=os.path.isdir(path)) is not None:
-            self.ignored += 1
-            return None
-        if os.path.isdir(path):
-            raise SourceError(f"`{shown}/{name}` is a directory, and a file is expected there; rename it")
-        top = self.settings.pipeline_dir
-        return single_file(path, f"{shown}/{name}", top, own=True, shown=f"{shown}/{name}")
-
-    def module(self, module: Module, description: str, *, reserved: bool = False) -> None:
-        """Take one module; messages call it by its description."""
+    def _add_module(self, module: Module, description: str, *, reserved: bool = False) -> None:
+        """Add one module, which messages name by its description."""
         self.modules.append(module)
         seen: set[str] = set()
         for root in module.roots:
             # Two modules of one distribution bring along the same libraries.
-            if (root.source, root.target) in self.packed_roots:
+            if (root.source, root.target) in self._packed_roots:
                 continue
-            self.packed_roots.add((root.source, root.target))
-            self.taken.take(root.target, description, reserved=reserved, owner=module.name)
+            self._packed_roots.add((root.source, root.target))
+            self._taken.take(root.target, description, reserved=reserved, owner=module.name)
             # Of several portions of a namespace package the first wins, as it does on import.
-            files = [file for file in self.module_root(module, root) if file.path not in seen]
+            files = [file for file in self._module_files(module, root, description) if file.path not in seen]
             seen.update(file.path for file in files)
             self.sources.append((root.target, [*files]))
 
-    def module_root(self, module: Module, root: ModuleRoot) -> list[SourceFile]:
+    def _module_files(self, module: Module, root: ModuleRoot, owner: str) -> list[SourceFile]:
         """List the files of a directory of a module, or the file that it is."""
         top = self.settings.pipeline_dir
-        inside = module.own and _is_inside(os.path.realpath(root.source), top)
-        shown = os.path.relpath(os.path.realpath(root.source), top) if inside else root.source
-        if not os.path.isdir(root.source):
-            if inside:
-                self._refuse_ignored(os.path.realpath(root.source))
-            return [single_file(root.source, root.target, root.boundary, own=module.own, shown=shown)]
-        scope = self.scopes.of(os.path.realpath(root.source)) if inside else IgnoreScope.top(root.source, shown)
-        return self.walk(root.source, root.target, scope, boundary=root.boundary, own=module.own, shown=shown)
+        is_file = not os.path.isdir(root.source)
+        # The rules for a link are those of its own directory, as git has it.
+        place = os.path.realpath(os.path.dirname(root.source) if is_file else root.source)
+        inside = module.own and _is_inside(place, top)
+        if inside:
+            scope = self.scopes.of(place)
+            shown = os.path.relpath(os.path.join(place, os.path.basename(root.source)) if is_file else place, top)
+        else:
+            shown = root.source
+            scope = _NO_RULES if is_file else IgnoreScope.top(root.source, shown)
+        source = Source(root.source, root.target, scope, root.boundary, shown, owner, own=module.own, is_file=is_file)
+        return self._files(source)
 
-    def _refuse_ignored(self, file: str) -> None:
-        rule = self.scopes.of(os.path.dirname(file)).excluding(os.path.basename(file), is_dir=False)
-        if rule is not None:
-            shown = os.path.relpath(file, self.settings.pipeline_dir)
-            raise SourceError(f"nothing of `{one_line(shown)}` is left to pack: {describe_rule(rule)} excludes it")
-
-    def path(self, entry: UploadPath, description: str) -> None:
-        """Take one entry of `upload_paths`; messages call it by its description."""
+    def _add_path(self, entry: UploadPath, description: str) -> None:
+        """Add one entry of `upload_paths`, which messages name by its description."""
         top = self.settings.pipeline_dir
-        path = os.path.join(top, entry.source)
-        real = os.path.realpath(path)
+        real = os.path.realpath(os.path.join(top, entry.source))
         if not _is_inside(real, top):
             raise SourceError(
                 f"{description} leads out of the pipeline directory `{one_line(top)}`, to `{one_line(real)}`; "
@@ -250,29 +266,49 @@ class Planner:
             kind = "a ring of symbolic links" if os.path.islink(real) else "not a directory"
             raise SourceError(f"{description} is {kind}: `{one_line(real)}`")
         target = targets.path_target(entry, top, description)
-        if not self.taken.take(target, description, owner=real):
+        if not self._taken.take(target, description, owner=real):
             return
-        scope = self.scopes.of(real)
-        shown = os.path.relpath(real, top)
-        self.sources.append((target, [*self.walk(real, target, scope, boundary=top, own=True, shown=shown)]))
+        source = Source(real, target, self.scopes.of(real), top, os.path.relpath(real, top), description, own=True)
+        self.sources.append((target, [*self._files(source)]))
 
-    def walk(
-        self, source: str, target: str, scope: IgnoreScope, *, boundary: str, own: bool, shown: str
-    ) -> list[SourceFile]:
-        """List the files of a source; one that has files, but none left, is an error."""
-        tree = walk(source, target, scope, boundary, self.listings, own=own, shown=shown)
+    def _files(self, source: Source) -> list[SourceFile]:
+        """List the files of a source; none where that fails. One that has files, but none left, is an error."""
+        self.found.append(source)
+        try:
+            return self._file(source) if source.is_file else self._walk(source)
+        except YtUploadError as error:
+            self.errors.append(error)
+            source.problem = str(error)
+            return []
+
+    def _file(self, source: Source) -> list[SourceFile]:
+        """Return the file that a source is; none where it is ignored or missing, and a stage can do without it."""
+        name, is_dir = os.path.basename(source.place), os.path.isdir(source.place)
+        if source.in_stage and not os.path.lexists(source.place):
+            return []
+        rule = source.scope.excluding(name, is_dir=is_dir)
+        if rule is not None and source.in_stage:
+            self.ignored += 1
+            return []
+        if rule is not None:
+            raise _nothing_left(source, rule)
+        if is_dir:
+            raise SourceError(f"`{one_line(source.shown)}` is a directory, and a file is expected there; rename it")
+        place, target, shown = source.place, source.target, source.shown
+        return [single_file(place, target, source.boundary, own=source.own, shown=shown)]
+
+    def _walk(self, source: Source) -> list[SourceFile]:
+        """List the files below the directory that a source is."""
+        place, target, shown, own = source.place, source.target, source.shown, source.own
+        look = partial(walk, place, target, source.scope, source.boundary, own=own, shown=shown)
+        tree = look(self._listings)
         self.ignored += tree.ignored
-        if tree.files:
-            return tree.files
-        if tree.ignored and not tree.excluded:
-            # Remembered listings do not tell which rule it was.
-            tree = walk(source, target, scope, boundary, Listings({}, 0), own=own, shown=shown)
-        if tree.excluded:
+        if tree.ignored and not tree.files and not tree.excluded:
+            tree = look(Listings())  # remembered listings do not tell which rule it was
+        if not tree.files and tree.excluded:
             path, rule = tree.excluded
-            raise SourceError(
-                f"nothing of `{one_line(shown)}` is left to pack: {describe_rule(rule)} excludes `{one_line(path)}`"
-            )
-        if not target.startswith(f"{STAGES}/"):
+            raise _nothing_left(source, rule, path)
+        if not tree.files and not source.in_stage:
             raise SourceError(f"`{one_line(shown)}` holds no files to pack")
         return tree.files
 
@@ -286,6 +322,11 @@ def own_directories(settings: Settings) -> list[str]:
     """List where the project's own packages may lie, in the order in which they are looked for."""
     root = settings.project_root
     return list(dict.fromkeys([settings.pipeline_dir, root, os.path.join(root, "src")]))
+
+
+def _nothing_left(source: Source, rule: Rule, path: str = "") -> SourceError:
+    what = f"excludes `{one_line(path)}`" if path else "excludes it"
+    return SourceError(f"nothing of `{one_line(source.shown)}` is left to pack: {describe_rule(rule)} {what}")
 
 
 def _is_inside(path: str, directory: str) -> bool:

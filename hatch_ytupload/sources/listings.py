@@ -36,7 +36,7 @@ def list_directory(real: str, shown: str, scope: IgnoreScope) -> Listing:
 
     Args:
         real: its path without symbolic links.
-        shown: how messages call it.
+        shown: its name in messages.
         scope: the ignore rules in force in it.
 
     Raises:
@@ -72,12 +72,12 @@ class Listings:
     rules in force are the same, so is the listing. The files themselves are looked at anew each time.
 
     Args:
-        remembered: what `state` returned in an earlier process, or an empty mapping.
-        now_ns: the time at which looking began.
+        remembered: what `state` returned in an earlier process.
+        now_ns: the time at which looking began; at 0 nothing is remembered.
     """
 
-    def __init__(self, remembered: dict[str, Any], now_ns: int) -> None:
-        self._old = remembered
+    def __init__(self, remembered: dict[str, Any] | None = None, now_ns: int = 0) -> None:
+        self._old = remembered or {}
         self._new: dict[str, Any] = {}
         self._settled_before = now_ns - UNSETTLED_NS
 
@@ -86,7 +86,7 @@ class Listings:
 
         Args:
             real: its path without symbolic links.
-            shown: how messages call it.
+            shown: its name in messages.
             status: of the directory, taken just now.
             scope: the ignore rules in force in it.
 

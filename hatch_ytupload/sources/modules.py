@@ -53,7 +53,6 @@ class Module(NamedTuple):
             Then what its distributions need to be imported and keep beside it.
         distribution: The distribution that installed it; None where there is none, or more than one.
         version: The version of `distribution`.
-        editable: Whether it, or a part of it, comes from an editable install.
         own: Whether it, or a part of it, lies in the project's own directories; not in an environment there.
     """
 
@@ -61,7 +60,6 @@ class Module(NamedTuple):
     roots: tuple[ModuleRoot, ...]
     distribution: str | None
     version: str | None
-    editable: bool
     own: bool
 
 
@@ -202,7 +200,6 @@ def _described(top: str, pieces: Sequence[_Piece], path: ImportPath) -> Module:
         roots=tuple(roots),
         distribution=only.name if only else None,
         version=only.version if only else None,
-        editable=any(owner.project is not None for owner in owners),
         own=any(_is_own(piece.source, path.own) for piece in pieces),
     )
 

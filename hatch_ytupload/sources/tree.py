@@ -68,7 +68,7 @@ def walk(
         boundary: absolute path of the directory that symbolic links must not lead out of.
         listings: what lists directories.
         own: the source belongs to the pipeline.
-        shown: how messages call the directory.
+        shown: its name in messages.
 
     Raises:
         SourceError: something in it can neither be packed nor is ignored.
@@ -204,7 +204,7 @@ class _Walker:
             source: what to open.
             path: its path in the archive.
             status: of the source.
-            above: how messages call its directory.
+            above: the name of its directory in messages.
             name: its name there.
 
         Raises:

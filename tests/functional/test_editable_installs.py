@@ -111,7 +111,7 @@ def test_a_module_is_found_in_its_project(projects: Path, name: str, project: st
         target: str(projects / project / source) for target, source in roots.items()
     }
     assert {root["boundary"] for root in module["roots"]} == {str(projects / project)}
-    assert (module["distribution"], module["version"], module["editable"]) == (project, "1.2", True)
+    assert (module["distribution"], module["version"]) == (project, "1.2")
 
 
 def test_a_namespace_of_two_projects_is_put_together(projects: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_namespace_of_two_projects_is_put_together(projects: Path) -> None:
         ("space", str(projects / "space-src/lib/space")),
         ("space/beta", str(projects / "space-flat/space/beta")),
     ]
-    assert (module["distribution"], module["editable"]) == (None, True)
+    assert module["distribution"] is None
 
 
 def test_strict_installs_hold_links_into_the_project(projects: Path) -> None:
@@ -135,5 +135,4 @@ def test_strict_installs_hold_links_into_the_project(projects: Path) -> None:
 def test_installed_tools_are_found_beside_the_projects(projects: Path) -> None:
     """Ordinary packages of the same environment are not taken for editable ones."""
     found = ask(projects, "setuptools", "editables", "pathspec")
-    assert [module["editable"] for module in found.values()] == [False, False, False]
     assert [module["distribution"] for module in found.values()] == ["setuptools", "editables", "pathspec"]

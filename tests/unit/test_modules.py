@@ -30,9 +30,8 @@ def sources(module: Module) -> dict[str, list[str]]:
 
 
 def described(module: Module) -> tuple[str | None, str | None, str]:
-    """Return distribution, version, and the words that are true of a module."""
-    words = [word for word, true in (("editable", module.editable), ("own", module.own)) if true]
-    return module.distribution, module.version, " ".join(words)
+    """Return distribution, version, and the word that says whether a module is the project's own."""
+    return module.distribution, module.version, "own" if module.own else ""
 
 
 def refusal(name: str, own: list[Path], site: Path | None = None) -> str:
@@ -493,7 +492,7 @@ class TestEditable:
         module = find_module("pkg.sub", [])
         assert sources(module) == {"pkg": [str(installed / "code")], "pkg/sub": [str(installed / "elsewhere")]}
         assert {root.boundary for root in module.roots} == {str(installed)}
-        assert (module.distribution, module.version, module.editable, module.own) == ("tools", "1.0", True, False)
+        assert (module.distribution, module.version, module.own) == ("tools", "1.0", False)
 
     def test_a_single_file_is_found_through_its_finder(self, installed: Path) -> None:
         """The finder's mapping has no suffix, the archive has."""
@@ -518,7 +517,7 @@ class TestEditable:
     def test_an_editable_install_inside_the_project_is_its_own(self, installed: Path) -> None:
         """Libraries of a monorepo are the project's sources too."""
         module = find_module("pkg", [str(installed.parent)])
-        assert (module.own, module.editable) == (True, True)
+        assert module.own
 
     def test_a_finder_wins_over_an_own_directory_without_init(self, installed: Path, tmp_path: Path) -> None:
         """The answer is the same for every kind of editable install: a regular package wins over portions."""
@@ -533,7 +532,7 @@ class TestEditable:
         install(site, "Tools", "3.0", record=["_tools.pth"], editable=project)
         module = find_module("tools", [], search_path=[str(site), str(project / "src")])
         root = ModuleRoot(str(project / "src/tools"), "tools", str(project))
-        assert (module.roots, described(module)) == ((root,), ("Tools", "3.0", "editable"))
+        assert (module.roots, described(module)) == ((root,), ("Tools", "3.0", ""))
 
     def test_an_own_package_that_is_installed_editable_is_both(self, project: Path, site: Path) -> None:
         """It is found in the own directory, which stays the boundary, and its distribution is known."""
@@ -542,7 +541,7 @@ class TestEditable:
         install(site, "Tools", "3.0", record=["_tools.pth"], editable=project)
         module = find_module("tools", [str(project / "src")], search_path=[str(site)])
         root = ModuleRoot(str(project / "src/tools"), "tools", str(project / "src"))
-        assert (module.roots, described(module)) == ((root,), ("Tools", "3.0", "editable own"))
+        assert (module.roots, described(module)) == ((root,), ("Tools", "3.0", "own"))
 
     def test_a_directory_that_no_editable_install_exposes_has_no_distribution(self, project: Path, site: Path) -> None:
         """Lying inside an installed project is not enough: its path file names another directory."""
@@ -550,7 +549,7 @@ class TestEditable:
         write(site, "_tools.pth", text=str(project / "src"))
         install(site, "Tools", "3.0", record=["_tools.pth"], editable=project)
         module = find_module("extra", [str(project / "pipeline")], search_path=[str(site)])
-        assert (module.distribution, module.editable) == (None, False)
+        assert module.distribution is None
 
     def test_parts_of_a_namespace_belong_to_their_own_projects(self, tmp_path: Path, site: Path) -> None:
         """Two editable projects that share a namespace make a namespace of two distributions."""
@@ -561,7 +560,7 @@ class TestEditable:
         path = [str(site), str(tmp_path / "a/src"), str(tmp_path / "b/src")]
         module = find_module("space", [], search_path=path)
         assert [root.boundary for root in module.roots] == [str(tmp_path / "a"), str(tmp_path / "b")]
-        assert (module.distribution, module.editable) == (None, True)
+        assert module.distribution is None
         assert find_module("space", [], search_path=path[:2]).distribution == "space-a"
 
     def test_of_two_projects_the_one_that_holds_the_module_closely_is_meant(self, tmp_path: Path, site: Path) -> None:
@@ -593,7 +592,7 @@ class TestEditable:
         write(site, "gone.egg-link", text="/no/such/directory\n.")
         write(project, "inner/other.py")
         path = [str(site), str(project), str(project / "inner")]
-        assert described(find_module("tools", [], search_path=path)) == ("Tools", "3.0", "editable")
+        assert described(find_module("tools", [], search_path=path)) == ("Tools", "3.0", "")
         assert described(find_module("other", [], search_path=path)) == (None, None, "")
 
     @pytest.mark.parametrize(
@@ -613,7 +612,7 @@ class TestEditable:
         write(project, "src/tools/__init__.py")
         write(site, "_tools.pth", text=str(project / "src"))
         write(install(site, "Tools", "3.0", record=["_tools.pth"]), "direct_url.json", text=origin)
-        assert not find_module("tools", [], search_path=[str(site), str(project / "src")]).editable
+        assert not find_module("tools", [], search_path=[str(site), str(project / "src")]).distribution
 
 
 class TestDottedNames:

@@ -33,7 +33,7 @@ def walked(source: Pipeline, *, own: bool = True, boundary: Path | None = None) 
     """Walk the directory, with its own ignore file and the one above it out of reach."""
     scope = IgnoreScope.top(str(source.root), "lib")
     top = str(boundary or source.root)
-    return walk(str(source.root), "target", scope, top, Listings({}, 0), own=own, shown="lib")
+    return walk(str(source.root), "target", scope, top, Listings(), own=own, shown="lib")
 
 
 def taken(source: Pipeline, *, own: bool = True, boundary: Path | None = None) -> dict[str, str]:

@@ -1,0 +1,119 @@
+"""A source of an archive, and what the ignore rules say about the paths in it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_ytupload.archive_layout import STAGES
+from hatch_ytupload.sources.ignore_scope import join_shown
+from hatch_ytupload.sources.listings import list_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hatch_ytupload.sources.ignore_scope import IgnoreScope
+    from hatch_ytupload.sources.ignoring import Rule
+
+
+@dataclass
+class Source:
+    """A directory, or a single file, that is packed from one place."""
+
+    place: str
+    """Its absolute path."""
+    target: str
+    """Its path in the archive."""
+    scope: IgnoreScope
+    """The rules in force in the directory; for a file, those of the directory that it lies in."""
+    boundary: str
+    """Absolute path of the directory that symbolic links in it must not lead out of."""
+    shown: str
+    """Its name in messages."""
+    owner: str
+    """Why it is a source: the stage, module or setting."""
+    own: bool
+    """It belongs to the pipeline, not to an installed package."""
+    is_file: bool = False
+    problem: str | None = None
+    """Why it cannot be packed as it is."""
+
+    @property
+    def in_stage(self) -> bool:
+        """Whether it is of a stage."""
+        return self.target.startswith(f"{STAGES}/")
+
+
+class Decision(NamedTuple):
+    """What the ignore rules say about a path."""
+
+    rule: Rule | None
+    """The one that decided; a negated one keeps the path. None: none has."""
+    at: str
+    """What it decided about, as messages name it: the path, or a directory on the way to it."""
+    excluded: bool
+
+
+def decide(source: Source, names: Sequence[str], *, is_dir: bool) -> Decision:
+    """Apply the rules of a source to a path in it, as the walk does: directory by directory.
+
+    Args:
+        source: where the path begins.
+        names: the path below it; for a file that is a source, none.
+        is_dir: whether it is a directory, should it not exist.
+
+    Raises:
+        SourceError: an ignore file on the way cannot be read.
+    """
+    if source.is_file:
+        rule = source.scope.rules.decide(os.path.basename(source.place), is_dir=os.path.isdir(source.place))
+        return Decision(rule, source.shown, excluded=rule is not None and not rule.negated)
+    scope, real, shown = source.scope, os.path.realpath(source.place), source.shown
+    rule = None
+    for number, name in enumerate(names, 1):
+        path, shown = os.path.join(real, name), join_shown(shown, name)
+        last = number == len(names)
+        is_directory = _is_directory(path) if os.path.lexists(path) else is_dir or not last
+        rule = scope.rules.decide(name, is_dir=is_directory)
+        if rule is not None and not rule.negated:
+            return Decision(rule, shown, excluded=True)
+        if not last:
+            real = os.path.realpath(path)
+            scope = scope.child(name, real, shown)
+    return Decision(rule, shown, excluded=False)
+
+
+def left_out(source: Source, names: Sequence[str]) -> Iterator[tuple[str, Rule]]:
+    """Yield what the rules keep out of a directory of a source, as messages name it, with the rule that decided.
+
+    Args:
+        source: of an archive.
+        names: the path of the directory below it, none of which is ignored.
+
+    Raises:
+        SourceError: a directory cannot be listed, or an ignore file not be read.
+    """
+    if source.is_file:
+        return
+    scope, real, shown = source.scope, os.path.realpath(source.place), source.shown
+    for name in names:
+        real, shown = os.path.realpath(os.path.join(real, name)), join_shown(shown, name)
+        scope = scope.child(name, real, shown)
+    pending = [(real, shown, scope)]
+    while pending:
+        real, shown, scope = pending.pop()
+        listing = list_directory(real, shown, scope)
+        packed = {*listing.files, *listing.links, *listing.directories}
+        for name in sorted(set(os.listdir(real)) - packed):
+            rule = scope.rules.decide(name, is_dir=_is_directory(os.path.join(real, name)))
+            if rule is not None:
+                yield join_shown(shown, name), rule
+        for name in reversed(listing.directories):
+            below = os.path.join(real, name), join_shown(shown, name)
+            pending.append((*below, scope.child(name, *below)))
+
+
+def _is_directory(path: str) -> bool:
+    # Git takes a link for a file, whatever it leads to.
+    return os.path.isdir(path) and not os.path.islink(path)
