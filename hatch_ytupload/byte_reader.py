@@ -1,4 +1,4 @@
-"""Files as ranges of bytes, wherever they lie, and the digests of them."""
+"""Files as ranges of bytes, wherever they lie, the digests of them, and how far a reading or writing is."""
 
 from __future__ import annotations
 
@@ -20,6 +20,23 @@ class Reader(Protocol):
         Raises:
             BuildFolderError: it cannot be read.
         """
+
+
+class Progress(Protocol):
+    """Is told how far something is that may take long: a build, a transfer, a reading."""
+
+    def __call__(self, done: int, size: int, /, counted: str = "") -> None:
+        """Take note.
+
+        Args:
+            done: bytes that are done.
+            size: bytes there are.
+            counted: what else is counted, such as `3 of 20 files`.
+        """
+
+
+def no_progress(_done: int, _size: int, /, counted: str = "") -> None:
+    """Take no note."""
 
 
 _CHUNK = 1 << 20

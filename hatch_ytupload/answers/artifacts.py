@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
 from hatch_ytupload.build_folders.build_folder import FILE
-from hatch_ytupload.byte_reader import FileReader
+from hatch_ytupload.byte_reader import FileReader, Progress, no_progress
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.errors import ArtifactError, BuildFolderError, SettingsError
 from hatch_ytupload.packing.manifest import load_manifest
 from hatch_ytupload.reading.contents import ArchiveCopy, read_contents
-from hatch_ytupload.reading.gzip_members import Progress, no_progress
 from hatch_ytupload.releases.records import (
     archive_of,
     find_release,
@@ -33,9 +32,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
-    from hatch_ytupload.byte_reader import Reader
+    from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.packing.manifest import FileInfo, Manifest
-    from hatch_ytupload.reading.gzip_members import Progress
 
 CURRENT = "current"
 """Names the archive that jobs mount now."""

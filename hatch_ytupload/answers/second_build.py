@@ -11,24 +11,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.answers.artifacts import Artifact, open_archive
 from hatch_ytupload.answers.differences import compare_files
+from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing.build import build_bundle
 from hatch_ytupload.packing.bundle import read_bundle
 from hatch_ytupload.packing.compression import CODEC
 from hatch_ytupload.reading.contents import Digesting, places, read_contents, read_files, read_members
-from hatch_ytupload.reading.gzip_members import no_progress
 from hatch_ytupload.wording import one_line, short_commit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hatch_ytupload.answers.differences import FileChange
-    from hatch_ytupload.byte_reader import Reader
+    from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.packing.bundle import Bundle
     from hatch_ytupload.packing.manifest import GitInfo
-    from hatch_ytupload.reading.gzip_members import Progress
     from hatch_ytupload.reading.tar_members import Member
 
 BYTES, CONTENT, NEITHER = "bytes", "content", "neither"

@@ -7,18 +7,17 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.answers.differences import compare_files
+from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.reading.contents import Digesting, places, read_contents
-from hatch_ytupload.reading.gzip_members import no_progress
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.answers.artifacts import Artifact
     from hatch_ytupload.answers.differences import FileChange
-    from hatch_ytupload.byte_reader import Reader
+    from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.packing.manifest import Manifest
     from hatch_ytupload.reading.contents import Contents, Digests
-    from hatch_ytupload.reading.gzip_members import Progress
 
 _CHUNK = 1 << 20
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
+    from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.configuration.settings import Settings
 
 _NO_BUILD_FOLDER = (
@@ -28,7 +30,7 @@ def open_build_folder(
     *,
     environ: Mapping[str, str] | None = None,
     notice: Callable[[str], None] = lambda _text: None,
-    progress: Callable[[int, int], None] = lambda _sent, _size: None,
+    progress: Progress = no_progress,
 ) -> BuildFolder:
     """Return the build folder that the settings name; nothing is read or sent yet.
 

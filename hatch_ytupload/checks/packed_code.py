@@ -15,10 +15,9 @@ from hatch_ytupload.wording import one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hatch_ytupload.byte_reader import Reader
+    from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.packing.manifest import Manifest
     from hatch_ytupload.planning.plan import Plan
-    from hatch_ytupload.reading.gzip_members import Progress
 
 # Enough of a compiled module to see what it was compiled for.
 _HEADER = 64

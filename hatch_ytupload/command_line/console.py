@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+from hatch_ytupload.byte_reader import no_progress
+from hatch_ytupload.output.progress import bar_on, clear_bars
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
+    from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
 
@@ -62,17 +67,17 @@ class Console:
     def info(self, text: str) -> None:
         """Say what is going on, unless told to be quiet."""
         if self.verbosity >= 0:
-            click.echo(text, err=True)
+            _say(text)
 
     def detail(self, text: str) -> None:
         """Say more, when asked to."""
         if self.verbosity > 0:
-            click.echo(text, err=True)
+            _say(text)
 
     def warning(self, text: str) -> None:
         """Say what the user should know, unless told twice to be quiet."""
         if self.verbosity >= -1:
-            click.echo(click.style("Warning: ", fg="yellow") + text, err=True)
+            _say(click.style("Warning: ", fg="yellow") + text)
 
     @staticmethod
     def differences(text: str) -> str:
@@ -82,25 +87,24 @@ class Console:
             click.style(line, fg=colours[line[0]]) if line[:1] in colours else line for line in text.split("\n")
         )
 
-    @contextmanager
-    def progress(self) -> Iterator[Callable[[int, int], None]]:
-        """Give what is told how many bytes of how many are done; on a terminal it shows them, when it takes long."""
-        if self.verbosity < 0 or not sys.stderr.isatty():
-            yield lambda _done, _size: None
-            return
-        from hatch_ytupload.output.progress import Progress
+    def progress(self, *, at_once: bool = False) -> AbstractContextManager[Progress]:
+        """Give what shows, on a terminal, how far something is that takes long.
 
-        progress = Progress(sys.stderr)
-        try:
-            yield progress
-        finally:
-            progress.clear()
+        Args:
+            at_once: begin without waiting to see whether it takes long.
+        """
+        return nullcontext(no_progress) if self.verbosity < 0 else bar_on(sys.stderr, at_once=at_once)
 
     @staticmethod
     def error(text: str) -> None:
         """Say what went wrong, a line for each problem."""
         for line in text.splitlines():
-            click.echo(click.style("Error: ", fg="red", bold=True) + line, err=True)
+            _say(click.style("Error: ", fg="red", bold=True) + line)
+
+
+def _say(line: str) -> None:
+    clear_bars()
+    click.echo(line, err=True)
 
 
 def _print(text: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
+import unicodedata
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+
+COLUMNS = 80
+"""What text is made to fit."""
 
 
 def table(rows: Sequence[tuple[str, ...]], *, right: Collection[int] = ()) -> str:
@@ -17,10 +20,10 @@ def table(rows: Sequence[tuple[str, ...]], *, right: Collection[int] = ()) -> st
         rows: all of one length; cells on one line.
         right: numbers of the columns whose cells end below each other.
     """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(width_of(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
+            _padding(cell, width) + cell if column in right else cell + _padding(cell, width)
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
@@ -29,17 +32,56 @@ def table(rows: Sequence[tuple[str, ...]], *, right: Collection[int] = ()) -> st
 
 def fields(title: str, *named: tuple[str, str]) -> str:
     """Return a title and, below it, named values, which may have several lines; empty ones are left out."""
-    width = max((len(name) for name, value in named if value), default=0)
+    width = max((width_of(name) for name, value in named if value), default=0)
     lines = [title]
     for name, value in named:
         for label, line in zip_longest([name], value.splitlines(), fillvalue=""):
             if line:
-                lines.append(f"  {label:<{width}}  {line}")
+                lines.append(f"  {label}{_padding(label, width)}  {line}")
     return "\n".join(lines)
 
 
 def wrapped(text: str, indent: str = "  ") -> list[str]:
     """Return a sentence as lines of 80 columns; names in it are not broken, however long."""
-    return textwrap.wrap(
-        text, 80, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    lines: list[str] = []
+    for word in text.split():
+        if lines and width_of(lines[-1]) + 1 + width_of(word) <= COLUMNS:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(indent + word)
+    return lines
+
+
+def cut(line: str) -> str:
+    """Shorten a line to 80 columns.
+
+    >>> cut("x" * 100) == "x" * 77 + "..."
+    True
+    """
+    if width_of(line) <= COLUMNS:
+        return line
+    while width_of(line) > COLUMNS - 3:
+        line = line[:-1]
+    return f"{line}..."
+
+
+def width_of(text: str) -> int:
+    """Return how many columns of a terminal a text takes.
+
+    >>> width_of("abc"), width_of("\u65e5\u672c"), width_of("e\u0301")
+    (3, 4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    return sum(
+        0
+        if unicodedata.category(char) in ("Mn", "Me", "Cf")
+        else 2
+        if unicodedata.east_asian_width(char) in ("W", "F")
+        else 1
+        for char in text
     )
+
+
+def _padding(cell: str, width: int) -> str:
+    return " " * (width - width_of(cell))

@@ -1,57 +1,59 @@
-"""How far an upload is: a bar on a terminal, a line now and then elsewhere."""
+"""How far a build, a transfer or a reading is: a bar on a terminal, and nothing elsewhere."""
 
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.wording import megabytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from hatch_ytupload.byte_reader import Progress
 
 # What is over sooner needs no bar.
 _QUIET_SECONDS = 0.5
-_BAR_EVERY_SECONDS = 0.1
-_LINE_EVERY_SECONDS = 10.0
+_EVERY_SECONDS = 0.1
 _WIDTH = 24
 
 
-class Progress:
-    """Shows how many bytes have been sent.
+class Bar:
+    """A line that is drawn over itself, and gone at the end.
 
     Args:
-        stream: where to, as a rule standard error.
+        stream: a terminal, as a rule standard error.
         clock: seconds that only grow.
+        at_once: begin without waiting to see whether it takes long.
     """
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic, *, at_once: bool = False) -> None:
         self._stream = stream
         self._clock = clock
-        self._bar = stream.isatty()
-        self._start = self._last = clock()
+        self._begin = clock() + (0 if at_once else _QUIET_SECONDS)
+        self._start = self._next = self._begin
         self._drawn = False
         self._size = 0
+        if at_once:
+            self._draw(0, "")
 
-    def __call__(self, sent: int, size: int) -> None:
-        """Take note of the bytes that have been sent, of so many."""
+    def __call__(self, done: int, size: int, /, counted: str = "") -> None:
+        """Take note of the bytes that are done, of so many."""
         now = self._clock()
-        if sent == 0 or size != self._size:
-            self._start = self._last = now
-            self._size = size
+        if done == 0 or size != self._size:
+            self._start, self._size = now, size
+        if now < self._next:
             return
-        every = _BAR_EVERY_SECONDS if self._bar else _LINE_EVERY_SECONDS
-        if now - self._last < every or now - self._start < _QUIET_SECONDS:
-            return
-        self._last = now
-        text = describe(sent, size, now - self._start)
-        if self._bar:
-            filled = _WIDTH * sent // size
-            self._stream.write(f"\r[{'#' * filled}{'.' * (_WIDTH - filled)}] {text}\x1b[K")
-            self._drawn = True
-        else:
-            self._stream.write(f"sent {text}\n")
+        self._next = now + _EVERY_SECONDS
+        text = describe(done, size, now - self._start)
+        self._draw(_WIDTH * done // size if size else _WIDTH, f"{counted}, {text}" if counted else text)
+
+    def _draw(self, filled: int, text: str) -> None:
+        self._stream.write(f"\r[{'#' * filled}{'.' * (_WIDTH - filled)}] {text}".rstrip() + "\x1b[K")
         self._stream.flush()
+        self._drawn = True
 
     def clear(self) -> None:
         """Take the bar away, so that something else can be written."""
@@ -61,12 +63,40 @@ class Progress:
             self._drawn = False
 
 
-def describe(sent: int, size: int, seconds: float) -> str:
-    """Say how far an upload is.
+@contextmanager
+def bar_on(stream: TextIO, *, at_once: bool = False) -> Iterator[Progress]:
+    """Give a bar while something goes on; one that shows nothing where the stream is no terminal.
+
+    Whoever writes to the terminal meanwhile calls `clear_bars` before.
+    """
+    if not stream.isatty():
+        yield no_progress
+        return
+    bar = Bar(stream, at_once=at_once)
+    _bars.append(bar)
+    try:
+        yield bar
+    finally:
+        _bars.remove(bar)
+        bar.clear()
+
+
+_bars: list[Bar] = []
+
+
+def clear_bars() -> None:
+    """Make room for a line of text; a bar comes back with the next step."""
+    for bar in _bars:
+        bar.clear()
+
+
+def describe(done: int, size: int, seconds: float) -> str:
+    """Say how far something is.
 
     >>> describe(25_000_000, 100_000_000, 5.0)
     '25 % of 100.0 MB, 5.0 MB/s, 15 s left'
     """
-    rate = sent / seconds if seconds > 0 else 0.0
-    left = f", {(size - sent) / rate:.0f} s left" if rate else ""
-    return f"{100 * sent // size} % of {megabytes(size)}, {megabytes(int(rate))}/s{left}"
+    rate = done / seconds if seconds > 0 else 0.0
+    left = f", {(size - done) / rate:.0f} s left" if rate else ""
+    share = 100 * done // size if size else 100
+    return f"{share} % of {megabytes(size)}, {megabytes(int(rate))}/s{left}"

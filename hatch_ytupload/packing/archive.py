@@ -9,6 +9,7 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
+from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.packing import tar_format
 from hatch_ytupload.packing.compression import BlockCompressor
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
+    from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.packing.memory import KeptPart, PartMemory, Recorder
     from hatch_ytupload.planning.plan import Generated, Part
 
@@ -41,6 +43,7 @@ def pack(
     keep_times: bool = False,
     memory: PartMemory | None = None,
     threads: int | None = None,
+    progress: Progress = no_progress,
 ) -> Packed:
     """Write the archive.
 
@@ -51,12 +54,13 @@ def pack(
         keep_times: members get their files' times instead.
         memory: parts of earlier builds; the bytes are the same with it and without.
         threads: how many compress at once; None: as many as there are cores for this process.
+        progress: is told how many bytes and files of how many have been read.
 
     Raises:
         SourceError: a file cannot be read, is not what it was when the plan was made, or is a private key.
         OSError: the output cannot be written.
     """
-    packing = _Packing(output, epoch, memory, threads, keep_times=keep_times)
+    packing = _Packing(output, epoch, memory, threads, _Counter(parts, progress), keep_times=keep_times)
     try:
         for part in parts:
             packing.part(part)
@@ -69,12 +73,20 @@ class _Packing:
     """The state of one pass."""
 
     def __init__(
-        self, output: IO[bytes], epoch: int, memory: PartMemory | None, threads: int | None, *, keep_times: bool
+        self,
+        output: IO[bytes],
+        epoch: int,
+        memory: PartMemory | None,
+        threads: int | None,
+        counter: _Counter,
+        *,
+        keep_times: bool,
     ) -> None:
         self.output = output
         self.epoch = epoch
         self.keep_times = keep_times
         self.memory = memory
+        self.counter = counter
         self.compressor = BlockCompressor(threads)
         # The digests of everything have threads of their own: each needs a good part of a core.
         self.content = _BackgroundDigest(hashlib.sha256())
@@ -106,6 +118,7 @@ class _Packing:
         if size < _READ_AGAIN * len(part.entries):
             for member in kept.members():
                 self.compressor.write_member(member, output)
+            self.counter.count(size, len(part.entries))
             return
         output.known_members = kept.members()
         for entry in part.entries:
@@ -152,7 +165,26 @@ class _Packing:
             if digest is not None:
                 digest.update(chunk)
             write(chunk, output)
+            self.counter.count(len(chunk), 0)
+        self.counter.count(0, 1)
         write(tar_format.padding(size), output)
+
+
+class _Counter:
+    """Counts what has been read, and tells."""
+
+    def __init__(self, parts: tuple[Part, ...], progress: Progress) -> None:
+        self._progress = progress
+        self._size = sum(entry_size(entry) for part in parts for entry in part.entries)
+        self._all_files = sum(len(part.entries) for part in parts)
+        self._done = self._files = 0
+
+    def count(self, size: int, files: int) -> None:
+        if self._progress is no_progress:
+            return
+        self._done += size
+        self._files += files
+        self._progress(self._done, self._size, f"{self._files} of {self._all_files} files")
 
 
 class _PartOutput:

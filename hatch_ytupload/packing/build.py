@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
+from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.packing.archive import pack
 from hatch_ytupload.packing.bundle import bundle_directory, replacing, write_file
@@ -33,6 +34,7 @@ from hatch_ytupload.wording import counted, megabytes, one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.packing.archive import Packed
@@ -70,6 +72,7 @@ def build_bundle(
     reproducible: bool = True,
     cache: Cache | None = None,
     environ: Mapping[str, str] | None = None,
+    progress: Progress = no_progress,
 ) -> Built:
     """Build the archive of a pipeline and put the bundle into its place.
 
@@ -80,6 +83,7 @@ def build_bundle(
         reproducible: members get one fixed time; otherwise the times of their files.
         cache: what earlier builds left; the result is the same with it and without.
         environ: the environment; the process's own where None.
+        progress: is told how many bytes and files of how many have been packed.
 
     Raises:
         SettingsError: `SOURCE_DATE_EPOCH` is no time.
@@ -99,7 +103,9 @@ def build_bundle(
             with replacing(directory) as temporary:
                 with open(os.path.join(temporary, ARCHIVE_NAME), "wb") as file:
                     parts = memory.parts if memory else None
-                    packed = pack(plan.parts, file, epoch=epoch, keep_times=not reproducible, memory=parts)
+                    packed = pack(
+                        plan.parts, file, epoch=epoch, keep_times=not reproducible, memory=parts, progress=progress
+                    )
                 manifest = _manifest(project, plan, packed, git.answer(), epoch)
                 _write_beside(temporary, manifest, plan if settings.standalone_wrappers else None)
             archive = ArchiveIdentity(packed.size, packed.sha256, packed.content_sha256)

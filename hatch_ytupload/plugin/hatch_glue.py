@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.configuration.project import Project
 from hatch_ytupload.errors import YtUploadError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from types import TracebackType
+
+    from hatch_ytupload.byte_reader import Progress
 
 # What a shell reports for a program that SIGINT ended.
 _INTERRUPTED = 130
@@ -17,6 +24,10 @@ _INTERRUPTED = 130
 
 class Application(Protocol):
     """What we use of Hatch's and hatchling's application objects."""
+
+    @property
+    def verbosity(self) -> int:
+        """0 by default."""
 
     def abort(self, message: str = "", code: int = 1) -> Any:  # noqa: ANN401 - it does not return
         """Print a line and end the process."""
@@ -73,11 +84,32 @@ def run_build(project: Project, app: Application, *, reproducible: bool) -> str:
     from hatch_ytupload.packing.cache import user_cache
 
     cache = user_cache(os.environ)
-    built = build_bundle(project, settings, project.build_directory, reproducible=reproducible, cache=cache)
+    with progress_bar(app) as progress:
+        built = build_bundle(
+            project, settings, project.build_directory, reproducible=reproducible, cache=cache, progress=progress
+        )
     for warning in (*settings.warnings, *built.warnings):
         app.display_warning(f"Warning: {warning}")
     app.display_info(built.summary)
     return built.archive
+
+
+def progress_bar(app: Application, *, at_once: bool = False) -> AbstractContextManager[Progress]:
+    """Give what shows, on a terminal, how far something is that takes long, unless Hatch is told to be quiet."""
+    from hatch_ytupload.output.progress import bar_on
+
+    return nullcontext(no_progress) if app.verbosity < 0 else bar_on(sys.stderr, at_once=at_once)
+
+
+def notice_of(app: Application) -> Callable[[str], None]:
+    """Return what says a line while a bar may be shown."""
+    from hatch_ytupload.output.progress import clear_bars
+
+    def notice(line: str) -> None:
+        clear_bars()
+        app.display_info(line)
+
+    return notice
 
 
 def clean(project: Project) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 from hatch.publish.plugin.interface import PublisherInterface
 
-from hatch_ytupload.plugin.hatch_glue import errors_end_the_build
+from hatch_ytupload.plugin.hatch_glue import errors_end_the_build, notice_of, progress_bar
 
 if TYPE_CHECKING:
     from hatch_ytupload.configuration.project import Project
@@ -36,25 +35,21 @@ class YtUploadPublisher(PublisherInterface):
 
     def _publish(self, project: Project, options: PublishOptions, artifact: str | None) -> None:
         from hatch_ytupload.configuration.settings import load_settings
-        from hatch_ytupload.output.progress import Progress
         from hatch_ytupload.output.releases import published_text
         from hatch_ytupload.releases.publish import default_artifact, publish_bundle
 
         settings = load_settings(project.root, project.table, overrides=options.settings)
         for warning in settings.warnings:
             self.app.display_warning(f"Warning: {warning}")
-        progress = Progress(sys.stderr)
-        try:
+        with progress_bar(self.app, at_once=True) as progress:
             published = publish_bundle(
                 settings,
                 artifact or default_artifact(project, options.dist and os.path.join(project.root, options.dist)),
                 project=None if artifact else project.name,
                 dry_run=options.dry_run,
-                notice=self.app.display_info,
+                notice=notice_of(self.app),
                 progress=progress,
             )
-        finally:
-            progress.clear()
         for warning in published.warnings:
             self.app.display_warning(f"Warning: {warning}")
         self.app.display_info(published_text(published))

@@ -11,20 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.byte_reader import FileReader
+from hatch_ytupload.byte_reader import FileReader, no_progress
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing import tar_format
 from hatch_ytupload.packing.manifest import FileInfo
-from hatch_ytupload.reading.gzip_members import LIMIT, Unpacked, no_progress
+from hatch_ytupload.reading.gzip_members import LIMIT, Unpacked
 from hatch_ytupload.reading.tar_members import Members
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from hatch_ytupload.byte_reader import Reader
+    from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.packing.manifest import Manifest, PartInfo
-    from hatch_ytupload.reading.gzip_members import Progress
     from hatch_ytupload.reading.tar_members import Member
 
 _RANGE = 4 << 20

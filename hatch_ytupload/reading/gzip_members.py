@@ -5,13 +5,14 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Protocol
 
+from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hatch_ytupload.byte_reader import Reader
+    from hatch_ytupload.byte_reader import Progress, Reader
 
 LIMIT = 16 << 30
 """How many bytes an archive may unpack to; above that it is taken for one that was made to fill memory or disk."""
@@ -30,17 +31,6 @@ class Digest(Protocol):
 
     def update(self, data: bytes, /) -> None:
         """Take the next bytes."""
-
-
-class Progress(Protocol):
-    """Is told how far a reading is."""
-
-    def __call__(self, done: int, size: int, /) -> None:
-        """Take note of the bytes that have been read, of so many."""
-
-
-def no_progress(_done: int, _size: int, /) -> None:
-    """Take no note."""
 
 
 class Unpacked:

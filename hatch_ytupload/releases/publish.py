@@ -12,6 +12,7 @@ from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.build_folder import BuildFolder, content_of
 from hatch_ytupload.build_folders.destination import open_build_folder
+from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.packing.bundle import bundle_directory
 from hatch_ytupload.releases.current import make_current, scripts_are_right
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder, Changes, Node
+    from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.releases.records import State
@@ -226,7 +228,7 @@ def publish_bundle(
     project: str | None = None,
     dry_run: bool = False,
     notice: Callable[[str], None] = lambda _text: None,
-    progress: Callable[[int, int], None] = lambda _sent, _size: None,
+    progress: Progress = no_progress,
 ) -> Published:
     """Publish a bundle to the build folder of the settings.
 

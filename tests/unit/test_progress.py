@@ -1,4 +1,4 @@
-"""How far an upload is, on terminals and in logs."""
+"""How far something is: a bar on terminals, nothing in pipes."""
 
 from __future__ import annotations
 
@@ -6,78 +6,115 @@ import io
 
 import pytest
 
-from hatch_ytupload.output.progress import Progress, describe
+from hatch_ytupload.output.progress import Bar, bar_on, clear_bars, describe
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal, or that it is none."""
-
-    def __init__(self, *, terminal: bool) -> None:
-        super().__init__()
-        self._terminal = terminal
+    """A stream that says it is a terminal."""
 
     def isatty(self) -> bool:
-        """Tell what it was told."""
-        return self._terminal
+        """Tell that it is one."""
+        return True
 
 
-class Upload:
-    """An upload of 100 MB on a clock of its own."""
+class Transfer:
+    """A transfer of 100 MB on a clock of its own."""
 
-    def __init__(self, *, terminal: bool) -> None:
+    def __init__(self, *, at_once: bool = False) -> None:
         self.now = 1000.0
-        self.stream = Terminal(terminal=terminal)
-        self.progress = Progress(self.stream, lambda: self.now)
+        self.stream = Terminal()
+        self.bar = Bar(self.stream, lambda: self.now, at_once=at_once)
 
     def run(self, seconds: float, steps: int = 100) -> str:
-        """Upload everything in so many seconds, and return what was written."""
+        """Do everything in so many seconds, and return what was written."""
         for step in range(steps + 1):
-            self.progress(step * 100_000_000 // steps, 100_000_000)
+            self.bar(step * 100_000_000 // steps, 100_000_000)
             self.now += seconds / steps
-        self.progress.clear()
+        self.bar.clear()
         return self.stream.getvalue()
 
 
 def test_a_terminal_shows_a_bar_that_goes_away() -> None:
     """With share, rate and remaining time, drawn over itself."""
-    text = Upload(terminal=True).run(20)
+    text = Transfer().run(20)
     lines = text.split("\r")
     assert "[############............] 50 % of 100.0 MB, 5.0 MB/s, 10 s left\x1b[K" in lines
     assert text.endswith("\r\x1b[K")
     assert "\n" not in text
 
 
-def test_a_log_gets_a_line_now_and_then() -> None:
-    """Every ten seconds."""
-    lines = Upload(terminal=False).run(35).splitlines()
-    assert len(lines) == 3
-    assert lines[0] == "sent 29 % of 100.0 MB, 2.9 MB/s, 25 s left"
-    assert not any("\r" in line or "\x1b" in line for line in lines)
+def test_what_is_over_at_once_shows_nothing() -> None:
+    """As most builds are."""
+    assert Transfer().run(0.4) == ""
 
 
-@pytest.mark.parametrize("terminal", [True, False])
-def test_what_is_over_at_once_shows_nothing(terminal: bool) -> None:  # noqa: FBT001 - of parametrize
-    """As most uploads are."""
-    assert Upload(terminal=terminal).run(0.4) == ""
+def test_a_bar_can_begin_at_once() -> None:
+    """Before the first byte is counted: a publish waits for others first."""
+    transfer = Transfer(at_once=True)
+    assert transfer.stream.getvalue() == "\r[........................]\x1b[K"
+    assert "0 % of 100.0 MB" in transfer.run(0.4)
+
+
+def test_what_took_long_to_begin_shows_its_first_step() -> None:
+    """Half a second counts from the beginning, not from the first step."""
+    transfer = Transfer()
+    transfer.now += 0.6
+    transfer.bar(0, 100, "0 of 3 files")
+    assert transfer.stream.getvalue() == "\r[........................] 0 of 3 files, 0 % of 100 B, 0 B/s\x1b[K"
 
 
 def test_a_bar_is_not_drawn_for_every_block() -> None:
     """Ten times a second is enough for eyes."""
-    assert Upload(terminal=True).run(10, steps=10_000).count("%") < 110
+    assert Transfer().run(10, steps=10_000).count("%") < 110
 
 
-def test_the_next_file_begins_anew() -> None:
-    """A manifest after an archive has a time of its own."""
-    upload = Upload(terminal=False)
-    upload.run(35)
-    upload.progress(0, 50)
-    upload.now += 0.1
-    upload.progress(50, 50)
-    assert len(upload.stream.getvalue().splitlines()) == 3
+def test_the_next_file_has_a_rate_of_its_own() -> None:
+    """A manifest after an archive."""
+    transfer = Transfer()
+    transfer.run(35)
+    transfer.bar(0, 50)
+    transfer.now += 1
+    transfer.bar(25, 50)
+    assert "50 % of 50 B, 25 B/s, 1 s left" in transfer.stream.getvalue()
+
+
+def test_nothing_to_do_is_all_done() -> None:
+    """An archive of empty files."""
+    transfer = Transfer(at_once=True)
+    transfer.bar(0, 0, "1 of 1 files")
+    assert "1 of 1 files, 100 % of 0 B" in transfer.stream.getvalue()
+
+
+def test_text_between_stands_on_a_line_of_its_own() -> None:
+    """The bar makes room, and comes back with the next step."""
+    terminal = Terminal()
+    with bar_on(terminal, at_once=True) as progress:
+        clear_bars()
+        terminal.write("a notice\n")
+        progress(1, 2)
+    first, notice, again, end = terminal.getvalue().split("\r")[1:]
+    assert (first, notice, end) == ("[........................]\x1b[K", "\x1b[Ka notice\n", "\x1b[K")
+    assert again.startswith("[############............] 50 % of 2 B")
+
+
+def test_a_pipe_shows_nothing() -> None:
+    """However long it takes."""
+    stream = io.StringIO()
+    with bar_on(stream, at_once=True) as progress:
+        progress(1, 2)
+    assert stream.getvalue() == ""
+
+
+def test_a_bar_goes_away_when_something_fails() -> None:
+    """The error gets a clean line."""
+    terminal = Terminal()
+    with pytest.raises(OSError, match="full"), bar_on(terminal, at_once=True):
+        raise OSError("full")
+    assert terminal.getvalue().endswith("\r\x1b[K")
 
 
 @pytest.mark.parametrize(
-    ("sent", "seconds", "text"),
+    ("done", "seconds", "text"),
     [
         (0, 1.0, "0 % of 1.0 kB, 0 B/s"),
         (500, 0.0, "50 % of 1.0 kB, 0 B/s"),
@@ -85,6 +122,6 @@ def test_the_next_file_begins_anew() -> None:
         (1000, 2.0, "100 % of 1.0 kB, 500 B/s, 0 s left"),
     ],
 )
-def test_the_text(sent: int, seconds: float, text: str) -> None:
+def test_the_text(done: int, seconds: float, text: str) -> None:
     """Without a rate there is no remaining time."""
-    assert describe(sent, 1000, seconds) == text
+    assert describe(done, 1000, seconds) == text

@@ -372,7 +372,7 @@ class TestParts:
         """Who watches sees how far it is."""
         seen: list[tuple[int, int]] = []
         data = archive_of({"a": b"1"})
-        for _ in read_members(Bytes(data), "x", progress=lambda done, size: seen.append((done, size))):
+        for _ in read_members(Bytes(data), "x", progress=lambda done, size, counted="": seen.append((done, size))):
             pass
         assert seen[-1] == (len(data), len(data))
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.build_folders.cypress.errors import CONFLICT, LOST, CypressError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from hatch_ytupload.build_folders.build_folder import Content, Plain
     from hatch_ytupload.build_folders.cypress.client import Cluster
+    from hatch_ytupload.byte_reader import Progress
 
 _PIECE = 32 << 20
 """Bytes that are sent in one request, kept in memory until they have arrived."""
@@ -52,9 +53,7 @@ class CypressReader:
         return b"".join(pieces)
 
 
-def upload(
-    cluster: Cluster, path: str, transaction_id: str, content: Content, progress: Callable[[int, int], None]
-) -> None:
+def upload(cluster: Cluster, path: str, transaction_id: str, content: Content, progress: Progress) -> None:
     """Write a file that exists, with its MD5.
 
     Args:
@@ -69,7 +68,7 @@ def upload(
     """
     sent = 0
     for piece in _pieces(content.blocks()):
-        _Piece(cluster, path, transaction_id, piece, sent).send(lambda done: progress(done, content.size))
+        _Piece(cluster, path, transaction_id, piece, sent).send(progress, content.size)
         sent += sum(map(len, piece))
 
 
@@ -84,17 +83,17 @@ class _Piece:
         self._offset = offset
         self._action = f"write `{path}`"
 
-    def send(self, progress: Callable[[int], None]) -> None:
-        self._cluster.patiently(lambda attempt: self._try(attempt, progress), heavy=True)
+    def send(self, progress: Progress, size: int) -> None:
+        self._cluster.patiently(lambda attempt: self._try(attempt, self._counted(progress, size)), heavy=True)
 
-    def _try(self, attempt: int, progress: Callable[[int], None]) -> None:
+    def _try(self, attempt: int, blocks: Iterator[bytes]) -> None:
         # The first piece replaces what is there, so it can be sent again. Whether a later one arrived, the size tells.
         if attempt > 1 and self._offset and self._has_arrived():
             return
         try:
             self._cluster.write(
                 self._action,
-                self._counted(progress),
+                blocks,
                 self._path,
                 append=self._offset > 0,
                 transaction_id=self._transaction_id,
@@ -118,13 +117,13 @@ class _Piece:
             return False
         raise CypressError(f"cannot {self._action}: it has {size} bytes, which nobody sent; try again", LOST)
 
-    def _counted(self, progress: Callable[[int], None]) -> Iterator[bytes]:
+    def _counted(self, progress: Progress, size: int) -> Iterator[bytes]:
         sent = self._offset
         for block in self._blocks:
-            progress(sent)
+            progress(sent, size)
             yield block
             sent += len(block)
-        progress(sent)
+        progress(sent, size)
 
 
 def _pieces(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:

@@ -12,12 +12,14 @@ from hatch_ytupload.build_folders.cypress.lock import FolderLock
 from hatch_ytupload.build_folders.cypress.nodes import look_at, open_file
 from hatch_ytupload.build_folders.cypress.transaction import transaction
 from hatch_ytupload.build_folders.folder_lock import user_name
+from hatch_ytupload.byte_reader import no_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from hatch_ytupload.build_folders.build_folder import Changes, Content, Plain, Result
     from hatch_ytupload.build_folders.cypress.client import Cluster
+    from hatch_ytupload.byte_reader import Progress
 
 _ATTRIBUTES = ["type", "uncompressed_data_size", "md5", "executable", ATTRIBUTE]
 _POLL_SECONDS = 0.5
@@ -41,7 +43,7 @@ class CypressFolder:
         *,
         wait_seconds: float = 0,
         notice: Callable[[str], None] = lambda _text: None,
-        progress: Callable[[int, int], None] = lambda _sent, _size: None,
+        progress: Progress = no_progress,
     ) -> None:
         self.location = path
         self._cluster = cluster
@@ -118,9 +120,7 @@ class CypressFolder:
 class _CypressChanges:
     """The changes of one publisher, in his transaction."""
 
-    def __init__(
-        self, cluster: Cluster, location: str, transaction_id: str, progress: Callable[[int, int], None]
-    ) -> None:
+    def __init__(self, cluster: Cluster, location: str, transaction_id: str, progress: Progress) -> None:
         self._cluster = cluster
         self._location = location
         self._transaction_id = transaction_id

@@ -33,7 +33,9 @@ def command(console: Console, directory: str | None, config: str | None, *, no_c
     from hatch_ytupload.packing.cache import user_cache
 
     target = os.path.abspath(directory) if directory else project.build_directory
-    built = build_bundle(project, settings, target, cache=None if no_cache else user_cache(os.environ))
+    cache = None if no_cache else user_cache(os.environ)
+    with console.progress() as progress:
+        built = build_bundle(project, settings, target, cache=cache, progress=progress)
     for warning in built.warnings:
         console.warning(warning)
     console.info(built.summary)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hatch_ytupload.command_line.flags import destination_flags
-from hatch_ytupload.output.layout import table
+from hatch_ytupload.output.layout import cut, table
 from hatch_ytupload.output.releases import folder_data, shown_on_cluster
 from hatch_ytupload.wording import megabytes, one_line, short_commit
 
@@ -30,9 +30,6 @@ def command(console: Console, /, **overrides: str | None) -> None:
     console.result(history_data(state, folder), history_text(state, folder))
 
 
-_COLUMNS = 80
-
-
 def history_text(state: State, folder: BuildFolder) -> str:
     """Show the releases of a build folder, newest first; a star marks the current one."""
     if not state.history:
@@ -51,7 +48,7 @@ def history_text(state: State, folder: BuildFolder) -> str:
         for record in state.history
     ]
     # Only the last column may be of any length: who published.
-    return "\n".join(_cut(line) for line in table([tuple(map(one_line, row)) for row in rows]).splitlines())
+    return "\n".join(cut(line) for line in table([tuple(map(one_line, row)) for row in rows]).splitlines())
 
 
 def history_data(state: State, folder: BuildFolder) -> dict[str, Any]:
@@ -61,10 +58,6 @@ def history_data(state: State, folder: BuildFolder) -> dict[str, Any]:
     for release in releases:
         del release["number"]
     return {**folder_data(folder), "releases": releases}
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= _COLUMNS else line[: _COLUMNS - 3] + "..."
 
 
 def short_time(record: Record) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -32,24 +31,20 @@ def command(
       hatch-ytupload publish --dry-run
       hatch-ytupload publish --build-folder //home/ads/testing/build
     """
-    from hatch_ytupload.output.progress import Progress
     from hatch_ytupload.output.releases import published_data, published_text
     from hatch_ytupload.releases.publish import default_artifact, publish_bundle
 
     project = console.project()
     settings = console.settings(project, **overrides)
-    progress = Progress(sys.stderr)
-    try:
+    with console.progress(at_once=True) as progress:
         published = publish_bundle(
             settings,
             artifact or default_artifact(project, dist),
             project=None if artifact else project.name,
             dry_run=dry_run,
             notice=console.info,
-            progress=progress if console.verbosity >= 0 else lambda _sent, _size: None,
+            progress=progress,
         )
-    finally:
-        progress.clear()
     for warning in published.warnings:
         console.warning(warning)
     console.result(published_data(published), published_text(published))
