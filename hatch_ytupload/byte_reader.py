@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+BLOCK_SIZE = 1 << 20
+"""How much is read at once where nothing else decides it, in bytes."""
 
 
 class Reader(Protocol):
@@ -39,21 +45,11 @@ def no_progress(_done: int, _size: int, /, counted: str = "") -> None:
     """Take no note."""
 
 
-_CHUNK = 1 << 20
-
-
-class Digests(NamedTuple):
-    """Of a file's bytes."""
-
-    sha256: str
-    md5: str
-
-
 class FileReader:
     """A file on disk.
 
     Args:
-        descriptor: of the file; it stays the caller's.
+        descriptor: of the file; closing it is up to whoever opened it.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -61,16 +57,69 @@ class FileReader:
         self.size = os.fstat(descriptor).st_size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Return a range of the content."""
-        return os.pread(self._descriptor, length, offset)
+        """Return a range of the content; shorter than asked for only at its end."""
+        data = os.pread(self._descriptor, length, offset)
+        # The system gives no more than 2 GiB at once.
+        while len(data) < length and (more := os.pread(self._descriptor, length - len(data), offset + len(data))):
+            data += more
+        return data
 
 
-def digests_of(archive: Reader) -> Digests:
-    """Read a file once and return its digests."""
-    sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    offset = 0
-    while block := archive.read(offset, _CHUNK):
-        sha256.update(block)
-        md5.update(block)
-        offset += len(block)
-    return Digests(sha256.hexdigest(), md5.hexdigest())
+def blocks(reader: Reader, start: int = 0, end: int | None = None, *, size: int = BLOCK_SIZE) -> Iterator[bytes]:
+    """Read a range of a file block by block; it ends early where the file does.
+
+    Args:
+        reader: the file.
+        start: where the range begins, in bytes.
+        end: where it ends; None: where the file ends, even if that grows.
+        size: of a block, in bytes.
+    """
+    while (length := size if end is None else min(size, end - start)) and (block := reader.read(start, length)):
+        yield block
+        start += len(block)
+
+
+class Digests(NamedTuple):
+    """Of a file's bytes."""
+
+    size: int
+    sha256: str
+    md5: str
+
+
+class DigestingReader:
+    """A file that is digested while it is read from its start to its end, so that nothing is fetched twice.
+
+    Args:
+        reader: the file.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.size = reader.size
+        self._position = 0
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return a range of the content; shorter than asked for only at its end."""
+        data = self._reader.read(offset, length)
+        if offset == self._position:
+            self._sha256.update(data)
+            self._md5.update(data)
+            self._position += len(data)
+        return data
+
+    def digests(self) -> Digests:
+        """Read what nobody has read yet, and return the digests of all."""
+        for _ in blocks(self, self._position):
+            pass
+        return Digests(self._position, self._sha256.hexdigest(), self._md5.hexdigest())
+
+
+def sha256_of(data: Iterable[bytes]) -> str:
+    """Return the SHA-256 of blocks, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for block in data:
+        digest.update(block)
+    return digest.hexdigest()

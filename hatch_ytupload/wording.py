@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ MEGABYTE = 1_000_000
 _STEP = 1000
 _UNITS = ("kB", "MB", "GB", "TB")
 _COMMIT_DIGITS = 12
+_LONGEST_SHOWN = 60
 
 
 def one_line(text: object) -> str:
@@ -22,6 +24,19 @@ def one_line(text: object) -> str:
     'a\\nb'
     """
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in str(text))
+
+
+def describe(value: object) -> str:
+    """Name a value as its writer would recognise it, on one line and in bounded length."""
+    if value is None:
+        return "null"
+    try:
+        shown = one_line(repr(value) if not isinstance(value, str) else f'"{value}"')
+    except ValueError:  # Python writes no integer of many thousand digits
+        shown = "with too many digits to show"
+    kind = {bool: "boolean", int: "integer", float: "number", str: "string"}.get(type(value))
+    kind = kind or ("table" if isinstance(value, Mapping) else "array" if isinstance(value, list) else "value")
+    return f"the {kind} {shown if len(shown) <= _LONGEST_SHOWN else shown[: _LONGEST_SHOWN - 3] + '...'}"
 
 
 def megabytes(size: int) -> str:

@@ -23,17 +23,18 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, STAGES
+from hatch_ytupload.byte_reader import blocks
 from hatch_ytupload.configuration.project import find_project
 from hatch_ytupload.configuration.settings import KEYS
-from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path, describe
+from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.framework.code_upload import clean_build_directory
 from hatch_ytupload.framework.edge import log_header, log_success
 from hatch_ytupload.releases.outgoing import open_outgoing
-from hatch_ytupload.releases.pinned import BUNDLE, CURRENT, blocks_of, find_published, require_stages, write_archive
+from hatch_ytupload.releases.pinned import BUNDLE, CURRENT, find_published, require_stages, write_archive
 from hatch_ytupload.releases.publish import default_artifact
 from hatch_ytupload.releases.records import archive_of, directory_of
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import describe, one_line
 
 if TYPE_CHECKING:
     import logging
@@ -120,7 +121,7 @@ class PublishedCode:
         found = self._find(folder, wanted, stages)
         place = archive_of(found.record.release)
         with folder.open(place) as reader:
-            self._serve(blocks_of(reader), found.manifest, folder.path(place))
+            self._serve(blocks(reader), found.manifest, folder.path(place))
 
     def _serve_bundle(self, stages: list[str]) -> None:
         """Give dev mode the archive of the local bundle."""

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.answers.artifacts import Artifact, open_archive
 from hatch_ytupload.answers.differences import compare_files
-from hatch_ytupload.byte_reader import no_progress
+from hatch_ytupload.byte_reader import DigestingReader, no_progress
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing.build import build_bundle
 from hatch_ytupload.packing.bundle import read_bundle
-from hatch_ytupload.packing.compression import CODEC
-from hatch_ytupload.reading.contents import Digesting, places, read_contents, read_files, read_members
+from hatch_ytupload.packing.compression import COMPRESSOR
+from hatch_ytupload.reading.contents import places, read_contents, read_files, read_members
 from hatch_ytupload.wording import one_line, short_commit
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def build_again(
 
 def _compare(artifact: Artifact, old: Reader, bundle: Bundle, new: Reader, progress: Progress) -> Agreement:
     sources = _sources(artifact, bundle)
-    watched = Digesting(old)
+    watched = DigestingReader(old)
     contents = read_contents(watched, artifact.shown, progress=progress)
     if watched.digests().sha256 == bundle.manifest.archive.sha256:
         return Agreement(BYTES, None, 0, sources)
@@ -119,7 +119,7 @@ def _state(git: GitInfo) -> str:
 
 def _other_compression(artifact: Artifact, bundle: Bundle) -> str:
     """Say in which part the compressed bytes differ first."""
-    here = f"this machine compresses with {CODEC.name}"
+    here = f"this machine compresses with {COMPRESSOR}"
     if artifact.manifest is None:
         return f"the compressed bytes; {here}"
     before = {place.part.name: place.part.sha256 for place in places(artifact.manifest) or ()}

@@ -7,19 +7,17 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.answers.differences import compare_files
-from hatch_ytupload.byte_reader import no_progress
+from hatch_ytupload.byte_reader import DigestingReader, blocks, no_progress, sha256_of
 from hatch_ytupload.errors import ArtifactError
-from hatch_ytupload.reading.contents import Digesting, places, read_contents
+from hatch_ytupload.reading.contents import places, read_contents
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.answers.artifacts import Artifact
     from hatch_ytupload.answers.differences import FileChange
-    from hatch_ytupload.byte_reader import Progress, Reader
+    from hatch_ytupload.byte_reader import Digests, Progress, Reader
     from hatch_ytupload.packing.manifest import Manifest
-    from hatch_ytupload.reading.contents import Contents, Digests
-
-_CHUNK = 1 << 20
+    from hatch_ytupload.reading.contents import Contents
 
 
 class Verification(NamedTuple):
@@ -54,7 +52,7 @@ def verify(artifact: Artifact, *, progress: Progress = no_progress) -> Verificat
             "archive"
         )
     with artifact.open() as archive:
-        watched = Digesting(archive)
+        watched = DigestingReader(archive)
         contents: Contents | None = None
         damage = []
         try:
@@ -93,14 +91,9 @@ def _wrong_parts(archive: Reader, manifest: Manifest) -> list[str]:
     """Say which parts are not what was packed, to tell where in an archive the damage is."""
     problems = []
     for place in places(manifest) or ():
-        digest = hashlib.sha256()
-        end = min(place.start + place.part.size, archive.size)
-        offset = place.start
-        while offset < end and (block := archive.read(offset, min(_CHUNK, end - offset))):
-            digest.update(block)
-            offset += len(block)
-        if digest.hexdigest() != place.part.sha256:
-            where = f"bytes {place.start} to {place.start + place.part.size}"
+        end = place.start + place.part.size
+        if sha256_of(blocks(archive, place.start, end)) != place.part.sha256:
+            where = f"bytes {place.start} to {end}"
             problems.append(f"the damage is in the part `{one_line(place.part.name)}`, {where}")
     return problems
 

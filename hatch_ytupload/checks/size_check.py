@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import STAGES
 from hatch_ytupload.checks.findings import WARNING, Finding
-from hatch_ytupload.wording import megabytes, one_line
+from hatch_ytupload.packing.sizes import largest_files
+from hatch_ytupload.wording import MEGABYTE, megabytes, one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.checks.packed_code import PackedCode
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 LARGE_FILE_MB = 10
 """A file of the pipeline's own above this size is reported."""
 
-_MEGA = 1_000_000
-_SHOWN = 5
 _SPECIAL = re.compile(r"([\\*?\[\]])")
 
 
@@ -30,16 +29,15 @@ def check_sizes(code: PackedCode, limit: float) -> list[Finding]:
     """
     found = []
     for path, file in code.files.items():
-        if file.own and file.size > LARGE_FILE_MB * _MEGA:
+        if file.own and file.size > LARGE_FILE_MB * MEGABYTE:
             message = f"has {megabytes(file.size)}; if no job needs it, leave it out with `{ignore_line(path)}`"
             found.append(Finding(WARNING, "large-file", path, None, f"{message} in `.ytignore`"))
     unpacked = sum(file.size for file in code.files.values())
     size, allowed = (code.total, limit) if code.total is not None else (unpacked, 3 * limit)
-    if limit and size > allowed * _MEGA:
-        largest = sorted(code.files.items(), key=lambda item: (-item[1].size, item[0]))[:_SHOWN]
-        shown = ", ".join(f"`{one_line(path)}` ({megabytes(file.size)})" for path, file in largest)
+    if limit and size > allowed * MEGABYTE:
+        largest = largest_files({path: file.size for path, file in code.files.items()})
         what = "the archive has" if code.total is not None else "the files have, before they are compressed,"
-        message = f"{what} {megabytes(size)}, and `max_archive_mb` is {limit:g}; the largest: {shown}"
+        message = f"{what} {megabytes(size)}, and `max_archive_mb` is {limit:g}; the largest: {largest}"
         found.append(Finding(WARNING, "large-archive", "", None, message))
     return found
 

@@ -10,9 +10,8 @@ import sys
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from hatch_ytupload.configuration.values import describe
 from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import describe, one_line
 
 
 class Project(NamedTuple):

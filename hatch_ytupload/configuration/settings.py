@@ -16,7 +16,7 @@ from hatch_ytupload.configuration.pipeline_config import (
     load_secrets,
 )
 from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.wording import nearest, one_line
+from hatch_ytupload.wording import describe, nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -128,7 +128,7 @@ class _Reading:
         if isinstance(table, dict):
             self.table = table
         else:
-            self.problems.append(f"`{TABLE}` must be a table, found {values.describe(table)}")
+            self.problems.append(f"`{TABLE}` must be a table, found {describe(table)}")
         self.config: PipelineConfig | None = None
 
     def settings(self) -> Settings:

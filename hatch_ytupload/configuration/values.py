@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeGuard
 
 from hatch_ytupload.file_names import as_system_spells
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import describe
 
 
 class UnexpectedValueError(ValueError):
@@ -23,20 +23,6 @@ class UploadPath(NamedTuple):
     source: str
     """As the system spells it."""
     target: str | None
-
-
-def describe(value: object) -> str:
-    """Name a value as its writer would recognise it, on one line and in bounded length."""
-    longest = 60
-    if value is None:
-        return "null"
-    try:
-        shown = one_line(repr(value) if not isinstance(value, str) else f'"{value}"')
-    except ValueError:  # Python writes no integer of many thousand digits
-        shown = "with too many digits to show"
-    kind = {bool: "boolean", int: "integer", float: "number", str: "string"}.get(type(value))
-    kind = kind or ("table" if isinstance(value, Mapping) else "array" if isinstance(value, list) else "value")
-    return f"the {kind} {shown if len(shown) <= longest else shown[: longest - 3] + '...'}"
 
 
 def text(value: object) -> str | None:

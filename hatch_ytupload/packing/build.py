@@ -11,7 +11,6 @@ from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.packing.archive import pack
 from hatch_ytupload.packing.bundle import bundle_directory, replacing, write_file
-from hatch_ytupload.packing.compression import CODEC
 from hatch_ytupload.packing.manifest import (
     SCHEMA,
     ArchiveInfo,
@@ -111,7 +110,6 @@ def build_bundle(
             archive = ArchiveIdentity(packed.size, packed.sha256, packed.content_sha256)
     if memory:
         memory.close(plan, directory, inputs, archive)
-    warnings = [*_compressor_warning(), *size_warning(archive.size, plan, settings.max_archive_mb)]
     return Built(
         os.path.join(directory, ARCHIVE_NAME),
         archive.size,
@@ -120,7 +118,7 @@ def build_bundle(
         sum(len(part.entries) for part in plan.parts),
         changed,
         _summary(plan, archive.size, changed=changed),
-        tuple(warnings),
+        tuple(size_warning(archive.size, plan, settings.max_archive_mb)),
     )
 
 
@@ -165,13 +163,6 @@ def _manifest(project: Project, plan: Plan, packed: Packed, git: GitInfo | None,
         source_date_epoch=epoch,
         tool=ToolInfo("hatch-ytupload", __version__),
     )
-
-
-def _compressor_warning() -> list[str]:
-    if CODEC.name == "libdeflate":
-        return []
-    problem = f"the package `deflate` is missing, so `{ARCHIVE_NAME}` is compressed with {CODEC.name}"
-    return [f"{problem}: its bytes may differ from those of other machines, its content does not"]
 
 
 def _summary(plan: Plan, size: int, *, changed: bool) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+import deflate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,22 +20,12 @@ if TYPE_CHECKING:
 BLOCK_SIZE = 1 << 20
 """Bytes of uncompressed data in a gzip member; part of what makes archives reproducible."""
 
+COMPRESSOR = "libdeflate"
 LEVEL = 6
-"""Of libdeflate; part of what makes archives reproducible."""
+"""Part of what makes archives reproducible, as is the version of the compressor."""
 
 # Each thread has one block at work; more threads than this would only cost memory.
 _MOST_THREADS = 8
-_GZIP = 31  # zlib's window bits for a gzip member
-
-
-class Codec(NamedTuple):
-    """A compressor of whole gzip members."""
-
-    name: str
-    compress: Callable[[bytes], bytes]
-    decompress: Callable[[bytes], bytes]
-    library: str
-    """The file that the bytes depend on, or the version of the library."""
 
 
 class Sink(Protocol):
@@ -49,43 +41,22 @@ class Sink(Protocol):
         """Know that the part has ended."""
 
 
-def _codec() -> Codec:
-    try:
-        import deflate
-    except ImportError:
-        import zlib
-
-        return Codec("zlib", zlib_member, lambda member: zlib.decompress(member, _GZIP), zlib.ZLIB_RUNTIME_VERSION)
-    gzip_compress, gzip_decompress = deflate.gzip_compress, deflate.gzip_decompress
-    return Codec(
-        "libdeflate",
-        lambda block: bytes(gzip_compress(block, LEVEL)),
-        lambda member: bytes(gzip_decompress(member)),
-        # Up to 0.7 the extension module is `deflate` itself.
-        str(getattr(deflate, "_deflate", deflate).__file__),
-    )
+def compress(block: bytes) -> bytes:
+    """Return the gzip member that holds a block; it tells neither name, nor time, nor system."""
+    return bytes(deflate.gzip_compress(block, LEVEL))
 
 
-def zlib_member(block: bytes) -> bytes:
-    """Compress a block with the interpreter's zlib: a fallback, whose bytes are those of that zlib."""
-    import zlib
-
-    compress = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    body = compress.compress(block) + compress.flush()
-    trailer = zlib.crc32(block).to_bytes(4, "little") + len(block).to_bytes(4, "little")
-    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + body + trailer
-
-
-CODEC = _codec()
+def decompress(member: bytes) -> bytes:
+    """Return the block that a gzip member holds."""
+    return bytes(deflate.gzip_decompress(member))
 
 
 def identity() -> str:
     """Describe everything but the content that compressed bytes depend on."""
-    library = CODEC.library
-    if os.path.isfile(library):
-        status = os.stat(library)
-        library = f"{library} {status.st_size} {status.st_mtime_ns}"
-    return f"{CODEC.name} {library} {LEVEL} {BLOCK_SIZE}"
+    # Up to 0.7 the extension module is `deflate` itself.
+    library = str(getattr(deflate, "_deflate", deflate).__file__)
+    status = os.stat(library)
+    return f"{COMPRESSOR} {library} {status.st_size} {status.st_mtime_ns} {LEVEL} {BLOCK_SIZE}"
 
 
 class BlockCompressor:
@@ -165,11 +136,11 @@ class BlockCompressor:
 
 
 def _compressed(block: bytes) -> tuple[bytes, bytes]:
-    return CODEC.compress(block), block
+    return compress(block), block
 
 
 def _decompressed(member: bytes) -> tuple[bytes, bytes]:
-    return member, CODEC.decompress(member)
+    return member, decompress(member)
 
 
 def _usable_cores() -> int:

@@ -6,9 +6,9 @@ import json
 from typing import Any, NamedTuple
 
 from hatch_ytupload.archive_layout import MANIFEST_NAME
-from hatch_ytupload.configuration.values import describe
 from hatch_ytupload.errors import ArtifactError
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.json_values import JsonValueError, read_item, read_items, value_of
+from hatch_ytupload.wording import describe, one_line
 
 SCHEMA = 1
 _OBJECTS = ("project", "archive", "git", "tool")
@@ -127,7 +127,7 @@ def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
 
     Args:
         data: the JSON text.
-        name: how messages call it.
+        name: its name in messages.
 
     Raises:
         ArtifactError: it is no manifest of a schema we know.
@@ -144,73 +144,19 @@ def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
     if type(schema) is not int or schema != SCHEMA:
         raise ArtifactError(f"`{name}` is no manifest of schema {SCHEMA} (found {describe(schema)}); build again")
     try:
+        git = value_of(content, "git", dict, type(None))
         return Manifest(
             schema=SCHEMA,
-            project=_one(ProjectInfo, content, "project"),
-            archive=_one(ArchiveInfo, content, "archive"),
-            content_sha256=_value(content, "content_sha256", (str,)),
-            files=_many(FileInfo, content, "files"),
-            stages=tuple(_stage(item) for item in _value(content, "stages", (list,))),
-            modules=_many(ModuleInfo, content, "modules"),
-            parts=_many(PartInfo, content, "parts") if "parts" in content else (),
-            git=None if _value(content, "git", (dict, type(None))) is None else _one(GitInfo, content, "git"),
-            source_date_epoch=_value(content, "source_date_epoch", (int,)),
-            tool=_one(ToolInfo, content, "tool"),
+            project=read_item(ProjectInfo, value_of(content, "project", dict)),
+            archive=read_item(ArchiveInfo, value_of(content, "archive", dict)),
+            content_sha256=value_of(content, "content_sha256", str),
+            files=read_items(FileInfo, value_of(content, "files", list)),
+            stages=read_items(StageInfo, value_of(content, "stages", list)),
+            modules=read_items(ModuleInfo, value_of(content, "modules", list)),
+            parts=read_items(PartInfo, value_of(content, "parts", list)) if "parts" in content else (),
+            git=None if git is None else read_item(GitInfo, git),
+            source_date_epoch=value_of(content, "source_date_epoch", int),
+            tool=read_item(ToolInfo, value_of(content, "tool", dict)),
         )
-    except _DamageError as error:
+    except JsonValueError as error:
         raise ArtifactError(f"`{name}` is damaged: {error}; build again") from None
-
-
-class _DamageError(Exception):
-    """What is wrong with one value."""
-
-
-_TYPES: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "bool": (bool,),
-    "str | None": (str, type(None)),
-}
-
-
-def _value(item: Any, key: str, kinds: tuple[type, ...]) -> Any:  # noqa: ANN401 - the type is checked right here
-    """Return a value of a JSON object that has one of these types; no number is negative."""
-    if not isinstance(item, dict):
-        raise _DamageError(f"an object with `{key}` is expected, found {describe(item)}")
-    if key not in item:
-        raise _DamageError(f"`{key}` is missing")
-    value = item[key]
-    # `type` rather than isinstance: true is no size.
-    if type(value) not in kinds or (type(value) is int and value < 0):
-        raise _DamageError(f"`{key}` is {describe(value)}")
-    return value
-
-
-def _one(cls: Any, content: Any, key: str) -> Any:  # noqa: ANN401 - a named tuple of the class that is asked for
-    return _read(cls, [_value(content, key, (dict,))])[0]
-
-
-def _many(cls: Any, content: Any, key: str) -> tuple[Any, ...]:  # noqa: ANN401 - JSON
-    return tuple(_read(cls, _value(content, key, (list,))))
-
-
-def _read(cls: Any, items: list[Any]) -> list[Any]:  # noqa: ANN401 - JSON
-    """Return the named tuples that objects stand for."""
-    types = [(name, _TYPES[str(kind.__forward_arg__)]) for name, kind in cls.__annotations__.items()]
-    return [cls(*[_value(item, name, kinds) for name, kinds in types]) for item in items]
-
-
-def _stage(item: Any) -> StageInfo:  # noqa: ANN401 - JSON
-    requirements = _value(item, "requirements", (list, type(None)))
-    return StageInfo(
-        _value(item, "name", (str,)),
-        _texts(_value(item, "operations", (list,)), "operations"),
-        None if requirements is None else _texts(requirements, "requirements"),
-    )
-
-
-def _texts(items: list[Any], name: str) -> tuple[str, ...]:
-    wrong = next((item for item in items if not isinstance(item, str)), "")
-    if wrong != "":
-        raise _DamageError(f"`{name}` holds {describe(wrong)}")
-    return tuple(items)

@@ -1,4 +1,4 @@
-"""Sizes as people read them, and the warning about an archive that is too large."""
+"""What is said about an archive that is too large, and which of its files are to blame."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from hatch_ytupload.planning.plan import entry_size
 from hatch_ytupload.wording import MEGABYTE, megabytes, one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hatch_ytupload.planning.plan import Plan
 
-_SHOWN = 5
+_MOST_LISTED = 5
+# What is smaller than a hundredth of all files together is not what makes them large.
+_LARGE_SHARE = 100
 
 
 def size_warning(size: int, plan: Plan, limit: float) -> list[str]:
@@ -23,7 +27,18 @@ def size_warning(size: int, plan: Plan, limit: float) -> list[str]:
     """
     if not limit or size <= limit * MEGABYTE:
         return []
-    largest = sorted((-entry_size(entry), entry.path) for entry in plan.entries())[:_SHOWN]
-    shown = ", ".join(f"`{one_line(path)}` ({megabytes(-negative)})" for negative, path in largest)
-    problem = f"the archive has {megabytes(size)}, more than `max_archive_mb = {limit:g}`; its largest files: {shown}"
+    largest = largest_files({entry.path: entry_size(entry) for entry in plan.entries()})
+    problem = f"the archive has {megabytes(size)}, more than `max_archive_mb = {limit:g}`; its largest files: {largest}"
     return [f"{problem}; leave out what jobs do not need with a line in `.ytignore`, or raise the limit"]
+
+
+def largest_files(sizes: Mapping[str, int]) -> str:
+    """List the largest of some files, each with its size: at most five, the first one in any case.
+
+    Args:
+        sizes: in bytes, by path.
+    """
+    least = sum(sizes.values()) / _LARGE_SHARE
+    largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:_MOST_LISTED]
+    listed = [(path, size) for number, (path, size) in enumerate(largest) if size >= least or number == 0]
+    return ", ".join(f"`{one_line(path)}` ({megabytes(size)})" for path, size in listed)

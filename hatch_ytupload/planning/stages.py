@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.archive_layout import CONFIG, STAGES
 from hatch_ytupload.configuration.pipeline_config import InterpolationError, PipelineConfig, load_yaml_mapping
-from hatch_ytupload.configuration.values import describe
 from hatch_ytupload.errors import NoStagesError, SettingsError, SourceError
 from hatch_ytupload.file_names import as_system_spells, as_text
 from hatch_ytupload.sources.ignore_scope import describe_rule
-from hatch_ytupload.wording import nearest, one_line
+from hatch_ytupload.wording import describe, nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.byte_reader import FileReader, no_progress
+from hatch_ytupload.byte_reader import FileReader, no_progress, sha256_of
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing import tar_format
 from hatch_ytupload.packing.manifest import FileInfo
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.packing.manifest import Manifest, PartInfo
     from hatch_ytupload.reading.tar_members import Member
-
-_RANGE = 4 << 20
 
 LARGEST_FILE = 16 << 20
 """How many bytes of a file are taken into memory at most."""
@@ -45,44 +43,6 @@ class Place(NamedTuple):
     part: PartInfo
     start: int
     files: tuple[FileInfo, ...]
-
-
-class Digests(NamedTuple):
-    """Of the compressed bytes."""
-
-    size: int
-    sha256: str
-    md5: str
-
-
-class Digesting:
-    """An archive that is digested while it is read from its start to its end, so that nothing is fetched twice.
-
-    Args:
-        archive: its bytes.
-    """
-
-    def __init__(self, archive: Reader) -> None:
-        self._archive = archive
-        self.size = archive.size
-        self._position = 0
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False)
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return a range of the content."""
-        data = self._archive.read(offset, length)
-        if offset == self._position:
-            self._sha256.update(data)
-            self._md5.update(data)
-            self._position += len(data)
-        return data
-
-    def digests(self) -> Digests:
-        """Read what nobody has read yet, and return the digests of all."""
-        while self.read(self._position, _RANGE):
-            pass
-        return Digests(self._position, self._sha256.hexdigest(), self._md5.hexdigest())
 
 
 def read_members(
@@ -116,10 +76,7 @@ def read_contents(archive: Reader, name: str, *, limit: int = LIMIT, progress: P
 
 def described(member: Member, chunks: Iterator[bytes]) -> FileInfo:
     """Read a member, and return what a manifest says about it."""
-    digest = hashlib.sha256()
-    for chunk in chunks:
-        digest.update(chunk)
-    return FileInfo(member.path, member.size, f"{member.mode:o}", digest.hexdigest())
+    return FileInfo(member.path, member.size, f"{member.mode:o}", sha256_of(chunks))
 
 
 def places(manifest: Manifest) -> list[Place] | None:

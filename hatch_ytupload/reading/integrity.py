@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.byte_reader import Digests, digests_of
+from hatch_ytupload.byte_reader import DigestingReader, Digests
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.reading.contents import Contents, read_contents
 from hatch_ytupload.wording import one_line
@@ -36,11 +36,11 @@ def check_archive(archive: Reader, manifest: Manifest, name: str) -> None:
         raise ArtifactError(f"{shown} has {archive.size} bytes, and its manifest says {said.size}; build again")
     # Hashing and decompressing leave the interpreter to each other.
     with ThreadPoolExecutor(1, thread_name_prefix="digests") as pool:
-        digests = pool.submit(digests_of, archive)
+        digests = pool.submit(DigestingReader(archive).digests)
         # Not more than the manifest announces, whatever the archive may unpack to.
         limit = sum(max(file.size, 0) + _OVERHEAD for file in manifest.files) + _OVERHEAD
         contents = read_contents(archive, name, limit=limit)
-        if digests.result() != Digests(said.sha256, said.md5):
+        if digests.result() != Digests(said.size, said.sha256, said.md5):
             raise ArtifactError(f"{shown} is not what its manifest says: its digests are others; build again")
     if contents != Contents(manifest.files, manifest.content_sha256):
         raise ArtifactError(f"{shown} is not what its manifest says: {_difference(contents, manifest)}; build again")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, is_wrapper
 from hatch_ytupload.build_folders.build_folder import Content
-from hatch_ytupload.byte_reader import FileReader, Reader
+from hatch_ytupload.byte_reader import DigestingReader, FileReader, Reader, blocks
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing.bundle import read_bundle
 from hatch_ytupload.packing.manifest import Manifest, load_manifest
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
-_BLOCK = 1 << 20
 # A version becomes a name in Cypress and on disk. What PEP 440 allows is all of this; `/`, spaces and the like are not.
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.!+_-]{0,127}")
 _PROJECT = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
@@ -91,17 +90,15 @@ def _check_names(manifest: Manifest, directory: str, project: str | None) -> Non
 
 def _blocks(reader: FileReader, manifest: Manifest, name: str) -> Iterator[bytes]:
     """Give the archive's bytes, and see to it that they are those that were checked."""
-    digest = hashlib.sha256()
-    offset = 0
+    watched = DigestingReader(reader)
+    content = blocks(watched)
     while True:
         with _read_errors(name):
-            block = reader.read(offset, _BLOCK)
-        if not block:
+            block = next(content, None)
+        if block is None:
             break
-        digest.update(block)
-        offset += len(block)
         yield block
-    if digest.hexdigest() != manifest.archive.sha256:
+    if watched.digests().sha256 != manifest.archive.sha256:
         raise ArtifactError(f"`{one_line(name)}` changed while it was being sent; nothing was published, try again")
 
 

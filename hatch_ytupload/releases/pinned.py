@@ -14,10 +14,9 @@ from hatch_ytupload.releases.records import directory_of, find_release, is_whole
 from hatch_ytupload.wording import megabytes, one_line, short_commit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
-    from hatch_ytupload.byte_reader import Reader
     from hatch_ytupload.packing.manifest import Manifest
     from hatch_ytupload.releases.records import Record, State
 
@@ -27,7 +26,6 @@ CURRENT = "current"
 BUNDLE = "bundle"
 """Asks for the release that the bundle in the project's build directory would become."""
 
-_BLOCK = 1 << 20
 _PUBLISH = "publish it: `hatch publish -p ytupload` or `hatch-ytupload publish`"
 
 
@@ -130,14 +128,6 @@ def write_archive(blocks: Iterable[bytes], sha256: str, path: str, name: str) ->
     finally:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
-
-
-def blocks_of(reader: Reader) -> Iterator[bytes]:
-    """Give the bytes of a file, block by block."""
-    offset = 0
-    while block := reader.read(offset, _BLOCK):
-        yield block
-        offset += len(block)
 
 
 def _current(folder: BuildFolder, state: State) -> Record:

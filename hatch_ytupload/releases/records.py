@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
 from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, RELEASES
 from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.json_values import JsonValueError, read_item
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder, Look, Node
     from hatch_ytupload.packing.manifest import Manifest
+
+Kind = TypeVar("Kind")
 
 _DIGITS = 12
 
@@ -166,22 +169,9 @@ def find_release(folder: BuildFolder, state: State, name: str) -> Record:
     )
 
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "str | None": (str, type(None)),
-    "bool | None": (bool, type(None)),
-}
-
-
-def _parse(kind: type[Any], value: Any) -> Any:  # noqa: ANN401 - a Release or a Record, or None where it is neither
-    """Read an attribute that anybody may have written."""
-    if not isinstance(value, dict):
+def _parse(kind: type[Kind], value: object) -> Kind | None:
+    """Read an attribute that anybody may have written; None: it is no such thing."""
+    try:
+        return read_item(kind, value)
+    except JsonValueError:
         return None
-    content = {}
-    for field in fields(kind):
-        item = value.get(field.name)
-        if not isinstance(item, _KINDS[str(field.type)]) or (field.type == "int" and isinstance(item, bool)):
-            return None
-        content[field.name] = item
-    return kind(**content)

@@ -134,20 +134,6 @@ class TestWarnings:
         assert "`stages/first/src/big.bin` (2.0 MB)" in warning
         assert pipeline.build(table={"max_archive_mb": 0}).warnings == ()
 
-    def test_another_compressor_is_told(self, pipeline: Pipeline, tmp_path: Path) -> None:
-        """Without libdeflate the archive is good, but its bytes may be others; its content is the same."""
-        (tmp_path / "blocked").mkdir()
-        (tmp_path / "blocked/deflate.py").write_text("raise ImportError\n")
-        path = f"{tmp_path / 'blocked'}{os.pathsep}{CHECKOUT}"
-        process = pipeline.run("build", environ={"PYTHONPATH": path})
-        assert process.returncode == 0
-        assert process.stderr.startswith(
-            "Warning: the package `deflate` is missing, so `source.tar.gz` is compressed with zlib: "
-            "its bytes may differ from those of other machines, its content does not\n"
-        )
-        manifest = read_bundle(str(pipeline.archive())).manifest
-        assert manifest.content_sha256 == pipeline.build(tmp_path / "out").content_sha256
-
 
 class TestFailures:
     """Builds that fail leave what was there."""

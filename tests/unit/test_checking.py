@@ -399,7 +399,7 @@ def test_a_large_archive_names_its_largest_files(tmp_path: Path) -> None:
     files: dict[str, str | bytes] = {"stages/first/src/a.bin": bytes(400_000), "stages/first/src/b.bin": b""}
     finding = only(checked(tmp_path, files, settings="max_archive_mb = 0.1"), "large-archive")
     assert finding.message.startswith("the files have, before they are compressed, 400.8 kB, and")
-    assert "`max_archive_mb` is 0.1; the largest: `stages/first/src/a.bin` (400.0 kB), " in finding.message
+    assert "`max_archive_mb` is 0.1; the largest: `stages/first/src/a.bin` (400.0 kB)" in finding.message
 
 
 def test_files_that_git_ignores_are_found(pipeline: Pipeline) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hatch_ytupload.packing.sizes import size_warning
+from hatch_ytupload.packing.sizes import largest_files, size_warning
 from hatch_ytupload.planning.plan import Generated, Part, Plan
 from hatch_ytupload.wording import megabytes
 
@@ -44,14 +44,30 @@ def test_what_is_within_the_limit_needs_no_warning(size: int, limit: float) -> N
 
 def test_the_warning_names_the_five_largest_files() -> None:
     """With what to do about it; of equal sizes the first name comes first."""
-    files = plan(a=10, b=70, c=30, d=30, e=20, f=5, g=2000)
+    files = plan(a=10, b=70, c=30, d=30, e=20, f=5, g=200)
     assert size_warning(2_500_000, files, 2.4) == [
         (
-            "the archive has 2.5 MB, more than `max_archive_mb = 2.4`; its largest files: `g` (2.0 kB), `b` (70 B), "
+            "the archive has 2.5 MB, more than `max_archive_mb = 2.4`; its largest files: `g` (200 B), `b` (70 B), "
             "`c` (30 B), `d` (30 B), `e` (20 B); leave out what jobs do not need with a line in `.ytignore`, or raise "
             "the limit"
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "listed"),
+    [
+        ({"big": 20_000_000, "half": 10_000_000, "small": 76}, "`big` (20.0 MB), `half` (10.0 MB)"),
+        ({"a": 99, "b": 1}, "`a` (99 B), `b` (1 B)"),
+        ({"a": 100, "b": 1}, "`a` (100 B)"),
+        ({f"{number:03}": 5 for number in range(200)}, "`000` (5 B)"),
+        ({}, ""),
+    ],
+    ids=["the rest is small", "a hundredth", "less", "all are small", "none"],
+)
+def test_the_list_ends_where_files_are_small(sizes: dict[str, int], listed: str) -> None:
+    """A file that has not a hundredth of all is not what makes an archive large; the largest is named all the same."""
+    assert largest_files(sizes) == listed
 
 
 def test_the_warning_stays_on_one_line() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hatch_ytupload.configuration import values
 from hatch_ytupload.configuration.values import UnexpectedValueError, UploadPath
+from hatch_ytupload.wording import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -164,11 +165,11 @@ def test_the_wrong_entry_of_upload_paths_is_named_by_number(entry: object, expec
 )
 def test_values_are_described_in_one_short_line(value: object, description: str) -> None:
     """The description names the kind of the value as TOML and YAML call it, and cuts what is long."""
-    assert values.describe(value) == description
+    assert describe(value) == description
 
 
 def test_a_value_that_holds_itself_is_described() -> None:
     """YAML can write a list that holds itself."""
     value: list[Any] = []
     value.append(value)
-    assert values.describe(value) == "the array [[...]]"
+    assert describe(value) == "the array [[...]]"

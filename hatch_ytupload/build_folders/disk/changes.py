@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hatch_ytupload.build_folders.build_folder import Content, Node, Plain
-    from hatch_ytupload.build_folders.disk.nodes import LocalReader
+    from hatch_ytupload.byte_reader import FileReader
 
 _RANDOM = r"\.[0-9a-f]{16}"
 _OLD = ".old"
@@ -49,7 +49,7 @@ class Staging:
         """List directories as they are with the changes."""
         return look_into(self._tree if self._begun else self._folder, directories)
 
-    def open(self, path: str) -> AbstractContextManager[LocalReader]:
+    def open(self, path: str) -> AbstractContextManager[FileReader]:
         """Open a file as it is with the changes."""
         return open_file(self._tree if self._begun else self._folder, path)
 

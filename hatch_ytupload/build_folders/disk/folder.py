@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from hatch_ytupload.build_folders.build_folder import Changes, Node, Result
-    from hatch_ytupload.build_folders.disk.nodes import LocalReader
+    from hatch_ytupload.byte_reader import FileReader
 
 ROOT = os.path.join(".dev", "cypress")
 """Where the folders are, relative to the pipeline directory."""
@@ -79,7 +79,7 @@ class LocalFolder:
             return look_into(self.directory, directories)
 
     @contextmanager
-    def open(self, path: str) -> Iterator[LocalReader]:
+    def open(self, path: str) -> Iterator[FileReader]:
         """Open a file.
 
         Raises:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, Node
+from hatch_ytupload.byte_reader import FileReader, blocks
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.wording import one_line
 
@@ -20,26 +21,8 @@ if TYPE_CHECKING:
 ATTRIBUTES_FILE = ".ytupload.json"
 """Holds the attributes of a folder's nodes by path."""
 
-_CHUNK = 1 << 20
 # Somebody who publishes while we read makes us read again; who never lets us would publish hundreds of times a second.
 _ATTEMPTS = 100
-
-
-class LocalReader:
-    """A file that is open for reading: it stays what it is when another one takes its place."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self.size = os.fstat(descriptor).st_size
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return a range of the content."""
-        pieces = []
-        while length > 0 and (piece := os.pread(self._descriptor, length, offset)):
-            pieces.append(piece)
-            offset += len(piece)
-            length -= len(piece)
-        return b"".join(pieces)
 
 
 def look_into(folder: str, directories: tuple[str, ...]) -> list[Mapping[str, Node] | None]:
@@ -76,7 +59,7 @@ def look_into(folder: str, directories: tuple[str, ...]) -> list[Mapping[str, No
 
 
 @contextmanager
-def open_file(folder: str, path: str) -> Iterator[LocalReader]:
+def open_file(folder: str, path: str) -> Iterator[FileReader]:
     """Open a file of a build folder.
 
     Raises:
@@ -89,7 +72,7 @@ def open_file(folder: str, path: str) -> Iterator[LocalReader]:
     except FileNotFoundError:
         raise BuildFolderError(f"there is no `{one_line(place)}`") from None
     try:
-        yield LocalReader(descriptor)
+        yield FileReader(descriptor)
     finally:
         os.close(descriptor)
 
@@ -140,7 +123,7 @@ def _md5(place: str) -> str | None:
     digest = hashlib.md5(usedforsecurity=False)
     try:
         with open(place, "rb") as file:
-            while block := file.read(_CHUNK):
+            for block in blocks(FileReader(file.fileno())):
                 digest.update(block)
     except FileNotFoundError:  # replaced in between
         return None
