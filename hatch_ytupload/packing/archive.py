@@ -310,8 +310,8 @@ def read_unchanged(file: SourceFile) -> Iterator[bytes]:
 
 def _refuse_changed(file: SourceFile, descriptor: int) -> None:
     status = os.fstat(descriptor)
-    seen = (status.st_ino, status.st_size, status.st_mtime_ns, stat.S_ISREG(status.st_mode))
-    if seen != (file.inode, file.size, file.mtime_ns, True):
+    seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, stat.S_ISREG(status.st_mode))
+    if seen != (file.device, file.inode, file.size, file.mtime_ns, True):
         raise _changed(file)
 
 

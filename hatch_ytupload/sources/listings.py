@@ -31,11 +31,11 @@ class Listing(NamedTuple):
     """One of them, as shown, with the rule that decided. Not remembered."""
 
 
-def list_directory(real: str, shown: str, scope: IgnoreScope) -> Listing:
+def list_directory(place: str | int, shown: str, scope: IgnoreScope) -> Listing:
     """List a directory.
 
     Args:
-        real: its path without symbolic links.
+        place: its path, or a descriptor of it.
         shown: its name in messages.
         scope: the ignore rules in force in it.
 
@@ -46,7 +46,7 @@ def list_directory(real: str, shown: str, scope: IgnoreScope) -> Listing:
     ignored = 0
     excluded = None
     try:
-        with os.scandir(real) as entries:
+        with os.scandir(place) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 # Git takes a link for a file, whatever it leads to: a pattern `name/` does not match it.
                 is_link = entry.is_symlink()
@@ -59,10 +59,13 @@ def list_directory(real: str, shown: str, scope: IgnoreScope) -> Listing:
                     ignored += 1
                     excluded = excluded or (join_shown(shown, entry.name), rule)
     except OSError as error:
-        raise SourceError(
-            f"cannot list `{one_line(shown)}`: {error.strerror}; exclude it in `.ytignore` or remove it"
-        ) from None
+        raise cannot_list(shown, error) from None
     return listing._replace(ignored=ignored, excluded=excluded)
+
+
+def cannot_list(shown: str, error: OSError) -> SourceError:
+    """Make the error for a directory that cannot be listed."""
+    return SourceError(f"cannot list `{one_line(shown)}`: {error.strerror}; exclude it in `.ytignore` or remove it")
 
 
 class Listings:
@@ -81,24 +84,28 @@ class Listings:
         self._new: dict[str, Any] = {}
         self._settled_before = now_ns - UNSETTLED_NS
 
-    def of(self, real: str, shown: str, status: os.stat_result, scope: IgnoreScope) -> Listing:
+    def of(self, descriptor: int, real: str, shown: str, scope: IgnoreScope) -> Listing:
         """Return the listing of a directory.
 
         Args:
+            descriptor: of the directory.
             real: its path without symbolic links.
             shown: its name in messages.
-            status: of the directory, taken just now.
             scope: the ignore rules in force in it.
 
         Raises:
             SourceError: it cannot be listed.
         """
+        try:
+            status = os.fstat(descriptor)
+        except OSError as error:
+            raise cannot_list(shown, error) from None
         seen = [status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, scope.identity.hex()]
         kept = self._old.get(real)
         if kept is not None and kept[0] == seen:
             self._new[real] = kept
             return Listing(*kept[1:])
-        listing = list_directory(real, shown, scope)
+        listing = list_directory(descriptor, shown, scope)
         if max(status.st_mtime_ns, status.st_ctime_ns) < self._settled_before:
             self._new[real] = [seen, *listing[:4]]
         return listing

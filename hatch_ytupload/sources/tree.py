@@ -12,6 +12,7 @@ from hatch_ytupload.file_names import as_text
 from hatch_ytupload.sources.credentials import is_credential_name
 from hatch_ytupload.sources.ignore_scope import join_shown
 from hatch_ytupload.sources.ignoring import IGNORE_FILE_NAME
+from hatch_ytupload.sources.listings import cannot_list
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ _KINDS = {
     stat.S_IFBLK: "a block device",
     stat.S_IFCHR: "a character device",
 }
+# A directory is opened only as what it was when its name was looked at: never through a link that took its place.
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# On the way to something a directory need not be readable. macOS has no O_PATH.
+_PASS_DIRECTORY = _OPEN_DIRECTORY | getattr(os, "O_PATH", 0)
+_REPLACED = {errno.ELOOP, errno.EMLINK, errno.ENOTDIR, errno.ENOENT}
 _WAY_OUT = f"exclude it in `{IGNORE_FILE_NAME}` or remove it"
 
 
@@ -65,7 +71,7 @@ def walk(
         source: absolute path of the directory.
         target: its path in the archive.
         scope: the ignore rules in force in that directory, its own included.
-        boundary: absolute path of the directory that symbolic links must not lead out of.
+        boundary: absolute path of the directory that symbolic links must not lead out of; `/`: they may lead anywhere.
         listings: what lists directories.
         own: the source belongs to the pipeline.
         shown: its name in messages.
@@ -77,17 +83,22 @@ def walk(
     real = os.path.realpath(source)
     # It need not be a link itself: one of the directories above it may be.
     walker.check_boundary(real, f"`{one_line(shown)}`, through a symbolic link,")
-    status = _stat(real, shown)
-    pending = [_Directory(real, shown, target, scope, status, ((_identity(status), shown),))]
+    identity = _identity(walker.status(real, shown))
+    pending = [_Directory(real, shown, target, scope, ((identity, shown),))]
     ignored = 0
     excluded = None
     while pending:
         directory = pending.pop()
-        listing = listings.of(directory.real, directory.shown, directory.status, directory.scope)
+        descriptor = _entered(directory)
+        try:
+            listing = listings.of(descriptor, directory.real, directory.shown, directory.scope)
+            below = walker.take(directory, descriptor, listing)
+        finally:
+            os.close(descriptor)
         ignored += listing.ignored
         excluded = excluded or listing.excluded
         # The first of the directories found comes next: of several problems every machine reports the same one.
-        pending.extend(reversed(walker.take(directory, listing)))
+        pending.extend(reversed(below))
     return Tree(walker.files, ignored, excluded)
 
 
@@ -98,9 +109,13 @@ def single_file(source: str, target: str, boundary: str, *, own: bool, shown: st
         SourceError: it is missing, no regular file, or leads out of the boundary.
     """
     walker = _Walker(os.path.realpath(boundary), own=own)
-    real = walker.followed(source, shown) if os.path.islink(source) else source
+    if os.path.islink(source):
+        real = walker.followed(source, shown)
+    else:
+        real = os.path.join(os.path.realpath(os.path.dirname(source)), os.path.basename(source))
+        walker.check_boundary(real, f"`{one_line(shown)}`, through a symbolic link,")
     above, name = os.path.split(shown)
-    walker.file(real, target, _stat(real, shown), above or os.curdir, name)
+    walker.file(real, target, walker.status(real, shown), above or os.curdir, name)
     return walker.files[0]
 
 
@@ -114,7 +129,6 @@ class _Directory(NamedTuple):
     target: str
     """Its path in the archive."""
     scope: IgnoreScope
-    status: os.stat_result
     branch: tuple[tuple[tuple[int, int], str], ...]
     """Identity and shown path of every directory from the source down to it."""
 
@@ -127,31 +141,57 @@ class _Walker:
         self.own = own
         self.files: list[SourceFile] = []
 
-    def take(self, directory: _Directory, listing: Listing) -> list[_Directory]:
-        """Take the files of a directory; return its subdirectories."""
+    def take(self, directory: _Directory, descriptor: int, listing: Listing) -> list[_Directory]:
+        """Take the files of a directory that is open; return its subdirectories."""
         below = []
         real, shown, target, *_ = directory
         for name in listing.files:
             # There may be a hundred thousand: what only an error needs is made when there is one.
-            path = f"{real}/{name}"
             try:
-                status = os.lstat(path)
+                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             except OSError as error:
                 raise _unreadable(join_shown(shown, name), error) from None
             packed = name if name.isascii() else archive_name(name, join_shown(shown, name))
-            self.file(path, f"{target}/{packed}", status, shown, name)
+            self.file(f"{real}/{name}", f"{target}/{packed}", status, shown, name)
         for name in listing.links:
             place = join_shown(shown, name)
             path = self.followed(f"{real}/{name}", place)
-            status = _stat(path, place)
+            status = self.status(path, place)
             if stat.S_ISDIR(status.st_mode):
                 below.append(_below(directory, path, name, status))
             else:
                 self.file(path, f"{target}/{archive_name(name, place)}", status, shown, name)
         for name in listing.directories:
-            path = f"{real}/{name}"
-            below.append(_below(directory, path, name, _stat(path, join_shown(shown, name))))
+            try:
+                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            except OSError as error:
+                raise _unreadable(join_shown(shown, name), error) from None
+            below.append(_below(directory, f"{real}/{name}", name, status))
         return below
+
+    def status(self, real: str, shown: str) -> os.stat_result:
+        """Return the status of a path inside the boundary that held no symbolic links when it was resolved.
+
+        Raises:
+            SourceError: it holds one now, or cannot be looked at.
+        """
+        *above, name = os.path.relpath(real, self.boundary).split(os.sep)
+        descriptors = []
+        try:
+            descriptors.append(os.open(self.boundary, _PASS_DIRECTORY))
+            for step in above:
+                descriptors.append(os.open(step, _PASS_DIRECTORY, dir_fd=descriptors[-1]))
+            status = os.stat(name, dir_fd=descriptors[-1], follow_symlinks=False)
+        except OSError as error:
+            if descriptors and error.errno in _REPLACED and os.path.lexists(real):
+                raise _moved(shown) from None
+            raise _unreadable(shown, error) from None
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        if stat.S_ISLNK(status.st_mode):
+            raise _moved(shown)
+        return status
 
     def followed(self, path: str, shown: str) -> str:
         """Return what a symbolic link leads to.
@@ -166,9 +206,9 @@ class _Walker:
                 raise SourceError(
                     f"the symbolic link `{one_line(shown)}` leads back to itself: {ring}; {_WAY_OUT}"
                 ) from None
-            leads_to = one_line(os.readlink(path))
             raise SourceError(
-                f"cannot follow the symbolic link `{one_line(shown)}` to `{leads_to}`: {error.strerror}; {_WAY_OUT}"
+                f"cannot follow the symbolic link `{one_line(shown)}` to `{one_line(_link(path))}`: {error.strerror}; "
+                f"{_WAY_OUT}"
             ) from None
         self.check_boundary(real, f"the symbolic link `{one_line(shown)}`")
         if self.own and is_credential_name(os.path.basename(real)):
@@ -194,7 +234,7 @@ class _Walker:
             places.append(path)
             if not os.path.islink(path):
                 return ""  # the ring is among the directories on the way
-            path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))
+            path = os.path.normpath(os.path.join(os.path.dirname(path), _link(path)))
         return " -> ".join(f"`{one_line(os.path.relpath(place, self.boundary))}`" for place in [*places, path])
 
     def file(self, source: str, path: str, status: os.stat_result, above: str, name: str) -> None:
@@ -241,9 +281,28 @@ def _below(parent: _Directory, real: str, name: str, status: os.stat_result) -> 
         links = " -> ".join(f"`{one_line(place)}`" for place in [*chain, shown])
         raise SourceError(f"a symbolic link leads back to a directory above it: {links}; {_WAY_OUT}")
     target = f"{parent.target}/{archive_name(name, shown)}"
-    return _Directory(
-        real, shown, target, parent.scope.child(name, real, shown), status, (*parent.branch, (identity, shown))
-    )
+    return _Directory(real, shown, target, parent.scope.child(name, real, shown), (*parent.branch, (identity, shown)))
+
+
+def _entered(directory: _Directory) -> int:
+    """Open a directory, which must be the one that was seen before.
+
+    The identity tells it also where it is a directory above that has become a link.
+    """
+    identity, _ = directory.branch[-1]
+    try:
+        descriptor = os.open(directory.real, _OPEN_DIRECTORY)
+        try:
+            is_same = _identity(os.fstat(descriptor)) == identity
+        except OSError:
+            os.close(descriptor)
+            raise
+    except OSError as error:
+        raise (_moved(directory.shown) if error.errno in _REPLACED else cannot_list(directory.shown, error)) from None
+    if not is_same:
+        os.close(descriptor)
+        raise _moved(directory.shown)
+    return descriptor
 
 
 def _credential_error(shown: str, remark: str = "") -> SourceError:
@@ -253,12 +312,16 @@ def _credential_error(shown: str, remark: str = "") -> SourceError:
     )
 
 
-def _stat(real: str, shown: str) -> os.stat_result:
-    """Return the status of a path that holds no symbolic links."""
+def _moved(shown: str) -> SourceError:
+    return SourceError(f"`{one_line(shown)}` was replaced while it was being read; build again when it is at rest")
+
+
+def _link(path: str) -> str:
+    """Return what a symbolic link holds; nothing where that cannot be read any more."""
     try:
-        return os.lstat(real)
-    except OSError as error:
-        raise _unreadable(shown, error) from None
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def _unreadable(shown: str, error: OSError) -> SourceError:

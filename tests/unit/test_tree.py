@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING
 import pytest
 from pipelines import Pipeline, refusal
 
+from hatch_ytupload.packing.archive import read_unchanged
 from hatch_ytupload.sources.ignore_scope import IgnoreScope
 from hatch_ytupload.sources.listings import Listings
 from hatch_ytupload.sources.tree import SourceFile, Tree, single_file, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from hatch_ytupload.sources.listings import Listing
 
 WAY_OUT = "exclude it in `.ytignore` or remove it"
 
@@ -303,6 +307,142 @@ class TestLinks:
         source.write({"a/": "", "b/": ""}).link("a/to_b", "../b").link("b/to_a", "../a")
         line = "a symbolic link leads back to a directory above it: `lib/a` -> `lib/a/to_b` -> `lib/a/to_b/to_a`"
         assert refused(source) == f"{line}; {WAY_OUT}"
+
+
+class Swapping(Listings):
+    """Listings that change the tree when a directory has been listed.
+
+    Args:
+        swaps: what happens after the listing of a directory, by the name of that.
+    """
+
+    def __init__(self, swaps: dict[str, Callable[[], None]]) -> None:
+        super().__init__()
+        self._swaps = swaps
+
+    def of(self, descriptor: int, real: str, shown: str, scope: IgnoreScope) -> Listing:
+        """List, then swap."""
+        listing = super().of(descriptor, real, shown, scope)
+        self._swaps.pop(os.path.basename(real), lambda: None)()
+        return listing
+
+
+class TestMoments:
+    """Somebody replaces what is being walked: nothing outside of it is ever packed."""
+
+    @pytest.fixture
+    def outside(self, source: Pipeline) -> Path:
+        """Return a directory beside the source that looks like one in it."""
+        Pipeline(source.root.parent / "outside").write({"file": "secret", "deep/file": "secret"})
+        source.write({"a/first": "", "z/file": "mine", "z/deep/file": "mine"})
+        return source.root.parent / "outside"
+
+    def swapped(self, source: Pipeline, **swaps: Callable[[], None]) -> str:
+        """Return why the walk ended."""
+        scope = IgnoreScope.top(str(source.root), "lib")
+        top = str(source.root)
+        return refusal(lambda: walk(top, "target", scope, top, Swapping(swaps), own=True, shown="lib"))
+
+    # What is another directory before it is looked at for the first time is the one that counts.
+    @pytest.mark.parametrize(("after", "by_a_link"), [("lib", True), ("a", True), ("a", False)])
+    def test_a_directory_is_entered_only_as_it_was_seen(
+        self, source: Pipeline, outside: Path, after: str, *, by_a_link: bool
+    ) -> None:
+        """Between its listing and being entered it becomes a link, or another directory; when it is inspected, too."""
+
+        def swap() -> None:
+            (source.root / "z").rename(source.root.parent / "aside")
+            if by_a_link:
+                (source.root / "z").symlink_to(outside)
+            else:
+                outside.rename(source.root / "z")
+
+        line = self.swapped(source, **{after: swap})
+        assert line == "`lib/z` was replaced while it was being read; build again when it is at rest"
+
+    def test_a_directory_above_is_no_way_out(self, source: Pipeline, outside: Path) -> None:
+        """It is the parent of the next directory that becomes a link."""
+
+        def swap() -> None:
+            (source.root / "z").rename(source.root.parent / "aside")
+            (source.root / "z").symlink_to(outside)
+
+        line = self.swapped(source, z=swap)
+        assert line == "`lib/z/deep` was replaced while it was being read; build again when it is at rest"
+
+    def test_what_a_link_leads_to_stays_inside(
+        self, source: Pipeline, outside: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Between being resolved and being looked at, a directory on the way becomes a link; or what it leads to."""
+        realpath = os.path.realpath
+
+        def resolved(path: str, *, strict: bool = False) -> str:
+            real = realpath(path, strict=strict)
+            if strict:
+                (source.root / "z").rename(source.root.parent / "aside")
+                (source.root / "z").symlink_to(outside)
+            return real
+
+        source.link("a/link", "../z/deep/file")
+        monkeypatch.setattr(os.path, "realpath", resolved)
+        assert "`lib/a/link` was replaced while it was being read" in refused(source)
+        (source.root / "z").unlink()
+        (source.root.parent / "aside").rename(source.root / "z")
+        (source.root / "a/link").unlink()
+        source.link("a/link", "../z")
+        assert "`lib/a/link` was replaced while it was being read" in refused(source)
+
+    def test_a_file_is_described_as_the_one_in_the_directory_that_is_open(
+        self, source: Pipeline, outside: Path
+    ) -> None:
+        """Its directory becomes a link just before it is looked at: what is described is the file inside."""
+
+        def swap() -> None:
+            (source.root / "z").rename(source.root.parent / "aside")
+            (source.root / "z").symlink_to(outside)
+
+        source.remove("z/deep")
+        scope = IgnoreScope.top(str(source.root), "lib")
+        top = str(source.root)
+        files = walk(top, "target", scope, top, Swapping({"z": swap}), own=True, shown="lib").files
+        inside = (source.root.parent / "aside/file").stat()
+        assert (files[-1].path, files[-1].device, files[-1].inode) == ("target/z/file", inside.st_dev, inside.st_ino)
+        assert "changed while it was being packed" in refusal(lambda: list(read_unchanged(files[-1])))
+
+    def test_a_file_that_is_gone_is_named(self, source: Pipeline, outside: Path) -> None:
+        """Files and directories alike."""
+        assert outside.is_dir()
+        assert self.swapped(source, a=(source.root / "a/first").unlink) == (
+            f"cannot read `lib/a/first`: No such file or directory; {WAY_OUT}"
+        )
+        source.remove("z/deep/file")
+        line = self.swapped(source, z=(source.root / "z/deep").rmdir)
+        assert line == f"cannot read `lib/z/deep`: No such file or directory; {WAY_OUT}"
+
+
+class TestBrokenDisks:
+    """What a file system may answer to any call."""
+
+    @pytest.mark.parametrize("call", ["open", "scandir", "stat", "fstat"])
+    def test_an_error_of_the_disk_is_one_line(
+        self, source: Pipeline, monkeypatch: pytest.MonkeyPatch, call: str
+    ) -> None:
+        """It names the directory, or the file."""
+        source.write({"mod.py": "", "deep/mod.py": ""})
+        scope = IgnoreScope.top(str(source.root), "lib")
+        top = str(source.root)
+        original = getattr(os, call)
+
+        def failing(path: str | int, *arguments: object, **options: object) -> object:
+            if call == "fstat" or not str(path).endswith(".ytignore"):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return original(path, *arguments, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, failing)
+            line = refusal(lambda: walk(top, "target", scope, top, Listings(), own=True, shown="lib"))
+        assert line.startswith(("cannot list `lib", "cannot read `lib"))
+        assert "Input/output error" in line
 
 
 class TestBadInput:
