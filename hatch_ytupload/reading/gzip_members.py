@@ -94,6 +94,15 @@ class Unpacked:
         self.position += len(piece)
         return piece
 
+    def expect(self, size: int, what: str) -> None:
+        """Refuse what announces more bytes than may follow, before any of them is read.
+
+        Raises:
+            ArtifactError: the archive would unpack to more than the limit.
+        """
+        if size > self._limit - self.position:
+            raise self.refused(f"announces {size} bytes for {what}, more than the {self._limit} that are read")
+
     def damaged(self, reason: str) -> ArtifactError:
         """Return the error that says what is wrong with the archive."""
         return ArtifactError(f"{self._shown} is damaged: {reason}; build it again or take another copy")

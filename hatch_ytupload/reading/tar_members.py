@@ -1,14 +1,16 @@
 """The members of a tar stream that we did not write: formats of GNU, POSIX (pax) and older ones, read with suspicion.
 
 Python's tarfile takes headers of any size into memory and lets links and devices pass, which are no part of an archive
-of code. Formats: the manual of GNU tar, "Basic Tar Format"; POSIX.1-2017, `pax`, "ustar Interchange Format".
+of code. Jobs extract with GNU tar: a header that it may read in another way than we do is refused, not interpreted.
+Formats: the manual of GNU tar, "Basic Tar Format"; POSIX.1-2017, `pax`, "ustar Interchange Format".
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.packing.tar_format import BLOCK
+from hatch_ytupload.packing.tar_format import BLOCK, LATEST_TIME
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -24,11 +26,22 @@ _REFUSED = {
     b"3": "a character device",
     b"4": "a block device",
     b"6": "a FIFO",
+    b"K": "a link with a long name",
     b"S": "a sparse file",
 }
-_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL = b"L", b"K", b"x", b"g"
-# PATH_MAX of Linux; the names of a million members of an archive are far below the other one.
-_LONGEST_NAME = 4096
+_LONG_NAME, _PAX, _PAX_GLOBAL = b"L", b"x", b"g"
+# The numbers that GNU tar looks for in a pax header; signs, blanks and the like it reads in its own way.
+_PAX_NUMBERS = {
+    "size": re.compile(rb"[0-9]{1,18}"),
+    **dict.fromkeys(("uid", "gid"), re.compile(rb"[0-9]{1,10}")),
+    **dict.fromkeys(("mtime", "atime", "ctime"), re.compile(rb"[0-9]{1,18}(\.[0-9]{1,18})?")),
+}
+_PAX_KEY = re.compile(rb"[!-<>-~]([ -<>-~]*[!-<>-~])?")
+# What a header for all members may say: `git archive` writes the commit there.
+_PAX_FOR_ALL = {"comment"}
+# PATH_MAX and NAME_MAX of Linux; the names of a million members of an archive are far below the last one.
+_LONGEST_PATH = 4096
+_LONGEST_NAME = 255
 _LARGEST_HEADER = 1 << 20
 _MOST_NAMES = 256 << 20
 _COST_OF_NAME = 64
@@ -77,28 +90,27 @@ class Members:
                 directories, two members of one name, a name that leads out of it.
         """
         name: bytes | None = None
-        pax: dict[str, bytes] = {}
+        pax: dict[str, bytes] | None = None
         while (fields := self._next_header()) is not None:
-            if fields.kind == _LONG_NAME:
-                name = self._header_content(fields.size).rstrip(b"\0")
+            if fields.kind == _LONG_NAME and name is None and pax is None:
+                name = self._long_name(self._header_content(fields.size))
                 continue
-            if fields.kind == _LONG_LINK:
-                self._header_content(fields.size)
-                continue
-            if fields.kind == _PAX:
+            if fields.kind == _PAX and name is None and pax is None:
                 pax = self._records(self._header_content(fields.size))
                 continue
-            if fields.kind == _PAX_GLOBAL:
+            if fields.kind == _PAX_GLOBAL and name is None and pax is None:
                 self._refuse_global(self._records(self._header_content(fields.size)))
                 continue
-            member = self._member(fields, name, pax)
-            name, pax = None, {}
+            if fields.kind in (_LONG_NAME, _PAX, _PAX_GLOBAL):
+                raise self._stream.damaged("a member in it is announced more than once")
+            member = self._member(fields, name, pax or {})
+            name, pax = None, None
             if member is None:
                 continue
             content = _Content(self._stream, member)
             yield member, iter(content)
             content.skip()
-        if name is not None or pax:
+        if name is not None or pax is not None:
             raise self._stream.damaged("it ends where a member is announced")
         self._refuse_files_as_directories()
 
@@ -136,60 +148,72 @@ class Members:
             raise self._stream.damaged("it ends within a header")
         return content[:size]
 
+    def _long_name(self, content: bytes) -> bytes:
+        """Return the name of GNU's header for long ones, which ends at its first NUL; without one tar reads on."""
+        name = content.rstrip(b"\0")
+        if name == content or b"\0" in name:
+            raise self._stream.damaged("a long name in it is broken")
+        return name
+
     def _records(self, content: bytes) -> dict[str, bytes]:
         """Parse the records of a pax header: length, space, key, `=`, value, line feed."""
+        broken = self._stream.damaged("an extended header in it is broken")
         records = {}
         while content:
             length, space, _ = content.partition(b" ")
             if not space or not length.isdigit() or len(length) > len(str(_LARGEST_HEADER)):
-                raise self._stream.damaged("an extended header in it is broken")
+                raise broken
             size = int(length)
             key, equals, value = content[len(length) + 1 : size].partition(b"=")
-            if not equals or size > len(content) or not value.endswith(b"\n"):
-                raise self._stream.damaged("an extended header in it is broken")
-            records[key.decode("utf-8", "backslashreplace")] = value[:-1]
+            if not equals or size > len(content) or not value.endswith(b"\n") or not _PAX_KEY.fullmatch(key):
+                raise broken
+            records[key.decode("ascii")] = value[:-1]
             content = content[size:]
-        if any(key.startswith("GNU.sparse.") for key in records):
+        if any(key in records and not number.fullmatch(records[key]) for key, number in _PAX_NUMBERS.items()):
+            raise broken
+        if any(int(records.get(key, b"0")) > _LARGEST_ID for key in ("uid", "gid")):
+            raise broken
+        if any(key.startswith("GNU.") for key in records):
             raise self._stream.refused("holds a sparse file, and only regular files belong into an archive of code")
         return records
 
     def _refuse_global(self, records: dict[str, bytes]) -> None:
-        if {"path", "size", "linkpath"} & set(records):
-            raise self._stream.refused("holds a header that renames all that follow, and is not read any further")
+        if set(records) - _PAX_FOR_ALL:
+            raise self._stream.refused("holds a header that changes all that follow, and is not read any further")
 
     def _member(self, fields: Fields, long_name: bytes | None, pax: dict[str, bytes]) -> Member | None:
         """Return a regular file, None for a directory."""
         written = pax.get("path", long_name if long_name is not None else fields.name)
-        shown = f"`{one_line(written[:_LONGEST_NAME].decode('utf-8', 'backslashreplace'))}`"
+        shown = f"`{one_line(written[:_LONGEST_PATH].decode('utf-8', 'backslashreplace'))}`"
         if fields.kind not in (*_REGULAR, _DIRECTORY):
             kind = _REFUSED.get(fields.kind, "a member of an unknown kind")
             raise self._stream.refused(f"holds {shown}, {kind}, and only regular files belong into an archive of code")
         path = self._path(written, shown)
-        try:
-            size = int(pax["size"]) if "size" in pax else fields.size
-            mtime = float(pax["mtime"]) if "mtime" in pax else fields.mtime
-        except ValueError:
-            raise self._stream.damaged(f"the extended header of {shown} is broken") from None
-        if size < 0 or not abs(mtime) < float("inf"):
-            raise self._stream.damaged(f"the extended header of {shown} is broken")
+        size = int(pax["size"]) if "size" in pax else fields.size
+        mtime = float(pax["mtime"]) if "mtime" in pax else fields.mtime
+        if mtime > LATEST_TIME:
+            raise self._stream.refused(f"holds {shown} with a time that not every reader takes")
         if fields.kind == _DIRECTORY or (fields.kind == b"\0" and written.endswith(b"/")):
             if size:
                 raise self._stream.damaged(f"the directory {shown} has a content")
             self._take(self._directories, path, shown, again=True)
             return None
-        if not path or written.endswith(b"/"):
+        if path.rpartition("/")[2].encode() != written.rpartition(b"/")[2]:
             raise self._stream.refused(f"holds a file with the name {shown}, which is none")
+        self._stream.expect(size, shown)
         self._take(self._names, path, shown)
         return Member(path, size, fields.mode, mtime, fields.uid, fields.gid, fields.owner, fields.group)
 
     def _path(self, written: bytes, shown: str) -> str:
-        if len(written) > _LONGEST_NAME:
-            raise self._stream.refused(f"holds a name of {len(written)} bytes; {_LONGEST_NAME} are the most")
+        longest = max(map(len, written.split(b"/")))
+        if len(written) > _LONGEST_PATH or longest > _LONGEST_NAME:
+            most = f"{_LONGEST_PATH} are the most, {_LONGEST_NAME} for each part of it"
+            raise self._stream.refused(f"holds a name of {len(written)} bytes; {most}")
         try:
             names = written.decode("utf-8").split("/")
         except UnicodeDecodeError:
             raise self._stream.refused(f"holds the name {shown}, which is not UTF-8") from None
-        if not names[0] and len(names) > 1:
+        if written.startswith(b"/"):
             raise self._stream.refused(f"holds the absolute path {shown}, which leads out of it")
         if ".." in names:
             raise self._stream.refused(f"holds the path {shown}, which leads out of it")
@@ -243,7 +267,12 @@ class _Content:
             raise self._stream.damaged(f"it ends after `{self._shown}`")
 
 
-_BINARY, _NEGATIVE = b"\x80", b"\xff"
+# Octal digits, blanks before them and an end after them: what every writer writes and every reader reads alike.
+_OCTAL = re.compile(rb" *([0-7]+)[ \0]+")
+# The first byte says: no octal digits but a binary number, which GNU tar writes where those do not suffice.
+_BINARY = b"\x80"
+# Of Linux; the last one of 32 bits says that there is none.
+_LARGEST_ID = (1 << 32) - 2
 
 
 class Fields(NamedTuple):
@@ -264,26 +293,26 @@ def parse_header(block: bytes) -> Fields:
     """Parse a header block.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or readers may read it differently.
     """
     if _octal(block[148:156]) != sum(block) - sum(block[148:156]) + 8 * ord(" "):
-        raise ValueError
-    size = _number(block[124:136])
-    if size < 0:
         raise ValueError
     name = _text(block[:100])
     # GNU's own format has other things where POSIX has the first part of a long name.
     if block[257:263] == b"ustar\0" and block[345] != 0:
         name = _text(block[345:500]) + b"/" + name
     owners = block[257:262] == b"ustar"
+    uid, gid = _number(block[108:116]), _number(block[116:124])
+    if max(uid, gid) > _LARGEST_ID:
+        raise ValueError
     return Fields(
         name=name,
-        size=size,
+        size=_number(block[124:136]),
         kind=block[156:157],
-        mode=_number(block[100:108]) & 0o7777,
+        mode=_octal(block[100:108]) & 0o7777,
         mtime=_number(block[136:148]),
-        uid=_number(block[108:116]),
-        gid=_number(block[116:124]),
+        uid=uid,
+        gid=gid,
         owner=_text(block[265:297]).decode("utf-8", "backslashreplace") if owners else "",
         group=_text(block[297:329]).decode("utf-8", "backslashreplace") if owners else "",
     )
@@ -294,16 +323,11 @@ def _text(field: bytes) -> bytes:
 
 
 def _number(field: bytes) -> int:
-    # The first bit says: not octal digits but a binary number, which GNU tar writes where those do not suffice.
-    if field[:1] in (_BINARY, _NEGATIVE):
-        return int.from_bytes(field[1:], "big", signed=field[:1] == _NEGATIVE)
-    return _octal(field)
+    return int.from_bytes(field[1:], "big") if field[:1] == _BINARY else _octal(field)
 
 
 def _octal(field: bytes) -> int:
-    digits = field.partition(b"\0")[0].strip()
-    if not digits:
-        return 0
-    if not digits.isdigit():
+    match = _OCTAL.fullmatch(field)
+    if match is None:
         raise ValueError
-    return int(digits, 8)
+    return int(match[1], 8)

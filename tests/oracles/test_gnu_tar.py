@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import random
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 import pytest
+from archives import Bytes
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing.archive import pack
 from hatch_ytupload.packing.tar_format import END, member_header, padding
 from hatch_ytupload.planning.plan import Generated, Part
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from hatch_ytupload.reading.contents import read_members
 
 pytestmark = pytest.mark.oracle
 
@@ -139,3 +143,96 @@ def test_gnu_tar_reads_a_file_of_nine_gigabytes(tmp_path: Path) -> None:
         file.write(member_header(b"after", 0, 0o644, EPOCH) + END)
     listed = subprocess.run([TAR, "-tvf", path], capture_output=True, text=True, check=True).stdout.splitlines()
     assert [(line.split()[2], line.split()[-1]) for line in listed] == [(str(size), "big"), ("0", "after")]
+
+
+FORMS = st.one_of(
+    st.integers(0, 600).map(lambda number: b"%o" % number),
+    st.sampled_from([b"", b"8", b"1_0", b"+5", b"-5", b"0x5", b"5 5", b"77777777777", b"5\0\x37"]),
+)
+
+
+@st.composite
+def number(draw: st.DrawFn, width: int) -> bytes:
+    """Return what a field for a number may hold."""
+    form = draw(st.sampled_from(["octal", "octal", "octal", "blanks", "odd", "binary"]))
+    if form == "binary":
+        head = draw(st.sampled_from([b"\x80", b"\x81", b"\xff"]))
+        value = draw(st.sampled_from([0, 5, 512, 1 << 31, 1 << 33, 1 << 47]))
+        return head + (value % (1 << 8 * (width - 1))).to_bytes(width - 1, "big")
+    digits = draw(FORMS)
+    if form == "octal":
+        digits = digits.rjust(width - 1, b"0")
+    elif form == "blanks":
+        digits = digits.rjust(width - 1, b" ")
+    else:
+        digits = draw(st.sampled_from([b"", b"\0", b" ", b"\t", b"\0\0"])) + digits
+    return (digits + draw(st.sampled_from([b"\0", b" ", b"\0 ", b"", b"\0x"]))).ljust(width, b"\0")[:width]
+
+
+NAMES = [b"a", b"b", b"c/d", b"./e", b"f/.", b"g/", b"h//i", b"long" * 25]
+
+
+@st.composite
+def odd_header(draw: st.DrawFn) -> bytes:
+    """Return a header block, most of whose fields are as they should be."""
+    fields = {
+        "name": draw(st.sampled_from([b"a", b"b", b"c/d", b"./e", b"f/.", b"g/", b"h//i", b"long" * 25])).ljust(
+            100, b"\0"
+        ),
+        "mode": b"0000644\0",
+        "uid": b"0000000\0",
+        "gid": b"0000000\0",
+        "size": b"%011o\0" % draw(st.sampled_from([0, 0, 5, 512, 600])),
+        "mtime": b"%011o\0" % EPOCH,
+    }
+    for name in draw(st.sampled_from([[], [], ["mode"], ["uid"], ["gid"], ["size"], ["mtime"]])):
+        fields[name] = draw(number(len(fields[name])))
+    magic = draw(st.sampled_from([b"ustar  \0", b"ustar\x0000", bytes(8), b"ustar\0  "]))
+    kind = draw(st.sampled_from([*[b"0"] * 9, b"\0", b"7", b"5", b"L", b"x", b"x", b"g", b"K", b"S"]))
+    prefix = draw(st.sampled_from([b"", b"", b"pre", b"/abs"]))
+    block = b"".join(fields.values()) + b" " * 8 + kind + bytes(100) + magic + bytes(80)
+    block = (block + prefix).ljust(512, b"\0")
+    checksum = draw(st.sampled_from([b"%06o\0 ", b"%06o\0 ", b"%07o\0", b"%6o \0", b"%o\0\0\0"])) % sum(block)
+    return block[:148] + checksum.ljust(8, b"\0")[:8] + block[156:]
+
+
+CONTENTS = st.sampled_from(
+    [
+        b"",
+        b"12345",
+        b"name\0",
+        b"name",
+        b"10 path=p\n",
+        b"10 size=5\n",
+        b"11 size=+5\n",
+        b"12 path=q/r\n10 size=5\n",
+        b"010 path=p\n",
+        b"20 comment=something\n",
+        b"30 mtime=1580601600.123456789\n",
+        b"12 mtime=-1\n",
+        b"9 gid=abc\n",
+        b"x" * 600,
+    ]
+)
+
+
+@needs_gnu_tar
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(odd_header(), CONTENTS), min_size=1, max_size=4))
+def test_what_we_read_gnu_tar_extracts_alike(members: list[tuple[bytes, bytes]]) -> None:
+    """Whatever is accepted extracts with status 0 to the same files."""
+    stream = b"".join(header + content + bytes(-len(content) % 512) for header, content in members) + END
+    packed = gzip.compress(stream, 1)
+    try:
+        found = {header.path: b"".join(chunks) for header, chunks in read_members(Bytes(packed), "x", limit=1 << 20)}
+    except ArtifactError:
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        process = subprocess.run([TAR, "-xzf", "-"], input=packed, cwd=directory, capture_output=True, check=False)
+        assert process.returncode == 0, process.stderr
+        extracted = {
+            os.path.relpath(os.path.join(place, name), directory): Path(place, name).read_bytes()
+            for place, _, names in os.walk(directory)
+            for name in names
+        }
+    assert extracted == found

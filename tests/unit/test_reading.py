@@ -175,15 +175,100 @@ class TestHostile:
         """A name of a megabyte is a way to fill memory."""
         assert "holds a name of 5001 bytes" in refused(archive_of({"a/" * 2500 + "b": b""}))
 
-    def test_a_global_header_that_renames_is_refused(self) -> None:
-        """It would give every member one name."""
-        data = tarfile.TarInfo.create_pax_global_header({"path": "evil"})
-        assert "renames all that follow" in refused(gzip.compress(data + tar([member("a")])))
+    @pytest.mark.parametrize("header", [{"path": "evil"}, {"size": "1"}, {"mtime": "1"}, {"GNU.dumpdir": "x"}])
+    def test_a_global_header_that_changes_members_is_refused(self, header: dict[str, str]) -> None:
+        """It would give every member one name, or one size."""
+        data = tarfile.TarInfo.create_pax_global_header(header)
+        assert "`x.tar.gz` holds a" in refused(gzip.compress(data + tar([member("a")])))
 
     def test_a_global_header_of_git_archive_is_passed_over(self) -> None:
         """`git archive` writes the commit there."""
         data = tarfile.TarInfo.create_pax_global_header({"comment": "c" * 40})
         assert read(gzip.compress(data + tar([member("a", b"1")]))) == {"a": b"1"}
+
+
+def header(name: bytes = b"a", kind: bytes = b"0", **fields: bytes) -> bytes:
+    """Return a header block of GNU's format with some fields as they are given."""
+    places = {"mode": 100, "uid": 108, "gid": 116, "size": 124, "mtime": 136}
+    block = bytearray(tarfile.TarInfo("").tobuf(tarfile.GNU_FORMAT))
+    block[: len(name)] = name
+    block[156:157] = kind
+    for field, value in fields.items():
+        block[places[field] : places[field] + len(value)] = value
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def padded(content: bytes) -> bytes:
+    """Return a content with its padding."""
+    return content + bytes(-len(content) % 512)
+
+
+def pax(*records: bytes) -> bytes:
+    """Return an extended header with these records, length included."""
+    content = b"".join(records)
+    return header(b"pax", b"x", size=b"%011o\0" % len(content)) + padded(content)
+
+
+class TestReadDifferently:
+    """What GNU tar, which jobs extract with, may read in another way is refused."""
+
+    @pytest.mark.parametrize(
+        "size",
+        [
+            b"\0" + b"0000001000\0",
+            b"\0" * 12,
+            b" " * 12,
+            b"+0000000005\0",
+            b"-0000000005\0",
+            b"0x0000000005",
+            b"0000000000 5",
+            b"00000000_05\0",
+            b"000000000009",
+            b"000000000005",
+            b"\xff" * 12,
+            b"\t0000000005\0",
+        ],
+    )
+    def test_a_size_in_any_but_the_usual_form(self, size: bytes) -> None:
+        """Empty, signed, blank in the middle, without an end, negative."""
+        assert "begins no header" in refused(gzip.compress(header(size=size) + padded(b"12345") + bytes(1024)))
+
+    @pytest.mark.parametrize(
+        "size", [b"00000000005\0", b"          5 ", b"\x80" + bytes(10) + b"\5", b"5 " + bytes(10)]
+    )
+    def test_sizes_that_all_readers_read_alike_are_read(self, size: bytes) -> None:
+        """Octal digits after zeros or blanks, and the binary form."""
+        assert read(gzip.compress(header(size=size) + padded(b"12345") + bytes(1024))) == {"a": b"12345"}
+
+    @pytest.mark.parametrize("content", [b"name", b"na\0me\0", b""])
+    def test_a_long_name_without_its_end(self, content: bytes) -> None:
+        """GNU tar reads on to the next NUL."""
+        long_name = header(b"././@LongLink", b"L", size=b"%011o\0" % len(content)) + padded(content)
+        assert "a long name in it is broken" in refused(gzip.compress(long_name + header() + bytes(1024)))
+
+    @pytest.mark.parametrize(
+        "record", [b"10 size=+5\n", b"10 size= 5\n", b"10 size=-5\n", b"11 size=1_0\n", b"9 size=\xb2\n", b"9 mtime=\n"]
+    )
+    def test_numbers_of_extended_headers(self, record: bytes) -> None:
+        """Signs, blanks and underscores are Python's business."""
+        data = pax(record) + header(size=b"00000000005\0") + padded(b"12345") + bytes(1024)
+        assert "an extended header in it is broken" in refused(gzip.compress(data))
+
+    def test_a_member_that_is_announced_twice(self) -> None:
+        """Which of the two counts is not the same everywhere."""
+        data = pax(b"10 path=b\n") + pax(b"10 path=c\n") + header() + bytes(1024)
+        assert "announced more than once" in refused(gzip.compress(data))
+
+    @pytest.mark.parametrize("mtime", [b"\x80" + b"\xff" * 11, b"\x80" + bytes(6) + b"\xff" * 5])
+    def test_a_time_that_tar_does_not_take(self, mtime: bytes) -> None:
+        """It would extract, and end with an error."""
+        assert "a time that not every reader takes" in refused(gzip.compress(header(mtime=mtime) + bytes(1024)))
+
+    def test_a_name_that_no_file_system_takes(self) -> None:
+        """Each part has at most 255 bytes."""
+        assert "255 for each part" in refused(archive_of({"d/" + "n" * 256: b""}))
 
 
 class TestBombs:
@@ -192,7 +277,12 @@ class TestBombs:
         data = archive_of({"a": bytes(100 << 20)})
         assert len(data) < 200_000
         line = refused(data, limit=10 << 20)
-        assert line == f"`x.tar.gz` unpacks to more than {10 << 20} bytes, and is not read any further"
+        assert line == f"`x.tar.gz` announces {100 << 20} bytes for `a`, more than the {10 << 20} that are read"
+
+    def test_many_small_files_above_the_limit_are_not_read(self) -> None:
+        """Each of them is below it."""
+        line = refused(archive_of({f"{number}": bytes(1 << 20) for number in range(20)}), limit=10 << 20)
+        assert line.startswith("`x.tar.gz` announces") or "unpacks to more than" in line
 
     def test_content_at_the_limit_is_read(self) -> None:
         """The limit itself is allowed."""
@@ -200,13 +290,19 @@ class TestBombs:
         assert read(gzip.compress(data), limit=len(data)) == {"a": b"1"}
         assert "unpacks to more than" in refused(gzip.compress(data), limit=len(data) - 1)
 
-    def test_a_file_that_claims_to_be_huge_ends_early(self) -> None:
-        """A size is a claim; memory is taken for what really comes."""
+    def test_a_file_that_claims_to_be_huge_is_refused_at_its_header(self) -> None:
+        """Nobody reads on to find out."""
         info = tarfile.TarInfo("a")
         info.size = 1 << 60
-        assert refused(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(2048))).endswith(
-            "it ends within `a`; build it again or take another copy"
-        )
+        data = gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+        assert refused(data) == f"`x.tar.gz` announces {1 << 60} bytes for `a`, more than the {1 << 30} that are read"
+
+    def test_a_file_that_claims_to_be_larger_than_it_is_ends_early(self) -> None:
+        """A size is a claim; memory is taken for what really comes."""
+        info = tarfile.TarInfo("a")
+        info.size = 1 << 29
+        data = gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(2048))
+        assert refused(data).endswith("it ends within `a`; build it again or take another copy")
 
     def test_zeros_after_the_end_are_not_read_for_ever(self) -> None:
         """Padding has an end too."""
