@@ -2,10 +2,12 @@ r"""One line of an ignore file as a regular expression, so that it matches what 
 
 The expressions are over bytes, because git compares bytes: `?` is one byte, not one letter.
 
-The engine is our own. pathspec 1.1 departs from git 2.39 in everything from `[[:alpha:]]`, `[\]]` and `a/**` to a lone
+The engine is our own. pathspec 1.1 departs from git in everything from `[[:alpha:]]`, `[\]]` and `a/**` to a lone
 `!` and a tab at the end, also when it is fed with bytes: of its patterns nothing but a base class would be left in use.
 `tests/ignore_cases.py` lists such lines, `tests/oracles/test_ignore_git.py` compares with git itself. What the comments
-say of git is what its documentation (gitignore(5), glob(7)) says or what 2.39.5 was seen to do.
+say of git is what its documentation (gitignore(5), glob(7)) says or what 2.55 was seen to do.
+
+A line is read in time that grows with its length alone, however it is made.
 """
 
 from __future__ import annotations
@@ -29,10 +31,14 @@ class Pattern(NamedTuple):
     """Whether only what ends in DIRECTORY_MARK can match."""
     start: bytes
     """What every match starts with: the text before the first wildcard."""
+    tail: bytes
+    """What every match ends with, but for the mark: the text after the last wildcard."""
     has_wildcards: bool
     """Whether a match can be more than `start`."""
-    suffix: bytes | None
-    """The text after the star, if the pattern is one star and plain text."""
+    literal: bytes
+    """The longest plain text of the pattern: in every match."""
+    shortest: int
+    """No match has fewer bytes."""
 
 
 def translate(line: bytes, group: str) -> Pattern | None:
@@ -60,69 +66,90 @@ def translate(line: bytes, group: str) -> Pattern | None:
     anywhere = _ANYWHERE.fullmatch(pattern)
     if anywhere:
         pattern, whole_path = anywhere[1], False
-    # What precedes the first special byte is compared by itself, and the rest is matched as if it stood alone: the `**`
-    # of `a/b**/c` is at a start then and stands for directories, so that `a/bc`, `a/b/c` and `a/bx/y/c` match.
     start = _SPECIAL.split(pattern, maxsplit=1)[0]
-    wild = pattern.removeprefix(start)
-    expression = _wildcards(wild, group)
-    if expression is None or not pattern:
+    read = _read(pattern, len(start))
+    if read is None or not pattern:
         return None
     end = b"%b%b(?P<%b>)" % (re.escape(DIRECTORY_MARK), b"" if directories_only else b"?", group.encode())
-    suffix = wild[1:] if not start and wild.startswith(b"*") and not _SPECIAL.search(wild, 1) else None
-    return Pattern(re.escape(start) + expression + end, whole_path, directories_only, start, bool(wild), suffix)
+    return Pattern(
+        expression=re.escape(start) + _joined(read.parts, group) + end,
+        whole_path=whole_path,
+        directories_only=directories_only,
+        start=start,
+        tail=read.tail,
+        has_wildcards=len(start) < len(pattern),
+        literal=max(start, read.literal, key=len),
+        shortest=len(start) + read.shortest,
+    )
 
 
 _ANYWHERE = re.compile(rb"\*\*+/([^/]+)")
 _SPECIAL = re.compile(rb"[*?[\\]")
 
-_CLASS = rb"\[:[^]]*:\]"
-_MEMBER = rb"(?:\\.|[^]\\])"
-# Where a range can be, it is one: there is a single way to read a bracket.
-_RANGE = rb"(?:-%b|(?!-%b))" % (_MEMBER, _MEMBER)
-_ITEM = rb"(?:%b|(?!%b)%b%b)" % (_CLASS, _CLASS, _MEMBER, _RANGE)
 _TOKEN = re.compile(
     # Two stars or more are special as a whole component of the path, and only there.
     rb"(?P<levels>(?<![^/])\*\*+/)"
     rb"|(?P<anything>(?<![^/])\*\*+(?=\\/|\Z))"
     rb"|(?P<star>\*+)"
     rb"|(?P<one>\?)"
-    # A `]` that comes first is a member; `^` negates as `!` does.
-    rb"|\[(?P<negation>[!^]|(?![!^]))(?P<items>(?:\]%b|%b)%b*)\]"
+    rb"|(?P<bracket>\[)"
     rb"|\\(?P<escaped>.)"
-    rb"|(?P<plain>[^*?[\\]+)" % (_RANGE, _ITEM, _ITEM),
+    rb"|(?P<plain>[^*?[\\]+)",
     re.DOTALL,
 )
 _STAR = b"[^/]*"
 _UNLIMITED = {"levels": b"(?:|.*?/)", "anything": b".*?", "star": _STAR}
 
 
-def _wildcards(pattern: bytes, group: str) -> bytes | None:
-    """Translate a pattern; None if it can match nothing, as with an open bracket or one backslash at the end."""
-    parts = [(b"", b"")]  # a wildcard of unlimited length, and what stands between it and the next one
-    at = 0
+class _Part(NamedTuple):
+    wildcard: bytes
+    """Of unlimited length; empty in the first part."""
+    pieces: list[bytes]
+    """Expressions of what stands between it and the next one."""
+
+
+class _Read(NamedTuple):
+    parts: list[_Part]
+    literal: bytes
+    tail: bytes
+    shortest: int
+
+
+def _read(pattern: bytes, at: int) -> _Read | None:
+    """Read a pattern from a place on; None if it can match nothing, as with an open bracket or a backslash at the end."""
+    parts = [_Part(b"", [])]
+    literals = [bytearray()]
+    shortest = 0
     while at < len(pattern):
         token = _TOKEN.match(pattern, at)
         if token is None:
             return None
         at = token.end()
         kind = token.lastgroup or ""
-        if kind in _UNLIMITED:
-            parts.append((_UNLIMITED[kind], b""))
+        if kind in ("plain", "escaped"):
+            parts[-1].pieces.append(re.escape(token[kind]))
+            literals[-1] += token[kind]
+            shortest += len(token[kind])
             continue
+        literals.append(bytearray())
+        if kind in _UNLIMITED:
+            # Once more the same says nothing new: `**/**/`.
+            if parts[-1] != (_UNLIMITED[kind], []):
+                parts.append(_Part(_UNLIMITED[kind], []))
+            continue
+        shortest += 1
         if kind == "one":
-            piece: bytes | None = rb"[^/\0]"
-        elif kind == "items":
-            piece = _bracket(token["items"], negated=bool(token["negation"]))
-        else:
-            piece = re.escape(token[kind])
-        if piece is None:
+            parts[-1].pieces.append(rb"[^/\0]")
+            continue
+        bracket = _bracket(pattern, at)
+        if bracket is None:
             return None
-        wildcard, text = parts[-1]
-        parts[-1] = (wildcard, text + piece)
-    return _join(parts, group)
+        expression, at = bracket
+        parts[-1].pieces.append(expression)
+    return _Read(parts, bytes(max(literals, key=len)), bytes(literals[-1]), shortest)
 
 
-def _join(parts: list[tuple[bytes, bytes]], group: str) -> bytes:
+def _joined(parts: list[_Part], group: str) -> bytes:
     """Join wildcards and the texts between them so that the time to match does not grow with a power of the length.
 
     Where the text after a wildcard is found for the first time, that is as good as any later place if another wildcard
@@ -137,15 +164,17 @@ def _join(parts: list[tuple[bytes, bytes]], group: str) -> bytes:
         name = b"%b_%d" % (group.encode(), held)
         return b"(?=(?P<%b>%b))(?P=%b)" % (name, expression, name)
 
-    blocks: list[bytes] = []
-    for remaining, (wildcard, text) in zip(reversed(range(len(parts))), parts, strict=True):
+    blocks: list[list[bytes]] = []
+    for remaining, (wildcard, pieces) in zip(reversed(range(len(parts))), parts, strict=True):
+        text = b"".join(pieces)
         if wildcard != _STAR:
-            blocks.append(wildcard + text)
+            blocks.append([wildcard, text])
         elif remaining:
-            blocks[-1] += hold(wildcard + b"?" + text)
+            blocks[-1].append(hold(wildcard + b"?" + text))
         else:
-            blocks[-1] += wildcard + text
-    return blocks[0] + b"".join(hold(block) for block in blocks[1:-1]) + b"".join(blocks[1:][-1:])
+            blocks[-1] += [wildcard, text]
+    first, *others = (b"".join(block) for block in blocks)
+    return first + b"".join(hold(block) for block in others[:-1]) + b"".join(others[-1:])
 
 
 _LETTERS, _DIGITS = string.ascii_letters.encode(), string.digits.encode()
@@ -165,22 +194,45 @@ _CLASSES = {
     b"upper": string.ascii_uppercase.encode(),
     b"xdigit": string.hexdigits.encode(),
 }
-_READ_ITEM = re.compile(rb"\[:(?P<name>[^]]*):\]|\\?(?P<first>.)(?:-\\?(?P<last>.))?", re.DOTALL)
 
 
-def _bracket(items: bytes, *, negated: bool) -> bytes | None:
-    """Translate what is between brackets; None if it names an unknown class."""
+def _bracket(pattern: bytes, at: int) -> tuple[bytes, int] | None:
+    """Read from behind a `[` to behind its `]`.
+
+    Returns:
+        The expression and the place; None if there is no end, or an unknown class in it.
+    """
+    negated = pattern[at : at + 1] in (b"!", b"^")
+    first = at = at + negated
     members: set[int] = set()
-    for item in _READ_ITEM.finditer(items):
-        name, first, last = item.groups()
-        if name is None:
-            # The first byte of a range is a member even where the range is empty, as in `[z-a]`.
-            members.update(first, range(ord(first), ord(last or first) + 1))
-        elif name in _CLASSES:
-            members.update(_CLASSES[name])
-        else:
+    low = None  # what a range could begin with
+    end = 0  # the nearest `]` that a class could have: looked for once, not for every `[:` before it
+    # A `]` that comes first is a member.
+    while at == first or pattern[at : at + 1] != b"]":
+        if pattern.startswith(b"[:", at) and end < at + 2:
+            end = pattern.find(b"]", at + 2)
+            if end < 0:
+                return None
+        if pattern.startswith(b"[:", at) and end > at + 2 and pattern.startswith(b":", end - 1):
+            named = _CLASSES.get(pattern[at + 2 : end - 1])
+            if named is None:
+                return None
+            members.update(named)
+            low, at = None, end + 1
+            continue
+        is_range = low is not None and pattern.startswith(b"-", at) and pattern[at + 1 : at + 2] not in (b"", b"]")
+        at += is_range
+        at += pattern.startswith(b"\\", at)
+        if at >= len(pattern):
             return None
+        member = pattern[at]
+        # The first byte of a range is a member even where the range is empty, as in `[z-a]`.
+        members.update(range(low, member + 1) if is_range and low is not None else (member,))
+        low = None if is_range else member
+        at += 1
     # No bracket matches `/`.
     members = members | set(b"/\0") if negated else members - set(b"/\0")
-    listed = b"".join(b"\\x%02x" % member for member in sorted(members))
-    return b"[%b%b]" % (b"^" if negated else b"", listed) if listed else b"(?!)"
+    lows = sorted(member for member in members if member - 1 not in members)
+    highs = sorted(member for member in members if member + 1 not in members)
+    listed = b"".join(b"\\x%02x-\\x%02x" % limits for limits in zip(lows, highs, strict=True))
+    return (b"[%b%b]" % (b"^" if negated else b"", listed) if listed else b"(?!)"), at + 1

@@ -1,7 +1,8 @@
 """What `.ytignore` files leave out, decided as `git check-ignore` decides it for `.gitignore` files.
 
-All rules of a file are joined into one regular expression, the last rule first, so that a single match tells by which
-rule a name is decided; most names never come that far. What a single line means is the subject of ignore_patterns.
+Names without wildcards are looked up. The rules with wildcards are joined into regular expressions of limited length, the
+last rule first, so that a single match tells by which rule a name is decided; most names never come that far, and what
+no name comes to is never compiled. What a single line means is the subject of ignore_patterns.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_ytupload.sources.ignore_patterns import DIRECTORY_MARK, Pattern, translate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator
 
 IGNORE_FILE_NAME = ".ytignore"
 
@@ -44,6 +45,12 @@ _BYTECODE_SUFFIXES = (".pyc", ".pyo")
 # What os.fsencode does, without its call: this runs once for every path.
 _ENCODING = sys.getfilesystemencoding()
 _ENCODING_ERRORS = sys.getfilesystemencodeerrors()
+
+
+_UNION_LENGTH = 4096
+"""So many bytes of expressions are compiled together at most, but for a longer one, which is compiled by itself.
+
+The time to match grows faster than the number of groups in an expression."""
 
 
 class IgnoreRules:
@@ -112,30 +119,24 @@ def _own(text: bytes | None, file: str) -> tuple[tuple[_RuleFile, bytes], ...]:
 
 
 class _RuleFile:
-    """The rules of one ignore file, compiled."""
+    """The rules of one ignore file."""
 
-    __slots__ = ("_decide_by_name", "_decide_by_path", "_exact", "_others", "_rules", "_starts", "_suffixes")
+    __slots__ = ("_by_name", "_by_path", "_rules", "_starts")
 
     def __init__(self, text: bytes, file: str) -> None:
-        self._rules: dict[str | None, Rule] = {}
-        names: list[Pattern] = []
-        paths: list[Pattern] = []
+        self._rules: dict[int, Rule] = {}
+        names: dict[int, Pattern] = {}
+        paths: dict[int, Pattern] = {}
         # Lines end with LF or CR LF. A byte-order mark counts for nothing at the very start, and only there.
         for number, ended in enumerate(text.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
             line = ended.removesuffix(b"\r")
-            group = f"rule{number}"
-            pattern = translate(line, group)
+            pattern = translate(line, _group(number))
             if pattern is not None:
-                (paths if pattern.whole_path else names).append(pattern)
+                (paths if pattern.whole_path else names)[number] = pattern
                 written = line.decode("utf-8", "surrogateescape")
-                self._rules[group] = Rule(file, number, written, negated=line.startswith(b"!"))
-        self._decide_by_name = _joined(names)
-        self._decide_by_path = _joined(paths)
-        # What tells fast that no rule matches, as is so for most names and below most directories.
-        self._exact = _marked((pattern, pattern.start) for pattern in names if not pattern.has_wildcards)
-        self._suffixes = tuple(_marked((pattern, pattern.suffix) for pattern in names if pattern.suffix is not None))
-        self._others = _joined([pattern for pattern in names if pattern.has_wildcards and pattern.suffix is None])
-        self._starts = {pattern.start for pattern in paths}
+                self._rules[number] = Rule(file, number, written, negated=line.startswith(b"!"))
+        self._by_name, self._by_path = _Patterns(names), _Patterns(paths)
+        self._starts = {pattern.start for pattern in paths.values()}
 
     def reach(self, way: bytes) -> bytes | None:
         """Return `way`, or None if rules about whole paths can match nothing in or below the directory it leads to."""
@@ -143,33 +144,91 @@ class _RuleFile:
 
     def last_match(self, entry: bytes, way: bytes | None) -> Rule | None:
         """Return the last rule that matches `entry`, a marked name, where it lies `way` below this file's directory."""
-        by_name = by_path = None
-        if entry in self._exact or entry.endswith(self._suffixes) or (self._others and self._others(entry)):
-            by_name = self._decide_by_name and self._decide_by_name(entry)
+        number = self._by_name.last(entry)
         if way is not None:
-            by_path = self._decide_by_path and self._decide_by_path(way + entry)
-        if by_name and by_path:
-            return max(self._rules[by_name.lastgroup], self._rules[by_path.lastgroup], key=_line)
-        found = by_name or by_path
-        return self._rules[found.lastgroup] if found else None
+            by_path = self._by_path.last(way + entry)
+            number = by_path if by_path > number else number
+        return self._rules[number] if number else None
 
 
-def _line(rule: Rule) -> int:
-    return rule.line
+class _Patterns:
+    """Patterns of one ignore file that are matched with the same text, by the numbers of their lines."""
+
+    __slots__ = ("_exact", "_unions")
+
+    def __init__(self, patterns: dict[int, Pattern]) -> None:
+        wild = {number: pattern for number, pattern in patterns.items() if pattern.has_wildcards}
+        self._exact = {
+            text: number
+            for number, pattern in patterns.items()
+            if not pattern.has_wildcards
+            for text in _marked(pattern, pattern.start)
+        }
+        self._unions = [(union.tails, union.starts, union.literals, union) for union in _unions(wild)]
+
+    def last(self, text: bytes) -> int:
+        """Return the number of the last line that matches a marked text, 0 if there is none."""
+        exact = self._exact.get(text, 0)
+        for tails, starts, literals, union in self._unions:
+            if (
+                text.endswith(tails)
+                or text.startswith(starts)
+                or (literals and any(literal in text for literal in literals))
+            ):
+                found = union.last(text)
+                if found:
+                    return max(found, exact)
+        return exact
 
 
-def _marked(texts: Iterable[tuple[Pattern, bytes]]) -> frozenset[bytes]:
-    """Return the texts as they end the names that the patterns match: with the mark, and without it if files match."""
-    return frozenset(
-        text + mark
-        for pattern, text in texts
-        for mark in ((DIRECTORY_MARK,) if pattern.directories_only else (DIRECTORY_MARK, b""))
-    )
+class _Union:
+    """Patterns with wildcards that are matched together, compiled when a text is first matched with them."""
+
+    __slots__ = ("_expression", "_fullmatch", "_numbers", "_shortest", "literals", "starts", "tails")
+
+    def __init__(self, patterns: dict[int, Pattern]) -> None:
+        """Join patterns by the numbers of their lines, the last line first."""
+        # What tells fast that none of them matches: one of these is in what a pattern matches.
+        tailed = [pattern for pattern in patterns.values() if len(pattern.tail) > len(pattern.start)]
+        others = [pattern for pattern in patterns.values() if len(pattern.tail) <= len(pattern.start)]
+        self.tails = tuple({text for pattern in tailed for text in _marked(pattern, pattern.tail)})
+        self.starts = tuple({pattern.start for pattern in others if pattern.start})
+        self.literals = {pattern.literal for pattern in others if not pattern.start}
+        # What a longer line could match is longer than any name, so that it is not compiled.
+        self._shortest = min(pattern.shortest for pattern in patterns.values())
+        self._numbers: dict[str | None, int] = {_group(number): number for number in patterns}
+        # Of alternatives the first that matches wins; of the rules of a file, the last.
+        self._expression = b"|".join(pattern.expression for pattern in patterns.values())
+        self._fullmatch: Callable[[bytes], re.Match[bytes] | None] | None = None
+
+    def last(self, text: bytes) -> int:
+        """Return the number of the last line that matches a marked text, 0 if there is none."""
+        if len(text) < self._shortest:
+            return 0
+        if self._fullmatch is None:
+            self._fullmatch = re.compile(self._expression, re.DOTALL).fullmatch
+        match = self._fullmatch(text)
+        return self._numbers[match.lastgroup] if match else 0
 
 
-def _joined(patterns: list[Pattern]) -> Callable[[bytes], re.Match[bytes] | None] | None:
-    """Return what matches any of the patterns; the group of the match is named after the last one that does."""
-    if not patterns:
-        return None
-    # Of alternatives the first that matches wins; of the rules of a file, the last.
-    return re.compile(b"|".join(pattern.expression for pattern in reversed(patterns)), re.DOTALL).fullmatch
+def _unions(patterns: dict[int, Pattern]) -> Iterator[_Union]:
+    """Join patterns, the last ones first."""
+    joined: dict[int, Pattern] = {}
+    length = 0
+    for number, pattern in reversed(patterns.items()):
+        length += len(pattern.expression)
+        if joined and length > _UNION_LENGTH:
+            yield _Union(joined)
+            joined, length = {}, len(pattern.expression)
+        joined[number] = pattern
+    if joined:
+        yield _Union(joined)
+
+
+def _group(number: int) -> str:
+    return f"rule{number}"
+
+
+def _marked(pattern: Pattern, text: bytes) -> tuple[bytes, ...]:
+    """Return a text as it ends the names that the pattern matches: with the mark, and without it if files match."""
+    return (text + DIRECTORY_MARK,) if pattern.directories_only else (text + DIRECTORY_MARK, text)
