@@ -1,4 +1,4 @@
-"""Ignore files with what git 2.39.5 makes of them, and a walk that asks IgnoreRules the way the planner does."""
+"""Ignore files with what git 2.52 and newer make of them, and a walk that asks IgnoreRules the way the planner does."""
 
 from __future__ import annotations
 
@@ -104,6 +104,16 @@ AGREEMENTS = [
     Case(b"[a-", ignored=[], kept=["[a-", "a"]),
     Case(rb"[\\]", ignored=["\\"], kept=[]),
     Case(b"[[:]", ignored=[":", "["], kept=[]),
+    Case(b"[[:]]", ignored=[":]", "[]"], kept=[":", "[", "]"]),
+    Case(b"[[::]]", ignored=[], kept=[":", "[", "]", ":]"]),
+    Case(b"[[:a[:b]", ignored=["[", ":", "a", "b"], kept=["c", "]"]),
+    Case(b"[[:a[:digit:]]", ignored=[], kept=["1", "1]", "a", "a]"]),
+    Case(b"[[:a[:b", ignored=[], kept=["a", "["]),
+    Case(b"[[=a=]]", ignored=["a]", "=]", "[]"], kept=["a", "="]),
+    Case(b"[[.a.]]", ignored=["a]", ".]", "[]"], kept=["a"]),
+    Case(rb"[[:\]a]", ignored=["[", ":", "]", "a"], kept=["\\"]),
+    Case(b"[+-[:digit:]]", ignored=["1]", "[]", ":]"], kept=["1", "a]"]),
+    Case(b"[[:digit:]-[:upper:]]", ignored=["-", "1", "A"], kept=["a", "[", ":"]),
     Case(b"[a[]", ignored=["[", "a"], kept=[]),
     Case(b"[a&&b]", ignored=["&"], kept=[]),
     Case(b"[+--]", ignored=["+", ",", "-"], kept=[".x"]),
@@ -120,6 +130,14 @@ AGREEMENTS = [
     Case(b"a**b", ignored=["axb", "ab"], kept=["a/", "a/b"]),
     Case(b"x/a**b", ignored=["x/ab", "x/azb"], kept=["x/", "x/a/", "x/a/b"]),
     Case(b"[x]/a**/b", ignored=["x/az/b"], kept=["x/", "x/ab", "x/az/", "x/az/q/", "x/az/q/b"]),
+    Case(b"foo**/bar", ignored=["foo/bar", "foox/bar"], kept=["foobar", "foo/", "foo/x/", "foo/x/bar", "foox/"]),
+    Case(b"/foo**/bar", ignored=["foo/bar"], kept=["foobar", "foo/", "foo/x/", "foo/x/bar"]),
+    Case(b"*\n!*/\n!x**/a\n!!!**/a", ignored=["xa", "!!a"], kept=["x/", "x/a", "!!/", "!!/a"]),
+    Case(b"x/a**", ignored=["x/a", "x/ab"], kept=["x/"]),
+    Case(b"x/a**", ignored=["x/a/", "x/a/b/", "x/a/b/c"], kept=["x/"]),
+    Case(b"x/a**\n!x/a", ignored=[], kept=["x/", "x/a/", "x/a/b"]),
+    Case(rb"xa**\/b", ignored=["xa/b", "xab/b"], kept=["xa/", "xa/c/", "xa/c/b", "xab/"]),
+    Case(b"a\xff**/b", ignored=["a\udcff/b"], kept=["a\udcff/", "a\udcffb"]),
     Case(b"x/**b", ignored=["x/b", "x/zb"], kept=["x/", "x/q/", "x/q/b"]),
     Case(b"**/a", ignored=["a", "b/a"], kept=["b/"]),
     Case(b"a/**/b", ignored=["a/b", "a/c/b", "a/c/d/b"], kept=["a/", "a/c/", "a/c/d/"]),

@@ -116,7 +116,7 @@ class _Read(NamedTuple):
 
 
 def _read(pattern: bytes, at: int) -> _Read | None:
-    """Read a pattern from a place on; None if it can match nothing, as with an open bracket or a backslash at the end."""
+    """Read a pattern from a place on; None if it can match nothing, as with an open bracket or a lone backslash."""
     parts = [_Part(b"", [])]
     literals = [bytearray()]
     shortest = 0

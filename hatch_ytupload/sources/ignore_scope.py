@@ -15,26 +15,35 @@ if TYPE_CHECKING:
     from hatch_ytupload.sources.ignoring import Rule
 
 
+_TOO_LARGE = 100 * 1024 * 1024
+"""Bytes; git leaves such an ignore file unread with a warning, and what it was to keep out would be packed."""
+
+
 class IgnoreScope(NamedTuple):
     """The rules of one directory."""
 
     rules: IgnoreRules
     identity: bytes
     """Digest of all that the rules were made of: scopes with the same one decide the same."""
+    follows_links: bool
+    """Whether an ignore file may be a symbolic link; else such a link says nothing."""
 
     @classmethod
-    def top(cls, directory: str, shown: str) -> IgnoreScope:
+    def top(cls, directory: str, shown: str, *, follows_links: bool = True) -> IgnoreScope:
         """Return the scope of a directory above which nothing counts.
 
         Args:
             directory: its path.
             shown: how messages call it.
+            follows_links: whether its ignore file, and those below it, may be symbolic links, as those of a package
+                are where the installer links files from its cache.
 
         Raises:
             SourceError: its ignore file cannot be read.
         """
-        text = _read(directory, shown)
-        return cls(IgnoreRules.root(text, join_shown(shown, IGNORE_FILE_NAME)), _digest(b"", "", text))
+        text = _read(directory, shown, follows_links=follows_links)
+        rules = IgnoreRules.root(text, join_shown(shown, IGNORE_FILE_NAME))
+        return cls(rules, _digest(b"", "", text), follows_links)
 
     def child(self, name: str, directory: str, shown: str) -> IgnoreScope:
         """Return the scope of a directory in this one.
@@ -47,9 +56,9 @@ class IgnoreScope(NamedTuple):
         Raises:
             SourceError: its ignore file cannot be read.
         """
-        text = _read(directory, shown)
+        text = _read(directory, shown, follows_links=self.follows_links)
         rules = self.rules.child(name, text, join_shown(shown, IGNORE_FILE_NAME))
-        return IgnoreScope(rules, _digest(self.identity, name, text))
+        return IgnoreScope(rules, _digest(self.identity, name, text), self.follows_links)
 
     def excluding(self, name: str, *, is_dir: bool) -> Rule | None:
         """Return the rule that keeps an entry of the directory out, None where it goes in."""
@@ -58,7 +67,7 @@ class IgnoreScope(NamedTuple):
 
 
 class IgnoreScopes:
-    """The scopes below one directory, each ignore file read once.
+    """The scopes below one directory, each ignore file read once. As for git, one that is a symbolic link says nothing.
 
     Args:
         top: absolute path; nothing above it counts.
@@ -66,7 +75,7 @@ class IgnoreScopes:
 
     def __init__(self, top: str) -> None:
         self._top = top
-        self._known = {os.curdir: IgnoreScope.top(top, os.curdir)}
+        self._known = {os.curdir: IgnoreScope.top(top, os.curdir, follows_links=False)}
 
     def of(self, directory: str) -> IgnoreScope:
         """Return the scope of a directory at the top or below it.
@@ -97,15 +106,19 @@ def join_shown(shown: str, name: str) -> str:
     return name if shown == os.curdir else f"{shown}/{name}"
 
 
-def _read(directory: str, shown: str) -> bytes | None:
+def _read(directory: str, shown: str, *, follows_links: bool) -> bytes | None:
     path = os.path.join(directory, IGNORE_FILE_NAME)
     try:
         # Nobody waits for the other end of a FIFO.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follows_links else os.O_NOFOLLOW)
+        descriptor = os.open(path, flags)
     except OSError as error:
-        # A link that leads nowhere would let through what it was meant to keep out.
-        if isinstance(error, FileNotFoundError) and not os.path.islink(path):
+        if os.path.islink(path):
+            if not follows_links:
+                return None
+        elif isinstance(error, FileNotFoundError):
             return None
+        # A followed link that leads nowhere would let through what it was meant to keep out.
         if isinstance(error, PermissionError) and not os.access(directory, os.X_OK):
             raise SourceError(
                 f"cannot list `{one_line(shown)}`: {error.strerror}; make it readable or exclude it in "
@@ -113,8 +126,11 @@ def _read(directory: str, shown: str) -> bytes | None:
             ) from None
         raise _unreadable(shown, error.strerror) from None
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise _unreadable(shown, "it is no regular file")
+        if status.st_size >= _TOO_LARGE:
+            raise _unreadable(shown, "it is larger than 100 MiB, more than git reads", "shorten it")
         with open(descriptor, "rb", closefd=False) as file:
             return file.read()
     except OSError as error:
@@ -123,10 +139,8 @@ def _read(directory: str, shown: str) -> bytes | None:
         os.close(descriptor)
 
 
-def _unreadable(shown: str, reason: str | None) -> SourceError:
-    return SourceError(
-        f"cannot read `{one_line(join_shown(shown, IGNORE_FILE_NAME))}`: {reason}; make it a readable file"
-    )
+def _unreadable(shown: str, reason: str | None, way_out: str = "make it a readable file") -> SourceError:
+    return SourceError(f"cannot read `{one_line(join_shown(shown, IGNORE_FILE_NAME))}`: {reason}; {way_out}")
 
 
 def _digest(above: bytes, name: str, text: bytes | None) -> bytes:

@@ -1,12 +1,13 @@
 """What `.ytignore` files leave out, decided as `git check-ignore` decides it for `.gitignore` files.
 
-Names without wildcards are looked up. The rules with wildcards are joined into regular expressions of limited length, the
+Rules without wildcards are looked up. Those with wildcards are joined into regular expressions of limited length, the
 last rule first, so that a single match tells by which rule a name is decided; most names never come that far, and what
 no name comes to is never compiled. What a single line means is the subject of ignore_patterns.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -121,22 +122,36 @@ def _own(text: bytes | None, file: str) -> tuple[tuple[_RuleFile, bytes], ...]:
 class _RuleFile:
     """The rules of one ignore file."""
 
-    __slots__ = ("_by_name", "_by_path", "_rules", "_starts")
+    __slots__ = ("_names", "_paths", "_rules", "_starts", "_unions")
 
     def __init__(self, text: bytes, file: str) -> None:
         self._rules: dict[int, Rule] = {}
-        names: dict[int, Pattern] = {}
-        paths: dict[int, Pattern] = {}
+        # Patterns without wildcards are looked up.
+        self._names: dict[bytes, int] = {}
+        self._paths: dict[bytes, int] = {}
+        self._starts: set[bytes] = set()
+        wild: tuple[dict[int, Pattern], dict[int, Pattern]] = ({}, {})
         # Lines end with LF or CR LF. A byte-order mark counts for nothing at the very start, and only there.
         for number, ended in enumerate(text.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
             line = ended.removesuffix(b"\r")
             pattern = translate(line, _group(number))
-            if pattern is not None:
-                (paths if pattern.whole_path else names)[number] = pattern
-                written = line.decode("utf-8", "surrogateescape")
-                self._rules[number] = Rule(file, number, written, negated=line.startswith(b"!"))
-        self._by_name, self._by_path = _Patterns(names), _Patterns(paths)
-        self._starts = {pattern.start for pattern in paths.values()}
+            if pattern is None:
+                continue
+            self._rules[number] = Rule(
+                file, number, line.decode("utf-8", "surrogateescape"), negated=line.startswith(b"!")
+            )
+            if pattern.whole_path:
+                self._starts.add(pattern.start)
+            if pattern.has_wildcards:
+                wild[pattern.whole_path][number] = pattern
+            else:
+                exact = self._paths if pattern.whole_path else self._names
+                exact.update(dict.fromkeys(_marked(pattern, pattern.start), number))
+        self._unions = [
+            (whole_path, union.tails, union.starts, union.literals, union)
+            for whole_path, patterns in enumerate(wild)
+            for union in _unions(patterns)
+        ]
 
     def reach(self, way: bytes) -> bytes | None:
         """Return `way`, or None if rules about whole paths can match nothing in or below the directory it leads to."""
@@ -144,71 +159,50 @@ class _RuleFile:
 
     def last_match(self, entry: bytes, way: bytes | None) -> Rule | None:
         """Return the last rule that matches `entry`, a marked name, where it lies `way` below this file's directory."""
-        number = self._by_name.last(entry)
-        if way is not None:
-            by_path = self._by_path.last(way + entry)
-            number = by_path if by_path > number else number
-        return self._rules[number] if number else None
-
-
-class _Patterns:
-    """Patterns of one ignore file that are matched with the same text, by the numbers of their lines."""
-
-    __slots__ = ("_exact", "_unions")
-
-    def __init__(self, patterns: dict[int, Pattern]) -> None:
-        wild = {number: pattern for number, pattern in patterns.items() if pattern.has_wildcards}
-        self._exact = {
-            text: number
-            for number, pattern in patterns.items()
-            if not pattern.has_wildcards
-            for text in _marked(pattern, pattern.start)
-        }
-        self._unions = [(union.tails, union.starts, union.literals, union) for union in _unions(wild)]
-
-    def last(self, text: bytes) -> int:
-        """Return the number of the last line that matches a marked text, 0 if there is none."""
-        exact = self._exact.get(text, 0)
-        for tails, starts, literals, union in self._unions:
+        path = None if way is None else way + entry
+        last = self._names.get(entry, 0)
+        if path in self._paths:
+            last = max(last, self._paths[path])
+        for whole_path, tails, starts, literals, union in self._unions:
+            text = path if whole_path else entry
             if (
-                text.endswith(tails)
-                or text.startswith(starts)
-                or (literals and any(literal in text for literal in literals))
+                text is not None
+                and (
+                    text.endswith(tails)
+                    or text.startswith(starts)
+                    or (literals and any(literal in text for literal in literals))
+                )
+                and len(text) >= union.shortest
             ):
-                found = union.last(text)
-                if found:
-                    return max(found, exact)
-        return exact
+                match = union.fullmatch(text)
+                if match:
+                    last = max(last, union.numbers[match.lastgroup])
+        return self._rules[last] if last else None
 
 
 class _Union:
-    """Patterns with wildcards that are matched together, compiled when a text is first matched with them."""
+    """Patterns with wildcards that are matched together.
 
-    __slots__ = ("_expression", "_fullmatch", "_numbers", "_shortest", "literals", "starts", "tails")
+    Args:
+        patterns: by the numbers of their lines, the last line first.
+    """
 
     def __init__(self, patterns: dict[int, Pattern]) -> None:
-        """Join patterns by the numbers of their lines, the last line first."""
-        # What tells fast that none of them matches: one of these is in what a pattern matches.
+        # What tells fast that none of them matches: every match ends with, starts with or holds one of these texts.
         tailed = [pattern for pattern in patterns.values() if len(pattern.tail) > len(pattern.start)]
         others = [pattern for pattern in patterns.values() if len(pattern.tail) <= len(pattern.start)]
         self.tails = tuple({text for pattern in tailed for text in _marked(pattern, pattern.tail)})
         self.starts = tuple({pattern.start for pattern in others if pattern.start})
         self.literals = {pattern.literal for pattern in others if not pattern.start}
-        # What a longer line could match is longer than any name, so that it is not compiled.
-        self._shortest = min(pattern.shortest for pattern in patterns.values())
-        self._numbers: dict[str | None, int] = {_group(number): number for number in patterns}
+        self.shortest = min(pattern.shortest for pattern in patterns.values())
+        self.numbers: dict[str | None, int] = {_group(number): number for number in patterns}
         # Of alternatives the first that matches wins; of the rules of a file, the last.
         self._expression = b"|".join(pattern.expression for pattern in patterns.values())
-        self._fullmatch: Callable[[bytes], re.Match[bytes] | None] | None = None
 
-    def last(self, text: bytes) -> int:
-        """Return the number of the last line that matches a marked text, 0 if there is none."""
-        if len(text) < self._shortest:
-            return 0
-        if self._fullmatch is None:
-            self._fullmatch = re.compile(self._expression, re.DOTALL).fullmatch
-        match = self._fullmatch(text)
-        return self._numbers[match.lastgroup] if match else 0
+    @functools.cached_property
+    def fullmatch(self) -> Callable[[bytes], re.Match[bytes] | None]:
+        """Compiled when a text is first matched with it: what is longer than any name, or like none, never is."""
+        return re.compile(self._expression, re.DOTALL).fullmatch
 
 
 def _unions(patterns: dict[int, Pattern]) -> Iterator[_Union]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
+from types import BuiltinFunctionType, FrameType
 
 import pytest
 from ignore_cases import AGREEMENTS, DEPARTURES, Case, decide_all
@@ -91,6 +93,78 @@ def test_hopeless_patterns_come_to_an_end() -> None:
     assert run.stdout.split() == ["None"] * len(HOPELESS)
 
 
-def test_a_bracket_without_end_is_read_once() -> None:
-    """A long line that could be read as ranges in very many ways is given up at once."""
-    assert translate(b"[" + b"a-" * 5000, "group") is None
+LENGTHENED = [
+    (b"[", b"[:a", b"]"),
+    (b"[", b"[:a", b""),
+    (b"[", b"[:alpha:]", b"]"),
+    (b"[", b"[:\\]", b"]"),
+    (b"[", b"[:]", b"]"),
+    (b"[[:", b":", b":]]"),
+    (b"", b"[[:a]", b""),
+    (b"[", b"[=a", b"]"),
+    (b"[", b"[.a", b"]"),
+    (b"", b"[", b""),
+    (b"", b"[]", b"]"),
+    (b"", b"[a]", b"["),
+    (b"[", b"a-", b""),
+    (b"[", b"-", b"]"),
+    (b"[", b"\x01-\xff", b"]"),
+    (b"[", b"\\]", b"]"),
+    (b"", b"\\", b""),
+    (b"", b"\\a", b"?"),
+    (b"a", b"\\ ", b" "),
+    (b"a", b" ", b"b"),
+    (b"", b"*", b"b"),
+    (b"a/", b"*", b"b/"),
+    (b"", b"*a", b"b"),
+    (b"", b"*?", b""),
+    (b"", b"?", b""),
+    (b"", b"**/", b"b"),
+    (b"a", b"/**", b"/b"),
+    (b"", b"**/a/", b"b"),
+    (b"", b"*/", b"b"),
+    (b"", b"**\\/", b"b"),
+    (b"", b"!", b""),
+    (b"", b"/", b"*"),
+]
+
+
+def _calls(line: bytes) -> Counter[str]:
+    """Count what is called to translate a line."""
+    counted: Counter[str] = Counter()
+
+    def count(_frame: FrameType, event: str, argument: object) -> None:
+        if event == "c_call" and isinstance(argument, BuiltinFunctionType):
+            counted[argument.__name__] += 1
+        elif event == "call":
+            counted["function"] += 1
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        translate(line, "group")
+    finally:
+        sys.setprofile(before)
+    return counted
+
+
+@pytest.mark.parametrize(("before", "repeated", "after"), LENGTHENED)
+def test_a_line_is_read_in_time_that_grows_with_its_length(before: bytes, repeated: bytes, after: bytes) -> None:
+    """A line of twice the length takes no more than twice the steps, and its expression is no longer than that."""
+    short, long = (before + repeated * count + after for count in (400, 800))
+    assert _calls(long).total() <= 2 * _calls(short).total() + 10
+    first, second = translate(short, "group"), translate(long, "group")
+    if first and second:
+        # The numbers of groups get a digit more.
+        assert len(second.expression) <= 2.1 * len(first.expression)
+
+
+@pytest.mark.parametrize("after", [b"", b"]", b":]", b":]]"])
+def test_the_end_of_a_bracket_is_not_looked_for_again(after: bytes) -> None:
+    """However many classes are begun in it, each may end at the same place."""
+    assert _calls(b"[" + b"[:a" * 1000 + after)["find"] == 1
+
+
+def test_stars_that_say_nothing_new_are_left_out() -> None:
+    """`**/` any number of times is `**/`."""
+    assert translate(b"a/" + b"**/" * 1000 + b"b", "group") == translate(b"a/**/b", "group")

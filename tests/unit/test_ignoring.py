@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -171,6 +172,44 @@ def test_thousands_of_rules_decide_together() -> None:
     assert rules.decide("a.77.b.end", is_dir=False) == Rule("", 234, "*.77.*.end", negated=False)
     assert rules.decide("name7", is_dir=False) == Rule("", 4501, "!name7", negated=True)
     assert rules.child("path9", None).decide("f.x", is_dir=False) == Rule("", 29, "/path9/*.x", negated=False)
+
+
+def test_only_what_may_match_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten thousand lines no expression is made for a name that holds nothing of them, few for one that does."""
+    compiled: list[bytes] = []
+    compile_expression = re.compile
+
+    def noted(expression: bytes, flags: int) -> re.Pattern[bytes]:
+        compiled.append(expression)
+        return compile_expression(expression, flags)
+
+    monkeypatch.setattr(re, "compile", noted)
+    rules = IgnoreRules.root(b"".join(b"*a*a*b%05d*\n" % number for number in range(10_000)))
+    assert rules.decide("mapper.py", is_dir=False) is None
+    assert not compiled
+    assert rules.decide("xaab07341.py", is_dir=False) == Rule("", 7342, "*a*a*b07341*", negated=False)
+    assert rules.decide("xaab07341.csv", is_dir=True) == Rule("", 7342, "*a*a*b07341*", negated=False)
+    assert len(compiled) == 1
+    assert len(compiled[0]) < 5000
+
+
+def test_a_line_longer_than_a_name_is_never_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it could match is longer, too."""
+    lines = [b"?", b"*a", b"[ab]", b"a*", b"\\a?", b"**/a/", b"x/**/a*/"]
+    rules = IgnoreRules.root(b"\n".join(line * 5000 for line in lines))
+    monkeypatch.setattr(re, "compile", None)
+    assert rules.decide("a" * 255, is_dir=False) is None
+    assert rules.child("x", None).decide("a" * 255, is_dir=True) is None
+
+
+def test_the_last_line_decides_among_thousands() -> None:
+    """It does not matter how many lines lie between two that match, or of which sort they are."""
+    between = b"".join(b"*a*a%d\n/p/*b%d\n" % (number, number) for number in range(1000))
+    for first, last in (("*.py", "!m*"), ("/m.*", "!m.py"), ("m.py", "!/m.py"), ("?.py", "!/?.*")):
+        start = first.encode() + b"\n" + between
+        assert IgnoreRules.root(start).is_ignored("m.py", is_dir=False)
+        rule = IgnoreRules.root(start + last.encode()).decide("m.py", is_dir=False)
+        assert rule == Rule("", 2002, last, negated=True)
 
 
 def test_a_rule_reaches_deep_directories() -> None:
