@@ -7,7 +7,6 @@ no name comes to is never compiled. What a single line means is the subject of i
 
 from __future__ import annotations
 
-import functools
 import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
@@ -165,14 +164,10 @@ class _RuleFile:
             last = max(last, self._paths[path])
         for whole_path, tails, starts, literals, union in self._unions:
             text = path if whole_path else entry
-            if (
-                text is not None
-                and (
-                    text.endswith(tails)
-                    or text.startswith(starts)
-                    or (literals and any(literal in text for literal in literals))
-                )
-                and len(text) >= union.shortest
+            if text is not None and (
+                text.startswith(starts)
+                or text.endswith(tails)
+                or (literals and any(literal in text for literal in literals))
             ):
                 match = union.fullmatch(text)
                 if match:
@@ -194,15 +189,19 @@ class _Union:
         self.tails = tuple({text for pattern in tailed for text in _marked(pattern, pattern.tail)})
         self.starts = tuple({pattern.start for pattern in others if pattern.start})
         self.literals = {pattern.literal for pattern in others if not pattern.start}
-        self.shortest = min(pattern.shortest for pattern in patterns.values())
+        self._shortest = min(pattern.shortest for pattern in patterns.values())
         self.numbers: dict[str | None, int] = {_group(number): number for number in patterns}
         # Of alternatives the first that matches wins; of the rules of a file, the last.
         self._expression = b"|".join(pattern.expression for pattern in patterns.values())
 
-    @functools.cached_property
-    def fullmatch(self) -> Callable[[bytes], re.Match[bytes] | None]:
-        """Compiled when a text is first matched with it: what is longer than any name, or like none, never is."""
-        return re.compile(self._expression, re.DOTALL).fullmatch
+        self.fullmatch: Callable[[bytes], re.Match[bytes] | None] = self._first_fullmatch
+
+    def _first_fullmatch(self, text: bytes) -> re.Match[bytes] | None:
+        # What a longer line could match is longer than any name: it is never compiled.
+        if len(text) < self._shortest:
+            return None
+        self.fullmatch = re.compile(self._expression, re.DOTALL).fullmatch
+        return self.fullmatch(text)
 
 
 def _unions(patterns: dict[int, Pattern]) -> Iterator[_Union]:
