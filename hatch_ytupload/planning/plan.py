@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.sources.modules import Module, ModuleRoot
 
 
-_NO_RULES = IgnoreScope(IgnoreRules.root(None), b"")
+_NO_RULES = IgnoreScope(IgnoreRules.root(None), b"", follows_links=False)
 
 
 class Generated(NamedTuple):
