@@ -20,6 +20,10 @@ class SettingsError(YtUploadError):
         super().__init__("\n".join(self.problems))
 
 
+class NoProjectError(SettingsError):
+    """There is no `pyproject.toml`."""
+
+
 class SourceError(YtUploadError):
     """Something among the sources that must not or cannot be packed."""
 

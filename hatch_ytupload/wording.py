@@ -69,7 +69,13 @@ def short_commit(commit: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that was probably meant; None: none is near."""
+    """Return the known name that was probably meant; None: none is near.
+
+    >>> nearest("moed", ["config", "mode"]), nearest("production", ["prod", "testing"])
+    ('mode', 'prod')
+    """
     from difflib import get_close_matches
 
-    return next(iter(get_close_matches(name, known, n=1)), None)
+    known = list(known)
+    begin_alike = (other for other in known if name and other and (other.startswith(name) or name.startswith(other)))
+    return next(iter(get_close_matches(name, known, n=1)), None) or next(begin_alike, None)

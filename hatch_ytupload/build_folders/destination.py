@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 _NO_BUILD_FOLDER = (
     "no build folder is set: write `build_folder` under `[tool.ytupload]` or `pipeline.build_folder` in the pipeline's "
-    "config, set `YTUPLOAD_BUILD_FOLDER`, or give the option `build_folder`"
+    "config, set `YTUPLOAD_BUILD_FOLDER`, or give the option {}"
 )
 _NO_PROXY = (
     "no cluster is set: write `proxy` under `[tool.ytupload]` or `YT_PROXY` in `configs/secrets.env`, set `YT_PROXY`, "
-    'or give the option `proxy`; `mode = "dev"` needs none'
+    'or give the option {}; `mode = "dev"` needs none'
 )
 
 
@@ -46,7 +46,7 @@ def open_build_folder(
     if settings.deferred_problems and (settings.mode == "prod" or settings.build_folder is None):
         raise SettingsError(settings.deferred_problems)
     if settings.build_folder is None:
-        raise SettingsError([_NO_BUILD_FOLDER])
+        raise SettingsError([_NO_BUILD_FOLDER.format(settings.spelling("build_folder"))])
     if settings.mode == "dev":
         from hatch_ytupload.build_folders.disk.folder import LocalFolder
 
@@ -54,7 +54,7 @@ def open_build_folder(
             settings.pipeline_dir, settings.build_folder, wait_seconds=settings.lock_wait_seconds, notice=notice
         )
     if settings.proxy is None:
-        raise SettingsError([_NO_PROXY])
+        raise SettingsError([_NO_PROXY.format(settings.spelling("proxy"))])
     from hatch_ytupload.build_folders.cypress.client import Cluster
     from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 

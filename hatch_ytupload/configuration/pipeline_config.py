@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import stat
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,14 @@ from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
-    from yaml import CSafeLoader, SafeLoader
+    from yaml import CSafeLoader, MappingNode, Node, SafeLoader
 
 DEFAULT_CONFIG = "configs/config.yaml"
 SECRETS_FILE = "configs/secrets.env"
+
+_LONGEST_SHOWN = 60
 
 
 class InterpolationError(Exception):
@@ -87,22 +90,36 @@ class Secrets:
         return f"<Secrets: {', '.join(sorted(self._values)) or 'none'}>"
 
 
-def load_yaml_mapping(path: str, name: str) -> dict[str, Any]:
-    """Read a YAML file whose top level is a mapping (an empty file counts as an empty one).
+def load_yaml_mapping(path: str, name: str, *, sections: Collection[str] = ()) -> dict[str, Any]:
+    """Read a YAML file whose top level is a mapping (an empty file counts as an empty one), as YT Framework does.
+
+    Args:
+        path: of the file.
+        name: how messages call it.
+        sections: keys of the top level whose values must be mappings, if they are there.
 
     Raises:
-        SettingsError: the file cannot be read or parsed, or is no mapping.
+        SettingsError: the file cannot be read or parsed, is no mapping, holds a key twice or a `${` without its `}`.
     """
     import yaml
 
+    problems: list[str] = []
     try:
         text = _read(path, name)
-        content = yaml.load(text, Loader=_loader(in_c=not _may_nest_deep(text)))  # noqa: S506 - it is a safe one
+        loader = _loader(in_c=not _may_nest_deep(text))(text)
+        try:
+            root = loader.get_single_node()
+            problems = [f"`{one_line(name)}`, line {line}: {problem}" for line, problem in _problems(root, sections)]
+            content = loader.construct_document(root) if root is not None and not problems else None
+        finally:
+            loader.dispose()
     except OSError as error:
         raise SettingsError([f"cannot read `{one_line(name)}`: {error.strerror}"]) from None
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, ValueError) as error:
         # The library's own constructors fail in many ways on tagged values such as `!!bool perhaps`.
         raise SettingsError([f"`{one_line(name)}` is not valid YAML: {_yaml_problem(error)}"]) from None
+    if problems:
+        raise SettingsError(problems)
     if content is None:
         return {}
     if not isinstance(content, dict):
@@ -132,7 +149,7 @@ def load_pipeline_config(pipeline_dir: str, config: str | None) -> PipelineConfi
         if config is None:
             return None
         raise SettingsError([f"the pipeline's config `{one_line(name)}` does not exist in `{one_line(pipeline_dir)}`"])
-    return PipelineConfig(name, load_yaml_mapping(path, name))
+    return PipelineConfig(name, load_yaml_mapping(path, name, sections=("pipeline", "stages")))
 
 
 def load_secrets(pipeline_dir: str) -> Secrets:
@@ -186,6 +203,55 @@ def _loader(*, in_c: bool) -> type[SafeLoader | CSafeLoader]:
         for letter, known in base.yaml_implicit_resolvers.items()
     }
     return type("Loader", (base,), {"yaml_implicit_resolvers": resolvers})
+
+
+def _problems(root: Node | None, sections: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Yield lines, and what is wrong there that a YAML parser lets pass."""
+    import yaml
+
+    if isinstance(root, yaml.MappingNode):
+        for key, value in root.value:
+            absent = isinstance(value, yaml.ScalarNode) and ("${" in value.value or value.tag.endswith(":null"))
+            if key.value in sections and not (absent or isinstance(value, yaml.MappingNode)):
+                found = "a list" if isinstance(value, yaml.SequenceNode) else f"`{one_line(value.value)}`"
+                yield key.start_mark.line + 1, f"`{key.value}` must be a mapping, found {found}"
+    # Anchors make a node appear in many places, even in itself.
+    seen: set[int] = set()
+    waiting = [] if root is None else [root]
+    for node in waiting:
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            yield from _repeated_keys(node)
+            waiting.extend(value for _, value in node.value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting.extend(node.value)
+        elif isinstance(node.value, str) and _is_unclosed(node.value):
+            yield node.start_mark.line + 1, f"`${{` without its `}}` in `{one_line(node.value[:_LONGEST_SHOWN])}`"
+
+
+def _repeated_keys(mapping: MappingNode) -> Iterator[tuple[int, str]]:
+    lines: dict[tuple[str, str], int] = {}
+    for key, _ in mapping.value:
+        if not isinstance(key.value, str) or key.tag.endswith(":merge"):
+            continue
+        line = key.start_mark.line + 1
+        if (key.tag, key.value) in lines:
+            first = lines[key.tag, key.value]
+            yield line, f"duplicate key `{one_line(key.value)}`, which stands in line {first} already: remove one"
+        lines.setdefault((key.tag, key.value), line)
+
+
+def _is_unclosed(text: str) -> bool:
+    """Tell whether a reference is opened and never closed; a backslash before it makes it plain text."""
+    depth = 0
+    for match in re.finditer(r"(\\*)\$\{|\}", text):
+        if match[0] == "}":
+            depth = max(depth - 1, 0)
+        elif len(match[1]) % 2 == 0:
+            depth += 1
+    return depth > 0
 
 
 def _has_interpolation(value: object) -> bool:

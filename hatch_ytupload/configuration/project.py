@@ -10,7 +10,7 @@ import sys
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.errors import NoProjectError, SettingsError
 from hatch_ytupload.wording import describe, one_line
 
 
@@ -25,6 +25,8 @@ class Project(NamedTuple):
     """What stands under `[tool.ytupload]`, unchecked."""
     build_directory: str
     """Absolute path of where builds go unless told otherwise."""
+    reproducible: bool = True
+    """Whether members of the archive get one fixed time, as Hatch's option of this name says."""
 
     @property
     def file_name(self) -> str:
@@ -46,6 +48,28 @@ def normalize_name(name: str) -> str:
 
 
 PYPROJECT = "pyproject.toml"
+_HATCH_TOML = "hatch.toml"
+
+
+class Pyproject(NamedTuple):
+    """A `pyproject.toml`, with what `hatch.toml` beside it says in its place."""
+
+    root: str
+    """The directory, absolute and resolved."""
+    content: dict[str, Any]
+
+    @property
+    def table(self) -> Any:  # noqa: ANN401 - unchecked TOML
+        """What stands under `[tool.ytupload]`, unchecked."""
+        return _table(self.content, "tool").get("ytupload", {})
+
+
+class HatchBuild(NamedTuple):
+    """The options of our target that are Hatch's own, as far as they are of the right type."""
+
+    directory: str
+    """Absolute path of where builds go."""
+    reproducible: bool
 
 
 def find_project(start: str) -> Project:
@@ -54,15 +78,44 @@ def find_project(start: str) -> Project:
     Raises:
         SettingsError: there is none, it cannot be parsed, or has no name and version.
     """
+    return load_project(find_pyproject(start))
+
+
+def find_pyproject(start: str) -> Pyproject:
+    """Read the `pyproject.toml` of a directory, or of the nearest one above it that has one.
+
+    Raises:
+        NoProjectError: there is none.
+        SettingsError: it cannot be parsed.
+    """
     root = os.path.realpath(start)
     while not os.path.isfile(os.path.join(root, PYPROJECT)):
         above = os.path.dirname(root)
         if above == root:
-            raise SettingsError([f"no `{PYPROJECT}` in `{one_line(os.path.abspath(start))}` or above it"])
+            where = one_line(os.path.abspath(start))
+            way_out = "`hatch-ytupload init` in the pipeline's directory makes one"
+            raise NoProjectError([f"no `{PYPROJECT}` in `{where}` or above it; {way_out}"])
         root = above
     content = _read_toml(os.path.join(root, PYPROJECT))
+    hatch_file = os.path.join(root, _HATCH_TOML)
+    if os.path.isfile(hatch_file):
+        # As Hatch has it: a table of the file stands in the place of the whole table of that name.
+        tool = _table(content, "tool")
+        of_pyproject = tool.get("hatch", {})
+        tool["hatch"] = {**(of_pyproject if isinstance(of_pyproject, dict) else {}), **_read_toml(hatch_file)}
+        content["tool"] = tool
+    return Pyproject(root, content)
+
+
+def load_project(pyproject: Pyproject) -> Project:
+    """Return the project that a `pyproject.toml` describes.
+
+    Raises:
+        SettingsError: it has no name and version, or they cannot be found out.
+    """
+    root, content = pyproject
+    table = pyproject.table
     metadata = _table(content, "project")
-    tool = _table(content, "tool")
     name, version = _text(metadata, "name", "project."), _text(metadata, "version", "project.")
     where = f"in `{PYPROJECT}`"
     if name is None or version is None:
@@ -72,9 +125,29 @@ def find_project(start: str) -> Project:
         root,
         _valid_name(name, where),
         _valid_version(version, where),
-        tool.get("ytupload", {}),
-        _build_directory(root, tool),
+        table,
+        *hatch_build(pyproject),
     )
+
+
+def hatch_build(pyproject: Pyproject) -> HatchBuild:
+    """Return how Hatch would build our target, so that both ways leave the same files."""
+    hatch = _table(pyproject.content, "tool").get("hatch", {})
+    build = _inner(hatch, "build")
+    target = _inner(_inner(build, "targets"), "ytarchive")
+    directory = target.get("directory", build.get("directory"))
+    reproducible = target.get("reproducible", build.get("reproducible"))
+    return HatchBuild(
+        os.path.normpath(
+            os.path.join(pyproject.root, directory if isinstance(directory, str) and directory else "dist")
+        ),
+        reproducible is not False,
+    )
+
+
+def _inner(table: object, key: str) -> dict[str, Any]:
+    found = table.get(key) if isinstance(table, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _table(content: dict[str, Any], key: str) -> dict[str, Any]:
@@ -119,17 +192,6 @@ def _read_toml(path: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are both the former
         raise SettingsError([f"`{one_line(path)}` is not valid TOML: {one_line(error)}"]) from None
     return content
-
-
-def _build_directory(root: str, tool: Any) -> str:  # noqa: ANN401 - unchecked TOML
-    """Return where Hatch would build our target, so that both ways leave the same files."""
-    value: Any = None
-    try:
-        build = tool["hatch"]["build"]
-        value = build.get("targets", {}).get("ytarchive", {}).get("directory", build.get("directory"))
-    except (KeyError, TypeError, AttributeError):
-        pass
-    return os.path.normpath(os.path.join(root, value if isinstance(value, str) and value else "dist"))
 
 
 _ASK = """

@@ -1,8 +1,9 @@
-"""`[tool.ytupload]`, the pipeline's config and the environment, read in one pass into one frozen value."""
+"""`[tool.ytupload]`, the pipeline's config and the variables, read in one pass into one frozen value."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -19,11 +20,24 @@ from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.wording import describe, nearest, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Iterator, Mapping
 
     from hatch_ytupload.configuration.values import UploadPath
 
 TABLE = "tool.ytupload"
+
+Spelling = Callable[[str], str]
+"""How messages write the option that is a setting: `--build-folder` for commands."""
+
+
+def publisher_option(key: str) -> str:
+    """Write a setting as the publisher takes it."""
+    return f"`{key}`"
+
+
+def command_flag(key: str) -> str:
+    """Write a setting as the commands take it."""
+    return f"`--{key.replace('_', '-')}`"
 
 
 class Key(NamedTuple):
@@ -54,6 +68,17 @@ KEYS: dict[str, Key] = {
 }
 """Every setting, in the order of the documentation; a test holds README and docs against it."""
 
+ENVIRONMENTS = "environments"
+DEFAULT_ENVIRONMENT = "default_environment"
+CONFIRM = "confirm"
+"""What stands in `[tool.ytupload]` beside the settings: tables that override them, the one that counts when none is
+named, and, in those tables only, whether to ask before anything changes there."""
+
+VARIABLE_ENVIRONMENT = "YTUPLOAD_ENVIRONMENT"
+_PREFIX = "YTUPLOAD_"
+_OTHER_VARIABLES = (VARIABLE_ENVIRONMENT, "YTUPLOAD_CACHE_DIR", "YTUPLOAD_NO_CACHE", "YTUPLOAD_RELEASE")
+"""Those of other rooms count as known as well."""
+
 _BEFORE_THE_REST = ("pipeline_dir", "config")
 _NEEDED_FOR_PUBLISHING = frozenset({"build_folder", "mode", "proxy"})
 
@@ -82,26 +107,36 @@ class Settings:
     request_attempts: int
     config_name: str | None
     """The config that was read, relative to `pipeline_dir`; None: none."""
+    environment: str | None = None
+    """Whose table of `environments` counts; None: no one's."""
+    confirm: bool = False
+    """Ask before anything in the build folder changes."""
     warnings: tuple[str, ...] = ()
     deferred_problems: tuple[str, ...] = ()
     """What is wrong with the settings that only publishing needs."""
     secrets: Secrets = field(default_factory=lambda: Secrets({}), compare=False)
+    spelling: Spelling = field(default=publisher_option, compare=False)
 
 
 def load_settings(
     project_root: str,
     table: object,
     *,
+    environment: str | None = None,
     environ: Mapping[str, str] | None = None,
     overrides: Mapping[str, object] | None = None,
+    spelling: Spelling = publisher_option,
 ) -> Settings:
     """Read all settings.
 
     Args:
         project_root: the directory of `pyproject.toml`.
         table: what stands under `[tool.ytupload]`, as parsed.
+        environment: whose table of `environments` counts; None: that of `YTUPLOAD_ENVIRONMENT`, else of
+            `default_environment`.
         environ: the environment; the process's own where None.
         overrides: values of command-line flags or publisher options, which win over all else.
+        spelling: how messages write such a flag.
 
     Raises:
         SettingsError: with every problem that was found.
@@ -111,16 +146,20 @@ def load_settings(
         table,
         os.environ if environ is None else environ,
         {key: value for key, value in (overrides or {}).items() if value is not None},
-    ).settings()
+        spelling,
+    ).settings(environment)
 
 
 class _Reading:
     """One pass over all the places where settings stand; gathers problems instead of stopping at the first."""
 
-    def __init__(self, root: str, table: object, environ: Mapping[str, str], overrides: Mapping[str, object]) -> None:
+    def __init__(
+        self, root: str, table: object, environ: Mapping[str, str], overrides: Mapping[str, object], spelling: Spelling
+    ) -> None:
         self.root = root
         self.environ = environ
         self.overrides = overrides
+        self.spelling = spelling
         self.problems: list[str] = []
         self.deferred: list[str] = []
         self.warnings: list[str] = []
@@ -129,10 +168,15 @@ class _Reading:
             self.table = table
         else:
             self.problems.append(f"`{TABLE}` must be a table, found {describe(table)}")
+        self.environment: str | None = None
+        self.of_environment: Mapping[str, Any] = {}
         self.config: PipelineConfig | None = None
 
-    def settings(self) -> Settings:
-        self.problems.extend(_unknown_key(key) for key in self.table if key not in KEYS)
+    def settings(self, environment: str | None) -> Settings:
+        beside = (ENVIRONMENTS, DEFAULT_ENVIRONMENT)
+        self.problems.extend(_unknown_key(TABLE, key, beside) for key in self.table if key not in (*KEYS, *beside))
+        self._choose(environment)
+        self.warnings.extend(_unknown_variables(self.environ))
         pipeline_dir = self._pipeline_dir()
         self.config = self._read_config(pipeline_dir) if pipeline_dir is not None else None
         found = {key: self._value(key) for key in KEYS if key not in _BEFORE_THE_REST}
@@ -144,6 +188,7 @@ class _Reading:
         enabled = found["stages"] == "enabled"
         if enabled:
             found["stages"] = self._enabled_stages()
+        confirm = self._confirm()
         if self.problems:
             raise SettingsError(self.problems)
         return Settings(
@@ -151,10 +196,68 @@ class _Reading:
             pipeline_dir=pipeline_dir,
             stages_are_enabled_ones=enabled,
             config_name=self.config.name if self.config else None,
+            environment=self.environment,
+            confirm=confirm,
             warnings=tuple(self.warnings),
             deferred_problems=tuple(self.deferred),
             secrets=secrets,
+            spelling=self.spelling,
             **found,
+        )
+
+    def _choose(self, named: str | None) -> None:
+        """Find the environment that counts, and check the tables of all."""
+        tables = self.table.get(ENVIRONMENTS, {})
+        if not isinstance(tables, dict):
+            self.problems.append(f"`{TABLE}.{ENVIRONMENTS}` must be a table, found {describe(tables)}")
+            tables = {}
+        for name, table in tables.items():
+            place = f"{TABLE}.{ENVIRONMENTS}.{one_line(name)}"
+            if isinstance(table, dict):
+                unknown = (key for key in table if key not in (*KEYS, CONFIRM))
+                self.problems.extend(_unknown_key(place, key, (CONFIRM,)) for key in unknown)
+            else:
+                self.problems.append(f"`{place}` must be a table, found {describe(table)}")
+        found = self._named(named)
+        if found is None:
+            return
+        name, place = found
+        if isinstance(tables.get(name), dict):
+            self.environment, self.of_environment = name, tables[name]
+        elif name not in tables:
+            known = ", ".join(f"`{one_line(known)}`" for known in tables)
+            there = f"there are {known}" if known else f"there is no table `{TABLE}.{ENVIRONMENTS}`"
+            near = nearest(name, tables)
+            hint = f"; did you mean `{one_line(near)}`?" if near else ""
+            self.problems.append(f"{place} names no environment, `{one_line(name)}`: {there}{hint}")
+
+    def _named(self, named: str | None) -> tuple[str, str] | None:
+        """Return the name of the environment that counts, and who says so."""
+        if named is not None:
+            return named, f"option {self.spelling('environment')}"
+        if from_variable := self.environ.get(VARIABLE_ENVIRONMENT):
+            return from_variable, f"environment variable `{VARIABLE_ENVIRONMENT}`"
+        default = self.table.get(DEFAULT_ENVIRONMENT)
+        if default is None:
+            return None
+        place = f"`{TABLE}.{DEFAULT_ENVIRONMENT}`"
+        if isinstance(default, str):
+            return default, place
+        self.problems.append(f"{place} must be the name of an environment, found {describe(default)}")
+        return None
+
+    def _confirm(self) -> bool:
+        confirm: bool = self._parsed(
+            CONFIRM, f"`{self._place(CONFIRM)}`", values.flag, self.of_environment.get(CONFIRM, False)
+        )
+        return confirm
+
+    def _place(self, key: str) -> str:
+        """Return the dotted name of what the tables say about a key."""
+        return (
+            f"{TABLE}.{ENVIRONMENTS}.{one_line(self.environment)}.{key}"
+            if key in self.of_environment
+            else f"{TABLE}.{key}"
         )
 
     def _pipeline_dir(self) -> str | None:
@@ -162,11 +265,10 @@ class _Reading:
         path = os.path.realpath(os.path.join(self.root, relative))
         shown = one_line(relative)
         if os.path.commonpath([self.root, path]) != self.root:
-            self.problems.append(
-                f"`{TABLE}.pipeline_dir` must stay inside the project root, and `{shown}` leads out of it, to `{path}`"
-            )
+            place = f"`{self._place('pipeline_dir')}` must stay inside the project root"
+            self.problems.append(f"{place}, and `{shown}` leads out of it, to `{path}`")
         elif not os.path.isdir(path):
-            self.problems.append(f"`{TABLE}.pipeline_dir` must be a directory, and `{shown}` is none")
+            self.problems.append(f"`{self._place('pipeline_dir')}` must be a directory, and `{shown}` is none")
         else:
             return path
         return None
@@ -196,22 +298,23 @@ class _Reading:
                 reason = f"`{one_line(self.config.name)}` has no list `stages.enabled_stages`"
             else:
                 reason = "`config` is false" if self._value("config") is False else f"there is no `{DEFAULT_CONFIG}`"
-            self.problems.append(f'`{TABLE}.stages` is "enabled", and {reason}')
+            self.problems.append(f'`{self._place("stages")}` is "enabled", and {reason}')
         return names or ()
 
     def _value(self, key: str) -> Any:  # noqa: ANN401 - one reader per key gives it its type
         """Return the value of a key from the first place that has it: flag, variable, pyproject, config, default."""
         known = KEYS[key]
         if key in self.overrides:
-            return self._parsed(key, f"option `{key}`", known.read, self.overrides[key])
+            return self._parsed(key, f"option {self.spelling(key)}", known.read, self.overrides[key])
         from_environment = self.environ.get(known.variable) if known.variable else None
         if from_environment:
             return self._parsed(key, f"environment variable `{known.variable}`", known.read, from_environment)
         in_config = self._from_config(key, known.config_key, known.read) if known.config_key else None
-        if key not in self.table:
+        table = self.of_environment if key in self.of_environment else self.table
+        if key not in table:
             return known.default if in_config is None else in_config
-        value = self._parsed(key, f"`{TABLE}.{key}`", known.read, self.table[key])
-        if in_config is not None and self.config and value not in (None, in_config):
+        value = self._parsed(key, f"`{self._place(key)}`", known.read, table[key])
+        if table is self.table and in_config is not None and self.config and value not in (None, in_config):
             self.warnings.append(
                 f"`{TABLE}.{key}` in `pyproject.toml` and `{known.config_key}` in `{one_line(self.config.name)}` "
                 "differ: the first is used; remove one of them"
@@ -226,7 +329,7 @@ class _Reading:
             raw = self.config.get(config_key)
         except InterpolationError as error:
             # What pyproject sets is not needed from the config; what only publishing needs must not fail a build.
-            if key not in self.table or key == "stages":
+            if key not in (*self.table, *self.of_environment) or key == "stages":
                 (self.deferred if key in _NEEDED_FOR_PUBLISHING else self.problems).append(str(error))
             return None
         if raw is None:
@@ -238,10 +341,21 @@ class _Reading:
             return read(raw)
         except values.UnexpectedValueError as error:
             self.problems.append(f"{place} {error}")
-            return KEYS[key].default
+            return KEYS[key].default if key in KEYS else None
 
 
-def _unknown_key(key: str) -> str:
-    near = nearest(key, KEYS)
-    way_out = f"did you mean `{near}`?" if near else f"known keys: {', '.join(KEYS)}"
-    return f"`{TABLE}.{one_line(key)}` is not a known setting; {way_out}"
+def _unknown_key(table: str, key: str, beside: tuple[str, ...]) -> str:
+    known = (*KEYS, *beside)
+    near = nearest(key, known)
+    way_out = f"did you mean `{near}`?" if near else f"known keys: {', '.join(known)}"
+    return f"`{table}.{one_line(key)}` is not a known setting; {way_out}"
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
+    """Warn about variables that look like ours and are not."""
+    known = [*(key.variable for key in KEYS.values() if key.variable), *_OTHER_VARIABLES]
+    for name in sorted(environ):
+        if name.startswith(_PREFIX) and name not in known:
+            near = nearest(name.removeprefix(_PREFIX), [other.removeprefix(_PREFIX) for other in known])
+            way_out = f"did you mean `{_PREFIX}{near}`?" if near else f"known ones: {', '.join(known)}"
+            yield f"the environment variable `{one_line(name)}` means nothing here; {way_out}"

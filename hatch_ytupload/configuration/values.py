@@ -116,7 +116,7 @@ def cypress_path(value: object) -> str:
 
 
 def module_names(value: object) -> tuple[str, ...]:
-    """Read a list of module names or a single one; blank ones are dropped, as YT Framework does."""
+    """Read a list of module names or a single one."""
     return _strings(value, "a list of module names")
 
 
@@ -168,5 +168,7 @@ def _strings(value: object, expected: str) -> tuple[str, ...]:
     for item in items:
         if not isinstance(item, str):
             raise UnexpectedValueError(f"{expected}, all strings", item)
+        if not item.strip():
+            raise UnexpectedValueError(f"{expected}, none of them empty", item)
     # A name written twice is packed once.
-    return tuple(dict.fromkeys(item.strip() for item in items if item.strip()))
+    return tuple(dict.fromkeys(item.strip() for item in items))

@@ -1,24 +1,23 @@
-"""The options of the publisher: what stands behind `-o`, in the project's table and in the user's own configuration."""
+"""The options of the publisher: what stands behind `-o`. The tables of Hatch's that name it hold `disable` only."""
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.configuration.settings import KEYS
-from hatch_ytupload.configuration.values import UnexpectedValueError, flag, text
+from hatch_ytupload.configuration.settings import KEYS, TABLE, publisher_option
+from hatch_ytupload.configuration.values import UnexpectedValueError, text
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.wording import nearest, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-OPTIONS = ("build_folder", "proxy", "mode", "config", "dry_run", "dist")
+OPTIONS = ("environment", "build_folder", "proxy", "mode", "config", "dry_run", "dist")
 """The options, in the order of the documentation."""
 
-# Hatch passes these with every call; it looks at `disable` itself.
+# Hatch passes the first two with every call, and looks at the third itself.
 _HATCHS_OWN = ("no_prompt", "initialize_auth")
-_IN_TABLES_ONLY = ("disable",)
+_IN_TABLES = ("disable",)
 _TRUE, _FALSE = ("", "1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -27,60 +26,66 @@ class PublishOptions(NamedTuple):
 
     settings: dict[str, object]
     """Those that are settings, by key."""
+    environment: str | None
     dry_run: bool
     dist: str | None
 
 
 def read_options(
-    given: Mapping[str, object],
-    project_table: Mapping[str, object],
-    user_table: Mapping[str, object],
-    environ: Mapping[str, str] | None = None,
+    given: Mapping[str, object], project_table: Mapping[str, object], user_table: Mapping[str, object]
 ) -> PublishOptions:
-    """Read the options from the three places they may stand in, the first of which is the strongest.
+    """Read the options, and refuse settings in Hatch's own tables: there is one place for them.
 
     Args:
         given: behind `-o`; all strings, an empty one where there is no `=`.
         project_table: `[tool.hatch.publish.ytupload]`.
         user_table: `[publish.ytupload]` of Hatch's own configuration.
-        environ: the environment; the process's own where None. Its variables are stronger than the two tables.
 
     Raises:
         SettingsError: with every problem.
     """
-    environ = os.environ if environ is None else environ
+    problems = [
+        *_misplaced("`publish.ytupload.{}` of Hatch's configuration", user_table),
+        *_misplaced("`tool.hatch.publish.ytupload.{}`", project_table),
+    ]
     found: dict[str, object] = {}
-    problems: list[str] = []
-    for table, place, readers in (
-        (user_table, "`publish.ytupload.{}` of Hatch's configuration", _IN_TABLES),
-        (project_table, "`tool.hatch.publish.ytupload.{}`", _IN_TABLES),
-        (given, "option `{}`", _GIVEN),
-    ):
-        for name, value in table.items():
-            if name in _HATCHS_OWN if table is given else name in _IN_TABLES_ONLY:
-                continue
-            shown = place.format(one_line(name))
-            if name not in OPTIONS:
-                problems.append(_unknown(shown, name))
-                continue
-            try:
-                read = readers[name](value)
-            except UnexpectedValueError as error:
-                problems.append(f"{shown} {error}")
-                continue
-            variable = KEYS[name].variable if name in KEYS else None
-            if table is given or not (variable and environ.get(variable)):
-                found[name] = read
+    for name, value in given.items():
+        if name in _HATCHS_OWN:
+            continue
+        shown = f"option {publisher_option(one_line(name))}"
+        if name not in OPTIONS:
+            near = nearest(name, OPTIONS)
+            way_out = f"did you mean `{near}`?" if near else f"known options: {', '.join(OPTIONS)}"
+            problems.append(f"{shown} is not known; {way_out}")
+            continue
+        try:
+            found[name] = _READERS[name](value)
+        except UnexpectedValueError as error:
+            problems.append(f"{shown} {error}")
     if problems:
         raise SettingsError(problems)
-    dist = found.pop("dist", None)
-    return PublishOptions(dry_run=bool(found.pop("dry_run", False)), dist=str(dist) if dist else None, settings=found)
+    environment, dist = found.pop("environment", None), found.pop("dist", None)
+    return PublishOptions(
+        dry_run=bool(found.pop("dry_run", False)),
+        environment=None if environment is None else str(environment),
+        dist=None if dist is None else str(dist),
+        settings=found,
+    )
 
 
-def _unknown(shown: str, name: str) -> str:
-    near = nearest(name, OPTIONS)
-    way_out = f"did you mean `{near}`?" if near else f"known options: {', '.join(OPTIONS)}"
-    return f"{shown} is not known; {way_out}"
+def _misplaced(place: str, table: Mapping[str, object]) -> Iterator[str]:
+    """Say of each key of one of Hatch's tables where it belongs."""
+    for name in table:
+        if name in _IN_TABLES:
+            continue
+        near = name if name in KEYS else nearest(name, KEYS)
+        if name in OPTIONS and name not in KEYS:
+            way_out = f"give it when you publish: `-o {name}=...`"
+        elif near:
+            way_out = f"write `{TABLE}.{near}`"
+        else:
+            way_out = f"settings stand in `[{TABLE}]`"
+        yield f"{place.format(one_line(name))} means nothing there, where only `disable` does; {way_out}"
 
 
 def _switch(value: object) -> bool:
@@ -105,17 +110,11 @@ def _config(value: object) -> object:
     return False if value == "false" else KEYS["config"].read(value)
 
 
-_IN_TABLES: dict[str, Callable[[object], object]] = {
+_READERS: dict[str, Callable[[object], object]] = {
+    "environment": _filled,
     "build_folder": KEYS["build_folder"].read,
-    "proxy": text,
-    "mode": KEYS["mode"].read,
-    "config": KEYS["config"].read,
-    "dry_run": flag,
-    "dist": text,
-}
-_GIVEN: dict[str, Callable[[object], object]] = {
-    **_IN_TABLES,
     "proxy": _filled,
+    "mode": KEYS["mode"].read,
     "config": _config,
     "dry_run": _switch,
     "dist": _filled,

@@ -38,7 +38,9 @@ class YtUploadPublisher(PublisherInterface):
         from hatch_ytupload.output.releases import published_text
         from hatch_ytupload.releases.publish import default_artifact, publish_bundle
 
-        settings = load_settings(project.root, project.table, overrides=options.settings)
+        settings = load_settings(
+            project.root, project.table, environment=options.environment, overrides=options.settings
+        )
         for warning in settings.warnings:
             self.app.display_warning(f"Warning: {warning}")
         with progress_bar(self.app, at_once=True) as progress:

@@ -28,11 +28,8 @@ dynamic = ["version"]
 
 [tool.hatch.version]
 path = "version.py"
-
-[tool.hatch.publish.ytupload]
-build_folder = "//home/demo/build"
-{options}
 """
+SETTINGS = 'build_folder = "//home/demo/build"\nmode = "dev"\n'
 ARCHIVE = ".dev/cypress/home/demo/build/source.tar.gz"
 
 
@@ -73,7 +70,7 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path, hatch: Hatch) -> Project:
     """Return a project that is published to a folder on disk."""
-    pipeline = make_pipeline(tmp_path / "demo", pyproject=PYPROJECT.format(options='mode = "dev"'))
+    pipeline = make_pipeline(tmp_path / "demo", pyproject=PYPROJECT, settings=SETTINGS)
     return Project(pipeline.write({"version.py": '__version__ = "1.0"\n'}), hatch)
 
 
@@ -152,7 +149,29 @@ def test_every_problem_is_a_line_and_status_1(project: Project, proxy: ProxyServ
 def test_a_publisher_that_is_disabled_asks_first(project: Project) -> None:
     """As Hatch does for every publisher."""
     project.build("one")
+    disabled = "[tool.hatch.publish.ytupload]\ndisable = true\n"
     text = (project.pipeline.root / "pyproject.toml").read_text()
-    project.pipeline.write({"pyproject.toml": text.replace('mode = "dev"', 'mode = "dev"\ndisable = true')})
+    project.pipeline.write({"pyproject.toml": text + disabled})
     assert "Publisher is disabled: ytupload" in project.publish("-n", status=1).stderr
     assert "\n  release  " in project.publish("--yes").stderr
+
+
+def test_settings_stand_in_one_place(project: Project) -> None:
+    """In `[tool.ytupload]`; Hatch's table for the publisher holds `disable` only."""
+    project.build("one")
+    text = (project.pipeline.root / "pyproject.toml").read_text()
+    project.pipeline.write({"pyproject.toml": text + '[tool.hatch.publish.ytupload]\nmode = "dev"\n'})
+    place = "`tool.hatch.publish.ytupload.mode` means nothing there, where only `disable` does"
+    assert project.publish(status=1).stderr == f"{place}; write `tool.ytupload.mode`\n"
+
+
+def test_an_environment_can_be_named(project: Project) -> None:
+    """By `-o environment=`; a name that there is not is one line."""
+    project.build("one")
+    text = (project.pipeline.root / "pyproject.toml").read_text()
+    table = '[tool.ytupload.environments.prod]\nbuild_folder = "//home/prod/build"\n'
+    project.pipeline.write({"pyproject.toml": text + table})
+    assert "home/prod/build" in project.publish("-o", "environment=prod").stderr
+    assert project.publish("-o", "environment=x", status=1).stderr == (
+        "option `environment` names no environment, `x`: there are `prod`\n"
+    )

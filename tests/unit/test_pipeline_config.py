@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 from pipelines import refusal
 
 from hatch_ytupload.configuration.pipeline_config import (
@@ -133,6 +134,49 @@ class TestYaml:
         assert shown.startswith("`configs/config.yaml` ")
         assert problem in shown
 
+    @pytest.mark.parametrize(
+        ("text", "problem"),
+        [
+            (
+                "pipeline:\n  a: 1\n  b: 2\n  a: 3\n",
+                "line 4: duplicate key `a`, which stands in line 2 already: remove one",
+            ),
+            ("pipeline: {a: {b: 1, 'b': 2}}", "line 1: duplicate key `b`, which stands in line 1 already: remove one"),
+            ("x: [{1: 2, 1: 3}]", "line 1: duplicate key `1`, which stands in line 1 already: remove one"),
+            ("a: 1\n? a\n: 2", "line 2: duplicate key `a`, which stands in line 1 already: remove one"),
+            ("pipeline: [a]", "line 1: `pipeline` must be a mapping, found a list"),
+            ("a: 1\nstages: all\n", "line 2: `stages` must be a mapping, found `all`"),
+            ("stages: 5\n", "line 1: `stages` must be a mapping, found `5`"),
+            ("a: 1\nb:\n  - c: 'x ${d'\n", "line 3: `${` without its `}` in `x ${d`"),
+            ("a: ${b.${c}", "line 1: `${` without its `}` in `${b.${c}`"),
+            ("a: '\\\\${b'", "line 1: `${` without its `}` in `\\\\${b`"),
+        ],
+    )
+    def test_what_yt_framework_refuses_is_refused(self, tmp_path: Path, text: str, problem: str) -> None:
+        """Although YAML lets it pass; wherever it stands."""
+        assert yaml_problem(tmp_path, text) == f"`configs/config.yaml`, {problem}"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "pipeline:\nstages: null\n",
+            "a: &x {k: 1}\nb: &y {<<: *x, k: 2}\nc: {<<: *y, k: 3}\n",
+            "c: &c {k: 1}\na: {<<: [*c, {k: 2}], k: 3}\n",
+            "a: '\\${b'\n'${x': 1\n",
+            "a: '${b} }'\nb: '}'\n",
+        ],
+    )
+    def test_what_yt_framework_takes_is_taken(self, tmp_path: Path, text: str) -> None:
+        """Empty sections, merges over merges, references that are plain text."""
+        load(tmp_path, text)
+        OmegaConf.load(tmp_path / "configs/config.yaml")
+
+    def test_every_repeated_key_is_named(self, tmp_path: Path) -> None:
+        """All at once."""
+        with pytest.raises(SettingsError) as error:
+            load(tmp_path, "a: {x: 1, x: 2}\nb: 1\nb: 2\n")
+        assert len(error.value.problems) == 2
+
     @pytest.mark.parametrize("date", ["2026-01-02", "2026-13-45", "2026-01-02 03:04:05"])
     def test_dates_are_text(self, tmp_path: Path, date: str) -> None:
         """YT Framework reads dates as text too; one that does not exist is no error."""
@@ -186,7 +230,7 @@ class TestInterpolation:
             ("key: ${missing}", "Interpolation key 'missing' not found"),
             ("key: ${oc.env:NOT_SET_ANYWHERE}", "Environment variable 'NOT_SET_ANYWHERE' not found"),
             ("key: ${unknown:1}", "Unsupported interpolation type unknown"),
-            ("key: ${open", "no viable alternative at input"),
+            ("key: ${open:}}", ""),
             ("key: ['${missing}']", "Interpolation key 'missing' not found"),
             ("key: ${other}\nother: ${key}", ""),
             ("key: &x ['${a}', *x]\na: 1", ""),

@@ -50,7 +50,9 @@ class TestFinding:
 
     def test_there_may_be_none(self) -> None:
         """Where there is no project up to the root, the message says where it was looked for."""
-        assert refusal(lambda: find_project("/")) == "no `pyproject.toml` in `/` or above it"
+        assert refusal(lambda: find_project("/")) == (
+            "no `pyproject.toml` in `/` or above it; `hatch-ytupload init` in the pipeline's directory makes one"
+        )
 
     def test_the_table_may_be_missing(self, tmp_path: Path) -> None:
         """Without `[tool.ytupload]` the table is empty."""
@@ -118,6 +120,31 @@ class TestBuildDirectory:
         """The target's own directory, else that of all builds, else `dist`; Hatch itself reports what is wrong."""
         root = write(tmp_path, named("demo") + toml)
         assert find_project(root).build_directory == str(tmp_path / expected)
+
+    @pytest.mark.parametrize(
+        ("toml", "file", "expected"),
+        [
+            ("", '[build]\ndirectory = "out"\n', "out"),
+            ("", '[build]\ndirectory = "out"\n[build.targets.ytarchive]\ndirectory = "mine"\n', "mine"),
+            ('[tool.hatch.build]\ndirectory = "a"\n', '[build]\ndirectory = "b"\n', "b"),
+            ('[tool.hatch.build]\ndirectory = "a"\n', "[build]\nreproducible = true\n", "dist"),
+            ('[tool.hatch.build]\ndirectory = "a"\n', "[envs.default]\n", "a"),
+            ("[tool]\nhatch = 5\n", "[build.targets.ytarchive]\nreproducible = false\n", "dist"),
+        ],
+    )
+    def test_a_file_of_hatchs_own_is_read(self, tmp_path: Path, toml: str, file: str, expected: str) -> None:
+        """As Hatch reads it: each of its tables stands in the place of the whole table of that name."""
+        root = write(tmp_path, named("demo") + toml)
+        (tmp_path / "hatch.toml").write_text(file)
+        project = find_project(root)
+        assert project.build_directory == str(tmp_path / expected)
+        assert project.reproducible is ("false" not in file)
+
+    def test_a_broken_file_of_hatchs_own_is_named(self, tmp_path: Path) -> None:
+        """As a broken `pyproject.toml` is."""
+        root = write(tmp_path, named("demo"))
+        (tmp_path / "hatch.toml").write_text("[build")
+        assert refusal(lambda: find_project(root)).startswith(f"`{root}/hatch.toml` is not valid TOML: ")
 
 
 BACKEND = """\

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import sys
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pipelines import Pipeline, make_pipeline
 
-from hatch_ytupload.configuration.settings import KEYS, Settings, load_settings
+from hatch_ytupload.configuration.settings import KEYS, Settings, command_flag, load_settings
 from hatch_ytupload.configuration.values import UploadPath
 from hatch_ytupload.errors import SettingsError
 
@@ -113,7 +116,7 @@ class TestTable:
             ("upload-paths", "did you mean `upload_paths`?"),
             ("Mode", "did you mean `mode`?"),
             ("pipelinedir", "did you mean `pipeline_dir`?"),
-            ("x", f"known keys: {', '.join(KEYS)}"),
+            ("x", f"known keys: {', '.join(KEYS)}, environments, default_environment"),
         ],
     )
     def test_an_unknown_key_is_an_error_with_a_hint(self, pipeline: Pipeline, key: str, hint: str) -> None:
@@ -322,6 +325,166 @@ class TestConfig:
         pipeline.write(files)
         line = f'`tool.ytupload.stages` is "enabled", and {reason}'
         assert problems(pipeline, {"stages": "enabled", **table}) == [line]
+
+
+class TestEnvironments:
+    """Tables that override the settings, one of which counts."""
+
+    TABLE: ClassVar[dict[str, Any]] = {
+        "build_folder": "//home/testing",
+        "keep_releases": 3,
+        "environments": {
+            "prod": {"build_folder": "//home/prod", "keep_releases": 0, "confirm": True},
+            "stage": {"proxy": "other"},
+        },
+    }
+
+    def test_none_counts_when_none_is_named(self, pipeline: Pipeline) -> None:
+        """The keys above are as they are."""
+        settings = pipeline.settings(self.TABLE)
+        assert (settings.environment, settings.build_folder, settings.confirm) == (None, "//home/testing", False)
+
+    def test_one_overrides_any_key(self, pipeline: Pipeline) -> None:
+        """And leaves the others; `false` and 0 are values."""
+        load = partial(load_settings, str(pipeline.root), self.TABLE, environ={})
+        prod, stage = load(environment="prod"), load(environment="stage")
+        assert (prod.environment, prod.build_folder, prod.keep_releases, prod.confirm) == (
+            "prod",
+            "//home/prod",
+            0,
+            True,
+        )
+        assert (stage.build_folder, stage.proxy, stage.keep_releases, stage.confirm) == (
+            "//home/testing",
+            "other",
+            3,
+            False,
+        )
+
+    def test_it_is_named_in_three_places(self, pipeline: Pipeline) -> None:
+        """The option wins over the variable, that over the default."""
+        table = {**self.TABLE, "default_environment": "stage"}
+        load = partial(load_settings, str(pipeline.root), table)
+        assert load(environ={}).environment == "stage"
+        assert load(environ={"YTUPLOAD_ENVIRONMENT": ""}).environment == "stage"
+        assert load(environ={"YTUPLOAD_ENVIRONMENT": "prod"}).environment == "prod"
+        assert load(environ={"YTUPLOAD_ENVIRONMENT": "nope"}, environment="prod").environment == "prod"
+
+    def test_variables_and_options_win_over_its_table(self, pipeline: Pipeline) -> None:
+        """As they do over the one above it."""
+        environ = {"YTUPLOAD_ENVIRONMENT": "prod", "YTUPLOAD_BUILD_FOLDER": "//home/variable"}
+        load = partial(load_settings, str(pipeline.root), self.TABLE, environ=environ)
+        assert load().build_folder == "//home/variable"
+        assert load(overrides={"build_folder": "//home/option"}).build_folder == "//home/option"
+
+    def test_a_pipeline_of_its_own(self, pipeline: Pipeline) -> None:
+        """Even what is read before the rest can be overridden."""
+        pipeline.write({"other/configs/x.yaml": "pipeline: {mode: dev}\n"})
+        table = {"environments": {"other": {"pipeline_dir": "other", "config": "configs/x.yaml"}}}
+        settings = load_settings(str(pipeline.root), table, environ={}, environment="other")
+        assert (settings.pipeline_dir, settings.mode) == (str(pipeline.root / "other"), "dev")
+
+    @pytest.mark.parametrize(
+        ("arguments", "problem"),
+        [
+            (
+                {"environment": "prd"},
+                "option `environment` names no environment, `prd`: there are `prod`, `stage`; did you mean `prod`?",
+            ),
+            (
+                {"environment": "x\n", "spelling": command_flag},
+                "option `--environment` names no environment, `x\\n`: there are `prod`, `stage`",
+            ),
+            (
+                {"environ": {"YTUPLOAD_ENVIRONMENT": "production"}},
+                (
+                    "environment variable `YTUPLOAD_ENVIRONMENT` names no environment, `production`: "
+                    "there are `prod`, `stage`; did you mean `prod`?"
+                ),
+            ),
+        ],
+    )
+    def test_an_unknown_name_lists_those_there_are(
+        self, pipeline: Pipeline, arguments: dict[str, Any], problem: str
+    ) -> None:
+        """With the place that names it, and the nearest."""
+        assert problems(pipeline, self.TABLE, **arguments) == [problem]
+
+    @pytest.mark.parametrize(
+        ("table", "problem"),
+        [
+            ({"environments": 5}, "`tool.ytupload.environments` must be a table, found the integer 5"),
+            ({"environments": {"a": 5}}, "`tool.ytupload.environments.a` must be a table, found the integer 5"),
+            (
+                {"environments": {"a": {"mod": "dev"}}},
+                "`tool.ytupload.environments.a.mod` is not a known setting; did you mean `mode`?",
+            ),
+            (
+                {"environments": {"a": {"environments": {}}}},
+                (
+                    "`tool.ytupload.environments.a.environments` is not a known setting; "
+                    f"known keys: {', '.join(KEYS)}, confirm"
+                ),
+            ),
+            (
+                {"environments": {"a": {"mode": 5}}, "default_environment": "a"},
+                '`tool.ytupload.environments.a.mode` must be "prod" or "dev", found the integer 5',
+            ),
+            (
+                {"environments": {"a": {"confirm": "yes"}}, "default_environment": "a"},
+                '`tool.ytupload.environments.a.confirm` must be true or false, found the string "yes"',
+            ),
+            (
+                {"default_environment": 5},
+                "`tool.ytupload.default_environment` must be the name of an environment, found the integer 5",
+            ),
+            (
+                {"default_environment": "a"},
+                (
+                    "`tool.ytupload.default_environment` names no environment, `a`: "
+                    "there is no table `tool.ytupload.environments`"
+                ),
+            ),
+            ({"confirm": True}, "`tool.ytupload.confirm` is not a known setting; did you mean `config`?"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, pipeline: Pipeline, table: object, problem: str) -> None:
+        """With the key in its table."""
+        assert problems(pipeline, table) == [problem]
+
+    def test_a_difference_to_the_config_is_meant(self, pipeline: Pipeline) -> None:
+        """Only what is written for all environments should not stand in two places."""
+        pipeline.write({CONFIG: "pipeline: {build_folder: //home/config}\n"})
+        table = {"environments": {"a": {"build_folder": "//home/a"}}, "default_environment": "a"}
+        assert pipeline.settings(table).warnings == ()
+
+
+class TestVariables:
+    """Those that begin with `YTUPLOAD_`."""
+
+    @pytest.mark.parametrize(
+        ("name", "hint"),
+        [
+            ("YTUPLOAD_BUILDFOLDER", "did you mean `YTUPLOAD_BUILD_FOLDER`?"),
+            ("YTUPLOAD_ENV", "did you mean `YTUPLOAD_ENVIRONMENT`?"),
+            ("YTUPLOAD_\x1b[31m", "known ones: YTUPLOAD_CONFIG, "),
+        ],
+    )
+    def test_one_that_means_nothing_is_warned_about(self, pipeline: Pipeline, name: str, hint: str) -> None:
+        """With the nearest one that does."""
+        (warning,) = load_settings(str(pipeline.root), {}, environ={name: "x"}).warnings
+        assert warning.isprintable()
+        assert warning.startswith("the environment variable `YTUPLOAD_")
+        assert hint in warning
+
+    def test_known_ones_are_not(self, pipeline: Pipeline) -> None:
+        """Those of the cache and of the pipeline class included; every one that the code asks for is known."""
+        asked = set()
+        for file in (Path(__file__).parents[2] / "hatch_ytupload").rglob("*.py"):
+            asked |= set(re.findall(r'"(YTUPLOAD_[A-Z_]*[A-Z])"', file.read_text()))
+        environ = dict.fromkeys(asked - {"YTUPLOAD_ENVIRONMENT"}, "") | {"YTUPLOAD_ENVIRONMENT": ""}
+        assert len(asked) >= 8
+        assert load_settings(str(pipeline.root), {}, environ=environ).warnings == ()
 
 
 class TestInterpolation:

@@ -35,7 +35,9 @@ def command(console: Console, directory: str | None, config: str | None, *, no_c
     target = os.path.abspath(directory) if directory else project.build_directory
     cache = None if no_cache else user_cache(os.environ)
     with console.progress() as progress:
-        built = build_bundle(project, settings, target, cache=cache, progress=progress)
+        built = build_bundle(
+            project, settings, target, reproducible=project.reproducible, cache=cache, progress=progress
+        )
     for warning in built.warnings:
         console.warning(warning)
     console.info(built.summary)
