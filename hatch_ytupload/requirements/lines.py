@@ -6,7 +6,7 @@ import codecs
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.errors import one_line
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

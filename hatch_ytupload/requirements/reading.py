@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.errors import one_line
+from hatch_ytupload.wording import one_line
 from hatch_ytupload.requirements.lines import DecodingError, decoded, has_variables, lines_of
 from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.requirements.options import OptionError, split_options, without_options
