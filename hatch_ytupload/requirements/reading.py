@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.wording import one_line
 from hatch_ytupload.requirements.lines import DecodingError, decoded, has_variables, lines_of
 from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.requirements.options import OptionError, split_options, without_options
@@ -16,6 +15,7 @@ from hatch_ytupload.requirements.requirement import (
     asked_editable,
 )
 from hatch_ytupload.requirements.tree import Tree, in_archive, path_of_file_url, scheme_of
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
