@@ -1,7 +1,8 @@
 """Run all tests: `python3 dev/test.py`.
 
-`--fresh` makes the environment new first, `--coverage` measures branches (over subprocesses too) and holds them to the
-limit in `pyproject.toml`; all other arguments go to pytest.
+`--quick` leaves out what starts front ends, takes long or needs a cluster, and lets git judge fewer trees. `--fresh`
+makes the environment new first, `--coverage` measures branches (over subprocesses too) and holds them to the limit in
+`pyproject.toml`; all other arguments go to pytest.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import os
 import sys
 
-from environment import ROOT, environment, run
+from environment import ROOT, environment, run, say
 
-OWN_FLAGS = ("--fresh", "--coverage")
+OWN_FLAGS = ("--fresh", "--coverage", "--quick")
 
 
 def main() -> None:
@@ -25,6 +26,10 @@ def main() -> None:
         "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
         "VIRTUAL_ENV": str(python.parent.parent),
     }
+    if "--quick" in sys.argv:
+        tests[1:1] = ["-m", "not functional and not slow and not cluster"]
+        env = {"YTUPLOAD_FUZZ_EXAMPLES": "100", **env}
+    say("on two quiet cores all tests take 5 minutes, the unit and oracle tests of --quick less than one")
     if "--coverage" not in sys.argv:
         run([python, "-m", *tests], env=env)
         return

@@ -1,4 +1,4 @@
-"""What holds for every test: a clean environment, and hypothesis without deadlines and files in the checkout."""
+"""What holds for every test: a clean environment, signals that work, a time limit, and no files of hypothesis."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 from pipelines import clean_environment, make_pipeline
+from unattended import EndOfHangingTests, heed_signals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 hypothesis.settings.register_profile("suite", deadline=None, database=None)
 hypothesis.settings.load_profile("suite")
+heed_signals()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """End what hangs."""
+    config.pluginmanager.register(EndOfHangingTests())
 
 
 @pytest.fixture(autouse=True)

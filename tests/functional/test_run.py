@@ -211,10 +211,12 @@ def test_standard_error_is_live(tmp_path: Path, cache: dict[str, str]) -> None:
     assert (process.returncode, out) == (0, b"row\n\n")
 
 
-def started(pipeline: Pipeline, *arguments: str, environ: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start `hatch-ytupload run` with pipes."""
+def started(
+    pipeline: Pipeline, *arguments: str, environ: Mapping[str, str], shell: tuple[str, ...] = ()
+) -> subprocess.Popen[bytes]:
+    """Start `hatch-ytupload run` with pipes, by way of a shell if one is given."""
     return subprocess.Popen(
-        [sys.executable, "-m", "hatch_ytupload", "run", *arguments],
+        [*shell, sys.executable, "-m", "hatch_ytupload", "run", *arguments],
         cwd=pipeline.root,
         env=clean_environment(PYTHONPATH=str(CHECKOUT), **environ),
         stdin=subprocess.PIPE,
@@ -260,7 +262,7 @@ def test_a_signal_stops_a_job_with_all_that_it_started(
 
 
 def test_a_second_signal_kills_at_once(tmp_path: Path, cache: dict[str, str]) -> None:
-    """Whoever presses Ctrl-C twice does not wait for the grace time; the test would wait 600 s for it."""
+    """Whoever presses Ctrl-C twice does not wait for the grace time, and the job does not see the second."""
     # Not by `print`: a signal that comes while it prints `ready` must not enter it a second time.
     deaf = "import os, signal\nsignal.signal(signal.SIGINT, lambda *_: os.write(1, b'no\\n'))\n"
     deaf += "os.write(1, b'ready\\n')\nwhile True:\n    signal.pause()\n"
@@ -273,6 +275,23 @@ def test_a_second_signal_kills_at_once(tmp_path: Path, cache: dict[str, str]) ->
         process.send_signal(signal.SIGINT)
         assert process.stdout.read() == b""
     assert process.returncode == 128 + signal.SIGINT
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_is_ignored_from_the_start_stops_nothing(
+    tmp_path: Path, cache: dict[str, str], number: signal.Signals
+) -> None:
+    """As under `nohup`, or in the background of a script, where Ctrl-C is for others; nor does it stop the job."""
+    talk = "import os\nprint('ready', flush=True)\nos.kill(os.getpid(), int(input()))\nprint('done')\n"
+    pipeline = built(tmp_path, {"stages/first/src/mapper.py": talk})
+    deaf = ("bash", "-c", f"trap '' {number.name}; exec \"$@\"", "bash")
+    with started(pipeline, "first", "map", environ=cache, shell=deaf) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        out, said = process.communicate(str(int(number)).encode())
+    assert (process.returncode, out) == (0, b"done\n")
+    assert b"stopped" not in said
 
 
 def test_what_a_job_leaves_running_ends_with_it(tmp_path: Path, cache: dict[str, str]) -> None:

@@ -194,6 +194,7 @@ def pipelines(draw: st.DrawFn) -> dict[str, str | bytes]:
     return {path: content for path, content in found.items() if path not in directories}
 
 
+@pytest.mark.slow
 @given(pipelines())
 @settings(max_examples=40)
 def test_any_small_pipeline_is_packed_the_same(

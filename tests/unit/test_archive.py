@@ -421,6 +421,7 @@ class TestOutput:
         left = [thread.name for thread in threading.enumerate() if thread.name.startswith(("compress", "digest"))]
         assert left == []
 
+    @pytest.mark.slow
     def test_memory_does_not_grow_with_the_archive(self, tmp_path: Path) -> None:
         """300 MB, of which 120 MB do not compress, are packed in less than 150 MB: neither side is held."""
         pipeline = make_pipeline(tmp_path / "demo")

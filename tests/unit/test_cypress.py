@@ -327,6 +327,7 @@ class TestJobs:
             assert client.read_file(f"#{node}").read() == bundles[0].data
         assert proxy.cypress.read(CURRENT) == bundles[1].data
 
+    @pytest.mark.slow
     def test_a_reader_sees_whole_archives_only(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
         """Through the API, over two hundred publishes, failures and rollbacks."""
         folder = on_cluster(proxy, attempts=1)

@@ -199,6 +199,7 @@ def test_a_commit_whose_answers_are_all_lost_is_told_as_a_failure(proxy: ProxySe
 
 
 # After a timeout in a body the client's copy of requests leaves the socket to the collector, which warns.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_proxy_that_hangs_is_left_after_the_time_limit(
     proxy: ProxyServer, swap: Swap, monkeypatch: pytest.MonkeyPatch

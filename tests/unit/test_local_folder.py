@@ -175,6 +175,7 @@ def test_a_reader_keeps_the_file_that_it_opened(folder: LocalFolder, bundles: li
         assert file.read(file.size, 7) == b""
 
 
+@pytest.mark.slow
 def test_a_reader_sees_whole_archives_and_consistent_states(folder: LocalFolder, bundles: list[Bundle]) -> None:
     """Through the file system and through our own eyes, over a hundred publishes, without ever finding nothing."""
     publish_to(folder, bundles[0], keep=1)

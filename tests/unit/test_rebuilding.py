@@ -249,6 +249,7 @@ def test_what_changed_a_moment_ago_is_not_kept(pipeline: Pipeline, cache: Cache,
     assert build(pipeline, cache).changed
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.sampled_from(sorted(MUTATIONS)), min_size=1, max_size=6))
 def test_any_sequence_of_changes(changes: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
