@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 from pipelines import clean_environment, make_pipeline
-from unattended import EndOfHangingTests, heed_signals
+from unattended import EndOfHangingTests, reset_inherited_signals
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 hypothesis.settings.register_profile("suite", deadline=None, database=None)
 hypothesis.settings.load_profile("suite")
-heed_signals()
+reset_inherited_signals()
 
 
 def pytest_configure(config: pytest.Config) -> None:

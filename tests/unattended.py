@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _TIMER = pytest.StashKey[threading.Timer]()
 
 
-def heed_signals() -> None:
+def reset_inherited_signals() -> None:
     """Start processes that no signal is ignored or blocked in, whatever this one was started with.
 
     A process inherits ignored signals, such as those of `nohup` and of what a script starts with `&`, but no handlers.

@@ -136,6 +136,7 @@ def each_request(
             return
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", PASSING.values(), ids=PASSING)
 def test_a_failure_of_any_request_that_passes_does_not_break_a_publish(
     proxy: ProxyServer, swap: Swap, action: Action
@@ -147,6 +148,7 @@ def test_a_failure_of_any_request_that_passes_does_not_break_a_publish(
         assert not proxy.cypress.transactions
 
 
+@pytest.mark.slow
 def test_a_lost_transaction_is_begun_again(proxy: ProxyServer, swap: Swap) -> None:
     """Whichever request finds it gone, even the commit; the first attempt leaves nothing."""
     for action in (AbortTransaction("before"), AbortTransaction("after")):
@@ -227,6 +229,7 @@ def test_a_proxy_that_stays_away_ends_the_publish(proxy: ProxyServer, swap: Swap
     swap.check()
 
 
+@pytest.mark.slow
 def test_a_proxy_that_goes_away_in_the_midst_ends_the_publish(proxy: ProxyServer, swap: Swap) -> None:
     """Its transaction ends by itself; the next publish waits for no one."""
     for _ in each_request(proxy, Refuse()):

@@ -22,7 +22,7 @@ for number in numbers:
     signal.signal(number, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
 import unattended
-unattended.heed_signals()
+unattended.reset_inherited_signals()
 for number in numbers:
     signal.raise_signal(number)
 for number in numbers:
@@ -49,6 +49,7 @@ def test_what_is_ignored_is_not_handed_down() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n" * 4, "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_test_that_hangs_is_ended(tmp_path: Path, workers: int) -> None:
     """With the stacks of all threads, and with the process that it waits for; others run all the same."""

@@ -300,6 +300,7 @@ def pip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.mark.slow
 class TestRequirements:
     """`requirements.txt` of the stage."""
 
