@@ -330,6 +330,7 @@ def test_a_wrapper_beside_the_archive_extracts_it(framework: Framework, tmp_path
         assert (done.stdout, done.returncode == 0) == (output, output != "")
 
 
+@pytest.mark.slow
 def test_a_wrapper_stops_when_requirements_fail(framework: Framework, tmp_path: Path) -> None:
     """Theirs warns and goes on; it never packs the file, so this one is put beside both."""
     sandboxes = Sandboxes(framework, tmp_path, {"stages/a/src/vanilla.py": "print('run')\n"})
@@ -374,6 +375,7 @@ JOBS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", JOBS)
 def test_the_command_of_the_framework_runs_our_archive(
     operation: str, sample_archive: Path, job_python: Path, tmp_path: Path

@@ -168,6 +168,7 @@ def test_a_transaction_that_is_lost_each_time_ends_the_publish(proxy: ProxyServe
     swap.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", [Answer(500), Drop("before"), Truncate(1, "broken")], ids=["500", "drop", "cut"])
 def test_a_command_that_never_works_ends_the_publish(proxy: ProxyServer, swap: Swap, action: Action) -> None:
     """After the attempts that were asked for, in one line, with nothing changed and nothing left to wait for."""

@@ -325,6 +325,7 @@ class TestDirectories:
         assert (found.packed, found.files) == (False, 0)
         assert [path for path, _ in found.left_out] == ["tools/tests/a_test.py"]
 
+    @pytest.mark.slow
     def test_ten_thousand_ignored_files_are_summed_up_in_a_line(self, pipeline: Pipeline) -> None:
         """The first few are named; each is there once, however many sources look at it."""
         pipeline.write({f"tools/deep/n{number}_test.py": "" for number in range(10_000)})
