@@ -133,8 +133,9 @@ class Pipeline:
         return make_plan(self.settings(table))
 
     def paths(self, table: Mapping[str, object] | None = None) -> list[str]:
-        """List the paths of the planned archive, the stand-in for `ytjobs` left out."""
-        return [entry.path for entry in self.plan(table).entries() if not entry.path.startswith("ytjobs/")]
+        """List the paths of the planned archive, the stand-in for `ytjobs` left out, with its metadata."""
+        paths = [entry.path for entry in self.plan(table).entries()]
+        return [path for path in paths if not path.startswith(("ytjobs/", "yt_framework-"))]
 
     def build(
         self,

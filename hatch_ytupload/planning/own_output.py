@@ -52,8 +52,8 @@ def _own_sources(settings: Settings, plan: Plan) -> Iterator[tuple[str, str]]:
     for number, entry in enumerate(settings.upload_paths, 1):
         yield os.path.join(top, entry.source), f"entry #{number} of `upload_paths` (`{one_line(entry.source)}`)"
     for module in plan.modules:
-        if module.own:
-            for root in module.roots:
+        for root in module.roots:
+            if root.own:
                 yield root.source, f"the module `{module.name}`"
     for stage in plan.stages:
         yield os.path.join(top, STAGES, as_system_spells(stage.name), "src"), f"the stage `{stage.name}`"

@@ -231,24 +231,24 @@ class Planner:
             self._packed_roots.add((root.source, root.target))
             self._taken.take(root.target, description, reserved=reserved, owner=module.name)
             # Of several portions of a namespace package the first wins, as it does on import.
-            files = [file for file in self._module_files(module, root, description) if file.path not in seen]
+            files = [file for file in self._module_files(root, description) if file.path not in seen]
             seen.update(file.path for file in files)
             self.sources.append((root.target, [*files]))
 
-    def _module_files(self, module: Module, root: ModuleRoot, owner: str) -> list[SourceFile]:
+    def _module_files(self, root: ModuleRoot, owner: str) -> list[SourceFile]:
         """List the files of a directory of a module, or the file that it is."""
         top = self.settings.pipeline_dir
         is_file = not os.path.isdir(root.source)
         # The rules for a link are those of its own directory, as git has it.
         place = os.path.realpath(os.path.dirname(root.source) if is_file else root.source)
-        inside = module.own and _is_inside(place, top)
+        inside = root.own and _is_inside(place, top)
         if inside:
             scope = self.scopes.of(place)
             shown = os.path.relpath(os.path.join(place, os.path.basename(root.source)) if is_file else place, top)
         else:
             shown = root.source
             scope = _NO_RULES if is_file else IgnoreScope.top(root.source, shown)
-        source = Source(root.source, root.target, scope, root.boundary, shown, owner, own=module.own, is_file=is_file)
+        source = Source(root.source, root.target, scope, root.boundary, shown, owner, own=root.own, is_file=is_file)
         return self._files(source)
 
     def _add_path(self, entry: UploadPath, description: str) -> None:

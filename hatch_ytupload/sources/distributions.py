@@ -20,18 +20,15 @@ from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 SITE_DIRECTORIES = frozenset({"site-packages", "dist-packages"})
 _METADATA_DIRECTORIES = (".dist-info", ".egg-info")
 _EXTENSION_MODULES = (".so", ".pyd", ".dylib")
 # The lines of RECORD that can be companions: parsing all lines of a large distribution takes milliseconds.
 _BESIDE_PACKAGES = re.compile(rb"(?m)^[^/\n]*\.(?:(?:so|pyd|dylib)(?:[,\"\s].*)?|libs/.*)$")
-
-
-_ASKS_METADATA = re.compile(
-    rb"\bimportlib[._]metadata\b|\bfrom importlib import [^\n]*\bmetadata\b|\bpkg_resources\b",
-)
+# What importlib.metadata answers from about a distribution that is packed.
+_PACKED_METADATA = ("METADATA", "PKG-INFO", "entry_points.txt")
 
 
 class Distribution(NamedTuple):
@@ -125,23 +122,12 @@ def companions(distribution: Distribution) -> list[str]:
     return sorted(found)
 
 
-def metadata_for_import(distribution: Distribution, packages: Iterable[str]) -> str | None:
-    """Return the METADATA of a distribution, as a path in its `site` directory, if its packages read it on import.
-
-    Many packages ask importlib.metadata for their own version and fail to import without an answer (duckdb 2 is one).
-
-    Args:
-        distribution: installed.
-        packages: the directories of its packages.
-    """
-    if not os.path.isfile(os.path.join(distribution.info, "METADATA")):
-        return None
-    for package in packages:
-        for entry in _entries(package):
-            # Test settings that lie inside a package are not imported with it.
-            if entry.endswith(".py") and entry != "conftest.py" and _ASKS_METADATA.search(_read(package, entry) or b""):
-                return f"{os.path.basename(distribution.info)}/METADATA"
-    return None
+def metadata(distribution: Distribution) -> list[str]:
+    """Return the files that tell a job the version and the entry points of a distribution, as names in its `site`."""
+    name = os.path.basename(distribution.info)
+    if os.path.isfile(distribution.info):
+        return [name]
+    return [f"{name}/{file}" for file in _PACKED_METADATA if os.path.isfile(os.path.join(distribution.info, file))]
 
 
 def modules_of(name: str, search_path: Sequence[str]) -> list[str]:
@@ -182,14 +168,19 @@ def _editables(search_path: Sequence[str]) -> Iterator[Distribution]:
 def _exposes(distribution: Distribution, module: str, real: str) -> bool:
     """Tell whether an editable install reaches the real path `real`: by a line of its `.pth`, or by an import hook.
 
-    The hooks that setuptools (seen in 84) and editables (0.6) write spell the module's name in their text.
+    The hooks that setuptools (seen in 84) and editables (0.6) write spell the module's name in their text. Flit makes
+    a link to the module itself.
     """
     project = os.path.realpath(distribution.project or "")
     record = _read(distribution.info, "RECORD")
     if record is None:  # `setup.py develop` puts the project directory itself on the path.
         return os.path.dirname(real) == project
     for path in _paths(record):
-        if "/" in path or "\0" in path or not path.endswith((".pth", ".py")):
+        if "/" in path or "\0" in path:
+            continue
+        if os.path.realpath(os.path.join(distribution.site, path)) == real:
+            return True
+        if not path.endswith((".pth", ".py")):
             continue
         text = _text(distribution.site, path).replace("\0", "")
         if path.endswith(".pth"):

@@ -75,6 +75,18 @@ class ImportPath(NamedTuple):
             portions.extend(spec.submodule_search_locations)
         return Found(portions=tuple(dict.fromkeys(portions)))
 
+    def portions(self, name: str) -> list[str]:
+        """Return all directories of the package `name`, in import order, whether each is a regular package or not.
+
+        Raises:
+            ModuleNotFoundInEnvironmentError: An import hook of the environment failed.
+        """
+        specs = [find_below(name, [directory]) for directory in (*self.own, *self.environment)]
+        found = (
+            place for spec in (*specs, *self._specs(name)) if spec for place in spec.submodule_search_locations or ()
+        )
+        return list(dict.fromkeys(found))
+
     def mapped_below(self, name: str) -> dict[str, str]:
         """Return the submodules of `name` that setuptools' editable installs place elsewhere: dotted name to path.
 
@@ -113,6 +125,25 @@ def find_below(name: str, directories: Sequence[str]) -> ModuleSpec | None:
         # What was remembered about a directory may be older than the files that a build has just generated there.
         sys.path_importer_cache.pop(directory, None)
     return PathFinder.find_spec(name, list(directories))
+
+
+def grows_on_import(init: str | None) -> bool:
+    """Tell whether the `__init__.py` of a package adds directories elsewhere to its path when it is run.
+
+    That is what `pkgutil.extend_path` and `pkg_resources.declare_namespace` do.
+    """
+    try:
+        with open(init or "", "rb") as file:
+            text = file.read()
+        if not any(name in text for name in (b"extend_path", b"declare_namespace")):
+            return False
+        import ast
+
+        calls = [node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    except (OSError, SyntaxError, ValueError):
+        return False
+    names = (call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "") for call in calls)
+    return not {"extend_path", "declare_namespace"}.isdisjoint(names)
 
 
 def is_standard_library(directory: str) -> bool:

@@ -45,6 +45,13 @@ def without_code(name: str, places: Iterable[str]) -> ModuleNotFoundInEnvironmen
     return _refused(name, f"is a directory with no Python file in it, {shown}: list it under `upload_paths`")
 
 
+def more_portions(name: str, listed: str) -> ModuleNotFoundInEnvironmentError:
+    """Make the error for a package that a `.pkg` file gives directories of any name."""
+    return _refused(
+        name, f"gets directories from `{one_line(listed)}` too: list them under `upload_paths`, or remove it"
+    )
+
+
 def bad_name(name: str, search_path: Sequence[str]) -> ModuleNotFoundInEnvironmentError:
     """Make the error for a text that no `import` statement could hold."""
     if "/" in name or "\\" in name:

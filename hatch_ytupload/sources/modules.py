@@ -9,11 +9,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.sources import distributions, module_errors
-from hatch_ytupload.sources.distributions import is_inside
+from hatch_ytupload.sources.distributions import installed_owners, is_inside
 from hatch_ytupload.sources.import_path import (
     MODULE_SUFFIXES,
     ImportPath,
     find_below,
+    grows_on_import,
     holds_code,
     is_standard_library,
     zip_archive_of,
@@ -35,13 +36,15 @@ class ModuleRoot(NamedTuple):
     Attributes:
         source: Its absolute path; symbolic links are not resolved.
         target: Its path in the archive: `pkg`, `six.py`, `numpy.libs`; `ns/pkg` for a subpackage that lies elsewhere.
-        boundary: The directory that symbolic links below `source` must not leave: for an editable install its
-            project, else the directory of the search path.
+        boundary: The directory that symbolic links below `source` must not leave. Those of installed packages may lead
+            anywhere, as in environments that are made of links: `/`.
+        own: Whether it lies in the project's own directories; not in an environment there.
     """
 
     source: str
     target: str
     boundary: str
+    own: bool
 
 
 class Module(NamedTuple):
@@ -50,17 +53,20 @@ class Module(NamedTuple):
     Attributes:
         name: Its top-level name.
         roots: The module itself, in import order: of several with one target, the first wins for a file.
-            Then what its distributions need to be imported and keep beside it.
+            Then what its distributions need to be imported and keep beside it, and their metadata.
         distribution: The distribution that installed it; None where there is none, or more than one.
         version: The version of `distribution`.
-        own: Whether it, or a part of it, lies in the project's own directories; not in an environment there.
     """
 
     name: str
     roots: tuple[ModuleRoot, ...]
     distribution: str | None
     version: str | None
-    own: bool
+
+    @property
+    def own(self) -> bool:
+        """Whether it, or a part of it, is the project's own."""
+        return any(root.own for root in self.roots)
 
 
 class _Piece(NamedTuple):
@@ -95,6 +101,8 @@ def find_module(name: str, own_directories: Sequence[str], *, search_path: Seque
     _refuse_library(top, path)
     found = path.look_up(top)
     pieces = _regular(top, found.spec) if found.spec is not None else _portions(top, found.portions)
+    if found.spec is not None and grows_on_import(found.spec.origin):
+        pieces = _grown(top, pieces[0], path)
     pieces += _mapped(path.mapped_below(top), [piece.source for piece in pieces])
     if not pieces:
         raise module_errors.without_code(top, found.portions) or module_errors.missing(top, path.own, path.environment)
@@ -146,6 +154,17 @@ def _portions(top: str, places: Iterable[str]) -> list[_Piece]:
     return pieces
 
 
+def _grown(top: str, first: _Piece, path: ImportPath) -> list[_Piece]:
+    """Return all that the path of a package holds once it has been imported: the first part of it makes it grow."""
+    for directory in (*path.own, *path.environment):
+        listed = os.path.join(directory, f"{top}.pkg")
+        if os.path.isfile(listed):
+            raise module_errors.more_portions(top, listed)
+    places = [place for place in path.portions(top) if os.path.realpath(place) != os.path.realpath(first.source)]
+    # The first has code that finds the others; whatever else it has, all distributions that install there are its.
+    return [first._replace(mark=f"{os.path.basename(first.source)}/"), *_portions(top, places)]
+
+
 def _mapped(mapping: Mapping[str, str], directories: Sequence[str]) -> list[_Piece]:
     """Return the submodules that an editable install keeps elsewhere, unless the package itself has them."""
     pieces = []
@@ -179,34 +198,35 @@ def _check_submodule(name: str, pieces: Sequence[_Piece]) -> None:
 def _described(top: str, pieces: Sequence[_Piece], path: ImportPath) -> Module:
     """Add what the metadata of installed distributions knows: name, version and what comes along."""
     owners: dict[Distribution, None] = {}
+    told: dict[Distribution, None] = {}
     roots = []
     complete = True
     for piece in pieces:
         found = _owners(top, piece, path)
         owners.update(dict.fromkeys(found))
+        told.update(dict.fromkeys(found or _installed_elsewhere(piece, path)))
         complete = complete and bool(found)
-        roots.append(ModuleRoot(piece.source, piece.target, _boundary(piece.source, found, path)))
+        roots.append(_root(piece, found, path))
+    beside = [(owner.site, name) for owner in owners for name in distributions.companions(owner)]
+    beside += [(owner.site, name) for owner in told for name in distributions.metadata(owner)]
     known = {root.source for root in roots}
-    for owner in owners:
-        packages = [piece.source for piece in pieces if owner.project is None and os.path.isdir(piece.source)]
-        metadata = distributions.metadata_for_import(owner, packages)
-        for name in [*distributions.companions(owner), *([metadata] if metadata else [])]:
-            source = os.path.join(owner.site, name)
-            if source not in known:
-                roots.append(ModuleRoot(source, name, owner.site))
+    for site, name in beside:
+        source = os.path.join(site, name)
+        if source not in known:
+            known.add(source)
+            roots.append(ModuleRoot(source, name, os.sep, own=False))
     only = next(iter(owners)) if complete and len(owners) == 1 else None
     return Module(
         name=top,
         roots=tuple(roots),
         distribution=only.name if only else None,
         version=only.version if only else None,
-        own=any(_is_own(piece.source, path.own) for piece in pieces),
     )
 
 
 def _owners(top: str, piece: _Piece, path: ImportPath) -> list[Distribution]:
     """Return the distributions of a piece: one, except where several install into a directory of a namespace."""
-    found = distributions.installed_owners(os.path.dirname(piece.source), piece.mark)
+    found = installed_owners(os.path.dirname(piece.source), piece.mark)
     owners = list(found if piece.mark.endswith("/") else islice(found, 1))
     if not owners:
         editable = distributions.editable_owner(top, piece.source, path.environment)
@@ -214,19 +234,35 @@ def _owners(top: str, piece: _Piece, path: ImportPath) -> list[Distribution]:
     return owners
 
 
-def _boundary(source: str, owners: Sequence[Distribution], path: ImportPath) -> str:
-    """Return what links must not leave; setuptools' strict editable installs are links into the project."""
-    directory = os.path.dirname(source)
+def _installed_elsewhere(piece: _Piece, path: ImportPath) -> list[Distribution]:
+    """Return the distribution that the environment has of an own package, which comes first: its metadata is asked."""
+    if os.path.dirname(piece.source) not in path.own or piece.mark.endswith("/"):
+        return []
+    return list(islice((owner for site in path.environment for owner in installed_owners(site, piece.mark)), 1))
+
+
+def _root(piece: _Piece, owners: Sequence[Distribution], path: ImportPath) -> ModuleRoot:
+    """Say whose a piece is, and how far links in it may lead."""
+    directory = os.path.dirname(piece.source)
+    if not _is_own(piece.source, owners, path.own):
+        return ModuleRoot(piece.source, piece.target, os.sep, own=False)
     project = owners[0].project if owners else None
-    if project is None or directory in path.own or not is_inside(os.path.realpath(source), os.path.realpath(project)):
-        return directory
-    return project
+    if (
+        project is None
+        or directory in path.own
+        or not is_inside(os.path.realpath(piece.source), os.path.realpath(project))
+    ):
+        project = directory
+    # setuptools' strict editable installs are links into the project.
+    return ModuleRoot(piece.source, piece.target, project, own=True)
 
 
-def _is_own(source: str, own: Sequence[str]) -> bool:
+def _is_own(source: str, owners: Sequence[Distribution], own: Sequence[str]) -> bool:
     """Tell whether a source belongs to the project; what is installed in an environment inside it does not."""
     if os.path.dirname(source) in own:
         return True
+    if any(owner.project is None for owner in owners):
+        return False
     real = os.path.realpath(source)
     for directory in map(os.path.realpath, own):
         if is_inside(real, directory):

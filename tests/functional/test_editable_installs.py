@@ -23,8 +23,16 @@ from hatch_ytupload.sources.modules import find_module
 loaded = set(sys.modules)
 modules = {name: find_module(name, []) for name in sys.argv[1:]}
 assert set(sys.modules) == loaded, sorted(set(sys.modules) - loaded)
-roots = {name: [root._asdict() for root in module.roots] for name, module in modules.items()}
-found = {name: {**module._asdict(), "roots": roots[name]} for name, module in modules.items()}
+roots = {
+    name: [root._asdict() for root in module.roots if ".dist-info/" not in root.target]
+    for name, module in modules.items()
+}
+metadata = {
+    name: [root.target for root in module.roots if ".dist-info/" in root.target] for name, module in modules.items()
+}
+found = {
+    name: {**module._asdict(), "roots": roots[name], "metadata": metadata[name]} for name, module in modules.items()
+}
 json.dump(found, sys.stdout)
 """
 
@@ -105,12 +113,13 @@ def ask(projects: Path, *names: str) -> dict[str, Any]:
     ],
 )
 def test_a_module_is_found_in_its_project(projects: Path, name: str, project: str, roots: dict[str, str]) -> None:
-    """Whatever the way of the install: place, distribution, version, and the project as the boundary of links."""
+    """Whatever the way of the install: place, distribution, version and metadata; links may lead anywhere."""
     module = ask(projects, name)[name]
     assert {root["target"]: root["source"] for root in module["roots"]} == {
         target: str(projects / project / source) for target, source in roots.items()
     }
-    assert {root["boundary"] for root in module["roots"]} == {str(projects / project)}
+    assert {root["boundary"] for root in module["roots"]} == {"/"}
+    assert module["metadata"] == [f"{project.replace('-', '_')}-1.2.dist-info/METADATA"]
     assert (module["distribution"], module["version"]) == (project, "1.2")
 
 
@@ -125,7 +134,7 @@ def test_a_namespace_of_two_projects_is_put_together(projects: Path) -> None:
 
 
 def test_strict_installs_hold_links_into_the_project(projects: Path) -> None:
-    """The reason why the project, not the directory on the path, is the boundary."""
+    """The reason why links of installed packages are followed anywhere, and those of own ones into their project."""
     (root,) = ask(projects, "strictpkg")["strictpkg"]["roots"]
     link = Path(root["source"], "__init__.py")
     assert link.is_symlink()

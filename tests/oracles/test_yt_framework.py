@@ -63,11 +63,13 @@ def wrappers(packed: dict[str, bytes]) -> list[str]:
 
 
 def files(packed: dict[str, bytes]) -> dict[str, bytes]:
-    """Return everything but the wrapper scripts; `ytjobs` without what Python compiled where it is installed."""
+    """Return everything but wrapper scripts and metadata; `ytjobs` without what Python compiled where it lies."""
     return {
         path: content
         for path, content in packed.items()
-        if not is_wrapper(path) and not (path.startswith("ytjobs/") and path.endswith(".pyc"))
+        if not is_wrapper(path)
+        and not (path.startswith("ytjobs/") and path.endswith(".pyc"))
+        and ".dist-info/" not in path
     }
 
 

@@ -21,10 +21,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+def code(module: Module) -> tuple[ModuleRoot, ...]:
+    """Return what a module consists of, without the metadata of its distributions."""
+    return tuple(root for root in module.roots if not is_metadata(root.target))
+
+
+def metadata(module: Module) -> list[str]:
+    """Return the targets of metadata."""
+    return [root.target for root in module.roots if is_metadata(root.target)]
+
+
+def is_metadata(target: str) -> bool:
+    """Tell whether a target is metadata of a distribution."""
+    return target.partition("/")[0].endswith((".dist-info", ".egg-info"))
+
+
 def sources(module: Module) -> dict[str, list[str]]:
-    """Return what lies at each target."""
+    """Return what lies at each target, metadata left out."""
     found: dict[str, list[str]] = {}
-    for root in module.roots:
+    for root in code(module):
         found.setdefault(root.target, []).append(root.source)
     return found
 
@@ -66,9 +81,9 @@ class TestOwnDirectories:
     def test_a_package_a_file_and_an_extension_module_are_found(self, project: Path, file: str, target: str) -> None:
         """What lies in an own directory is taken from there, and has no distribution."""
         write(project, file)
-        root = ModuleRoot(str(project / target), target, str(project))
+        root = ModuleRoot(str(project / target), target, str(project), own=True)
         module = find_module("tools", [str(project)], search_path=[])
-        assert (module.name, module.roots, described(module)) == ("tools", (root,), (None, None, "own"))
+        assert (module.name, code(module), described(module)) == ("tools", (root,), (None, None, "own"))
 
     def test_the_first_directory_wins(self, project: Path) -> None:
         """Own directories are asked in the order in which they are given."""
@@ -115,7 +130,7 @@ class TestOwnDirectories:
         write(project, "../elsewhere/real/__init__.py")
         (project / "tools").symlink_to(project.parent / "elsewhere/real")
         module = find_module("tools", [str(project)], search_path=[])
-        assert module.roots == (ModuleRoot(str(project / "tools"), "tools", str(project)),)
+        assert module.roots == (ModuleRoot(str(project / "tools"), "tools", str(project), own=True),)
         assert module.own
 
     def test_a_vendored_distribution_is_recognized(self, project: Path) -> None:
@@ -124,6 +139,7 @@ class TestOwnDirectories:
         module = find_module("tools", [str(project)], search_path=[])
         assert (module.distribution, module.version, module.own) == ("Tools", "3.0", True)
         assert sources(module).keys() == {"tools", "tools.libs"}
+        assert metadata(module) == ["tools-3.0.dist-info/METADATA"]
 
     def test_metadata_that_a_build_left_beside_the_sources_is_not_believed(self, project: Path) -> None:
         """`tools.egg-info` in a project is a by-product of building and may be years old."""
@@ -168,8 +184,8 @@ class TestNothingIsRun:
         """It would import setuptools to answer."""
 
         class Finder:
-            def find_spec(self, *_args: object) -> None:
-                pytest.fail("it was asked")
+            def find_spec(self, name: str, *_args: object) -> None:
+                assert name != "no_such_module", "it was asked"
 
         Finder.__module__ = "_distutils_hack"
         monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
@@ -195,9 +211,9 @@ class TestInstalled:
     def test_a_package_has_the_name_and_version_of_its_distribution(self, site: Path) -> None:
         """The name is spelled as the metadata does, and the description below the headers is not read."""
         install(site, "Some-Tools", "3.0", "tools/__init__.py")
-        root = ModuleRoot(str(site / "tools"), "tools", str(site))
+        root = ModuleRoot(str(site / "tools"), "tools", "/", own=False)
         module = find_module("tools", [], search_path=[str(site)])
-        assert (module.name, module.roots, described(module)) == ("tools", (root,), ("Some-Tools", "3.0", ""))
+        assert (module.name, code(module), described(module)) == ("tools", (root,), ("Some-Tools", "3.0", ""))
 
     def test_shared_libraries_and_extension_modules_come_along(self, site: Path) -> None:
         """`<distribution>.libs` and top-level extension modules are needed for the import; the rest is not."""
@@ -211,32 +227,26 @@ class TestInstalled:
             record=["../../bin/tools", "tools/_inner.so"],
         )
         module = find_module("tools", [], search_path=[str(site)])
-        assert [root.target for root in module.roots] == ["tools", other, speedups, "tools.libs"]
-        assert {root.boundary for root in module.roots} == {str(site)}
+        assert [root.target for root in code(module)] == ["tools", other, speedups, "tools.libs"]
+        assert {root.boundary for root in module.roots} == {"/"}
 
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "from importlib.metadata import version\n",
-            "from importlib import metadata\n",
-            "import importlib_metadata as metadata\n",
-            "import pkg_resources\n",
-        ],
-    )
-    def test_metadata_that_the_package_reads_on_import_comes_along(self, site: Path, text: str) -> None:
-        """Without it the import of a package that asks for its own version fails."""
-        install(site, "tools", "3.0", "tools/__init__.py")
-        (site / "tools/_version.py").write_text(text)
+    @pytest.mark.parametrize("entry_points", [True, False])
+    def test_metadata_comes_along(self, site: Path, *, entry_points: bool) -> None:
+        """What importlib.metadata answers from, and nothing else of the directory."""
+        info = install(site, "tools", "3.0", "tools/__init__.py")
+        write(info, "WHEEL", "licenses/LICENSE", *(["entry_points.txt"] if entry_points else []))
         module = find_module("tools", [], search_path=[str(site)])
-        assert [root.target for root in module.roots] == ["tools", "tools-3.0.dist-info/METADATA"]
+        names = ["METADATA", "entry_points.txt"][: 1 + entry_points]
+        assert metadata(module) == [f"tools-3.0.dist-info/{name}" for name in names]
 
-    def test_metadata_that_nothing_reads_on_import_stays(self, site: Path) -> None:
-        """Neither a mention in test settings nor a word that looks alike makes it needed."""
-        install(site, "tools", "3.0", "tools/__init__.py", "tools/conftest.py")
-        (site / "tools/conftest.py").write_text("import importlib.metadata\n")
-        (site / "tools/rows.py").write_text("metadata = importlib\n")
-        module = find_module("tools", [], search_path=[str(site)])
-        assert [root.target for root in module.roots] == ["tools"]
+    def test_metadata_of_an_own_package_that_is_installed_comes_along(self, project: Path, site: Path) -> None:
+        """The project's wheel is in the environment; its sources are packed, as they come first."""
+        write(project, "tools/__init__.py", "single.py")
+        install(site, "Tools", "3.0", "tools/__init__.py", "single.py")
+        for name in ("tools", "single"):
+            module = find_module(name, [str(project)], search_path=[str(site)])
+            assert described(module) == (None, None, "own")
+            assert metadata(module) == ["tools-3.0.dist-info/METADATA"]
 
     @pytest.mark.parametrize(
         "entry",
@@ -276,7 +286,7 @@ class TestInstalled:
         file = extension("_tools")
         install(site, "tools", "3.0", "tools/__init__.py", file, "tools.libs/a.so")
         module = find_module("_tools", [], search_path=[str(site)])
-        assert [root.target for root in module.roots] == [file, "tools.libs"]
+        assert [root.target for root in code(module)] == [file, "tools.libs"]
         assert module.distribution == "tools"
 
     @pytest.mark.parametrize("suffix", EXTENSION_SUFFIXES)
@@ -306,7 +316,7 @@ class TestInstalled:
         info = install(site, "tools", "3.0", "tools/__init__.py", "t.so", "tools.libs/a,b.so")
         (info / "RECORD").write_bytes(b'"tools/__init__.py",x,1\r\n\r\n"t.so",x,1\r\n"tools.libs/a,b.so",x,1\r\n')
         module = find_module("tools", [], search_path=[str(site)])
-        assert [root.target for root in module.roots] == ["tools", "t.so", "tools.libs"]
+        assert [root.target for root in code(module)] == ["tools", "t.so", "tools.libs"]
 
     @pytest.mark.parametrize("damage", [b"\xff\xfe\0", b"", b"x" * 200_000, b'"unclosed\ntools/__init__.py'])
     @pytest.mark.parametrize("file", ["RECORD", "METADATA", "direct_url.json"])
@@ -349,14 +359,15 @@ class TestInstalled:
         """Debian's packages of distutils projects have an `.egg-info` file; its name has the version too."""
         write(site, "tools.py")
         write(site, "Tools-3.0-py3.11.egg-info", text=text)
-        assert described(find_module("tools", [], search_path=[str(site)])) == ("Tools", "3.0", "")
+        module = find_module("tools", [], search_path=[str(site)])
+        assert (metadata(module), described(module)) == (["Tools-3.0-py3.11.egg-info"], ("Tools", "3.0", ""))
 
     def test_a_path_entry_without_metadata_has_no_distribution(self, tmp_path: Path) -> None:
         """What `PYTHONPATH` adds is found, and nobody installed it."""
         write(tmp_path, "libs/tools.py")
         module = find_module("tools", [], search_path=[str(tmp_path / "nowhere"), str(tmp_path / "libs")])
-        root = ModuleRoot(str(tmp_path / "libs/tools.py"), "tools.py", str(tmp_path / "libs"))
-        assert (module.roots, described(module)) == ((root,), (None, None, ""))
+        root = ModuleRoot(str(tmp_path / "libs/tools.py"), "tools.py", "/", own=False)
+        assert (code(module), described(module)) == ((root,), (None, None, ""))
 
     def test_an_environment_inside_the_project_is_not_its_own(self, project: Path) -> None:
         """`.venv` lies in the project and holds other people's code; a `libs` on the path is the project's."""
@@ -389,7 +400,7 @@ class TestNamespaces:
             "space": [str(project / "src/space"), str(site / "space")],
             extension("_space_b"): [str(site / extension("_space_b"))],
         }
-        assert [root.boundary for root in module.roots] == [str(project / "src"), str(site), str(site)]
+        assert [root.boundary for root in code(module)] == [str(project / "src"), "/", "/"]
         assert (module.distribution, module.version, module.own) == (None, None, True)
 
     def test_the_only_distribution_is_named(self, site: Path) -> None:
@@ -406,7 +417,7 @@ class TestNamespaces:
         write(project, "space/inner.py")
         write(site, later)
         module = find_module("space", [str(project)], search_path=[str(site)])
-        assert [root.boundary for root in module.roots] == [str(site)]
+        assert [root.source for root in module.roots] == [str(site / later.removesuffix("/__init__.py"))]
 
     def test_a_directory_without_code_is_no_portion(self, project: Path, site: Path) -> None:
         """An own `dist` or `data` that has the name by accident brings nothing into the archive."""
@@ -457,6 +468,58 @@ class TestNamespaces:
         assert len(module.roots) == 1
 
 
+class TestGrowing:
+    """Packages that add directories to their path when they are imported."""
+
+    STYLES = (
+        "from pkgutil import extend_path\n__path__ = extend_path(__path__, __name__)\n",
+        "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n",
+        "import pkg_resources\npkg_resources.declare_namespace(__name__)\n",
+        "try:\n    __import__('pkg_resources').declare_namespace(__name__)\nexcept ImportError:\n    raise\n",
+    )
+
+    @pytest.mark.parametrize("init", STYLES)
+    def test_all_portions_are_packed(self, project: Path, site: Path, init: str) -> None:
+        """Own and installed ones, with an `__init__.py` or without, the first one first."""
+        write(project, "legacy/own.py", "legacy/readme/x.txt")
+        install(site, "legacy-a", "1.0", "legacy/a/__init__.py")
+        write(site, "legacy/__init__.py", text=init)
+        for name in ("one", "two"):
+            write(project.parent, f"{name}/src/legacy/{name}.py")
+            write(project.parent, f"{name}/src/legacy/__init__.py", text=init)
+            write(site, f"_{name}.pth", text=str(project.parent / f"{name}/src"))
+            install(site, name, "3.0", record=[f"_{name}.pth"], editable=project.parent / name)
+        path = [str(project.parent / "one/src"), str(site), str(project.parent / "two/src")]
+        module = find_module("legacy.two", [str(project)], search_path=path)
+        places = [project.parent / "one/src", project, site, project.parent / "two/src"]
+        assert sources(module) == {"legacy": [str(place / "legacy") for place in places]}
+        assert metadata(module) == [f"{name}.dist-info/METADATA" for name in ("one-3.0", "legacy_a-1.0", "two-3.0")]
+
+    @pytest.mark.parametrize("init", ["", "# extend_path(__path__, __name__)\n", "def extend_path():\n  (\n"])
+    def test_a_package_that_does_not_grow_hides_the_others(self, site: Path, tmp_path: Path, init: str) -> None:
+        """As Python has it: the first one is the package. A comment is no call, nor is what cannot be parsed."""
+        write(site, "legacy/__init__.py", text=init)
+        write(tmp_path, "other/legacy/__init__.py", text=self.STYLES[0])
+        module = find_module("legacy", [], search_path=[str(site), str(tmp_path / "other")])
+        assert sources(module) == {"legacy": [str(site / "legacy")]}
+
+    def test_a_portion_in_an_archive_is_refused(self, site: Path, tmp_path: Path) -> None:
+        """It cannot be packed, and the line names it."""
+        write(site, "legacy/__init__.py", text=self.STYLES[0])
+        egg = tmp_path / "legacy_b.egg"
+        with zipfile.ZipFile(egg, "w") as archive:
+            archive.writestr("legacy/__init__.py", "")
+        with pytest.raises(ModuleNotFoundInEnvironmentError, match=r"`legacy`, which lies inside the archive `.*egg`"):
+            find_module("legacy", [], search_path=[str(site), str(egg)])
+
+    def test_a_list_of_more_directories_is_refused(self, site: Path) -> None:
+        """`pkgutil.extend_path` reads `legacy.pkg`, whose lines may lead anywhere."""
+        write(site, "legacy/__init__.py", text=self.STYLES[0])
+        write(site, "legacy.pkg", text="/elsewhere\n")
+        line = refusal("legacy", [], site)
+        assert f"`legacy`, which gets directories from `{site / 'legacy.pkg'}` too" in line
+
+
 class TestEditable:
     """Editable installs, laid out as the build backends do."""
 
@@ -491,7 +554,7 @@ class TestEditable:
         """The directory may have another name than the package; submodules may lie elsewhere, unless shadowed."""
         module = find_module("pkg.sub", [])
         assert sources(module) == {"pkg": [str(installed / "code")], "pkg/sub": [str(installed / "elsewhere")]}
-        assert {root.boundary for root in module.roots} == {str(installed)}
+        assert {root.boundary for root in module.roots} == {"/"}
         assert (module.distribution, module.version, module.own) == ("tools", "1.0", False)
 
     def test_a_single_file_is_found_through_its_finder(self, installed: Path) -> None:
@@ -531,8 +594,8 @@ class TestEditable:
         write(site, "_tools.pth", text=line.format(src=project / "src"))
         install(site, "Tools", "3.0", record=["_tools.pth"], editable=project)
         module = find_module("tools", [], search_path=[str(site), str(project / "src")])
-        root = ModuleRoot(str(project / "src/tools"), "tools", str(project))
-        assert (module.roots, described(module)) == ((root,), ("Tools", "3.0", ""))
+        root = ModuleRoot(str(project / "src/tools"), "tools", "/", own=False)
+        assert (code(module), described(module)) == ((root,), ("Tools", "3.0", ""))
 
     def test_an_own_package_that_is_installed_editable_is_both(self, project: Path, site: Path) -> None:
         """It is found in the own directory, which stays the boundary, and its distribution is known."""
@@ -540,8 +603,8 @@ class TestEditable:
         write(site, "_tools.pth", text=str(project / "src"))
         install(site, "Tools", "3.0", record=["_tools.pth"], editable=project)
         module = find_module("tools", [str(project / "src")], search_path=[str(site)])
-        root = ModuleRoot(str(project / "src/tools"), "tools", str(project / "src"))
-        assert (module.roots, described(module)) == ((root,), ("Tools", "3.0", "own"))
+        root = ModuleRoot(str(project / "src/tools"), "tools", str(project / "src"), own=True)
+        assert (code(module), described(module)) == ((root,), ("Tools", "3.0", "own"))
 
     def test_a_directory_that_no_editable_install_exposes_has_no_distribution(self, project: Path, site: Path) -> None:
         """Lying inside an installed project is not enough: its path file names another directory."""
@@ -559,9 +622,33 @@ class TestEditable:
             install(site, f"space-{letter}", "3.0", record=[f"_{letter}.pth"], editable=tmp_path / letter)
         path = [str(site), str(tmp_path / "a/src"), str(tmp_path / "b/src")]
         module = find_module("space", [], search_path=path)
-        assert [root.boundary for root in module.roots] == [str(tmp_path / "a"), str(tmp_path / "b")]
+        assert [root.source for root in code(module)] == [str(tmp_path / "a/src/space"), str(tmp_path / "b/src/space")]
+        assert metadata(module) == ["space_a-3.0.dist-info/METADATA", "space_b-3.0.dist-info/METADATA"]
         assert module.distribution is None
         assert find_module("space", [], search_path=path[:2]).distribution == "space-a"
+
+    @pytest.mark.parametrize("target", ["tools", "tools.py"])
+    def test_a_link_to_the_sources_tells_the_distribution(self, project: Path, site: Path, target: str) -> None:
+        """`flit install --symlink` makes the package itself a link into the project."""
+        write(project, target if target.endswith(".py") else f"{target}/__init__.py")
+        install(site, "Tools", "3.0", record=[target], editable=project)
+        (site / target).symlink_to(project / target)
+        module = find_module("tools", [], search_path=[str(site)])
+        root = ModuleRoot(str(site / target), target, "/", own=False)
+        assert (code(module), described(module)) == ((root,), ("Tools", "3.0", ""))
+        assert find_module("tools", [str(project.parent)], search_path=[str(site)]).own
+
+    def test_what_an_environment_of_links_holds_is_nobodys_own(self, project: Path) -> None:
+        """uv's cache may lie in the project, and its files be linked into an environment there."""
+        site, store = project / ".venv/lib/site-packages", project / ".cache/uv"
+        install(site, "tools", "3.0", "tools/__init__.py", "single.py")
+        for name in ("tools/__init__.py", "single.py"):
+            write(store, name)
+            (site / name).unlink()
+            (site / name).symlink_to(store / name)
+        for name in ("tools", "single"):
+            module = find_module(name, [str(project)], search_path=[str(site)])
+            assert [(root.boundary, root.own) for root in module.roots] == [("/", False)] * 2
 
     def test_of_two_projects_the_one_that_holds_the_module_closely_is_meant(self, tmp_path: Path, site: Path) -> None:
         """A monorepo and one of its libraries, both editable, may put the same directory on the path."""
@@ -592,7 +679,9 @@ class TestEditable:
         write(site, "gone.egg-link", text="/no/such/directory\n.")
         write(project, "inner/other.py")
         path = [str(site), str(project), str(project / "inner")]
-        assert described(find_module("tools", [], search_path=path)) == ("Tools", "3.0", "")
+        module = find_module("tools", [], search_path=path)
+        assert described(module) == ("Tools", "3.0", "")
+        assert metadata(module) == ["Tools.egg-info/PKG-INFO"]
         assert described(find_module("other", [], search_path=path)) == (None, None, "")
 
     @pytest.mark.parametrize(
