@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future
+    from types import TracebackType
+
+    from typing_extensions import Self
 
 BLOCK_SIZE = 1 << 20
 """How much is read at once where nothing else decides it, in bytes."""
@@ -90,23 +94,37 @@ class Digests(NamedTuple):
 class DigestingReader:
     """A file that is digested while it is read from its start to its end, so that nothing is fetched twice.
 
+    The digests are computed beside whoever reads, one block behind; a context manager, which waits for them.
+
     Args:
         reader: the file.
     """
 
     def __init__(self, reader: Reader) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
         self._reader = reader
         self.size = reader.size
         self._position = 0
         self._sha256 = hashlib.sha256()
         self._md5 = hashlib.md5(usedforsecurity=False)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="digests")
+        self._pending: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown()
 
     def read(self, offset: int, length: int) -> bytes:
         """Return a range of the content; shorter than asked for only at its end."""
         data = self._reader.read(offset, length)
-        if offset == self._position:
-            self._sha256.update(data)
-            self._md5.update(data)
+        if offset == self._position and data:
+            self._wait()
+            self._pending = self._pool.submit(self._update, data)
             self._position += len(data)
         return data
 
@@ -114,7 +132,17 @@ class DigestingReader:
         """Read what nobody has read yet, and return the digests of all."""
         for _ in blocks(self, self._position):
             pass
+        self._wait()
         return Digests(self._position, self._sha256.hexdigest(), self._md5.hexdigest())
+
+    def _update(self, data: bytes) -> None:
+        self._sha256.update(data)
+        self._md5.update(data)
+
+    def _wait(self) -> None:
+        """Wait for the block before: no more than one is kept in memory."""
+        if self._pending is not None:
+            self._pending.result()
 
 
 def sha256_of(data: Iterable[bytes]) -> str:

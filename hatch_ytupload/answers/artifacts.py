@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
 from hatch_ytupload.build_folders.build_folder import FILE
-from hatch_ytupload.byte_reader import FileReader, Progress, no_progress
+from hatch_ytupload.byte_reader import FileReader, Progress, blocks, no_progress
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.errors import ArtifactError, BuildFolderError, SettingsError
 from hatch_ytupload.packing.manifest import load_manifest
@@ -56,6 +56,19 @@ class Artifact:
     """Where it lies, if that is on disk and no build folder."""
     stored_md5: Callable[[], str | None] = lambda: None
     """Gives the MD5 as the build folder knows it."""
+
+    @contextmanager
+    def opened(self) -> Iterator[Reader]:
+        """Open the archive.
+
+        Raises:
+            ArtifactError: there is a manifest alone, or the archive cannot be opened.
+            BuildFolderError: it cannot be read.
+        """
+        if self.open is None:
+            raise ArtifactError(f"`{self.shown}` has no `{ARCHIVE_NAME}` beside it; build again")
+        with self.open() as reader:
+            yield reader
 
     @property
     def release(self) -> str | None:
@@ -139,9 +152,7 @@ def described(artifact: Artifact, *, progress: Progress = no_progress) -> Descri
                 "`hatch-ytupload verify` says more"
             )
         return Described(artifact.shown, manifest, manifest.files, manifest.content_sha256, size)
-    if artifact.open is None:
-        raise ArtifactError(f"there is nothing to read at `{artifact.shown}`")
-    with artifact.open() as archive:
+    with artifact.opened() as archive:
         contents = read_contents(archive, artifact.shown, progress=progress)
         return Described(artifact.shown, None, contents.files, contents.content_sha256, archive.size)
 
@@ -260,20 +271,15 @@ def copy_of(artifact: Artifact, *, progress: Progress) -> Iterator[ArchiveCopy]:
         ArtifactError: there is a manifest alone, or the archive cannot be copied.
         BuildFolderError: it cannot be read.
     """
-    if artifact.open is None:
-        raise ArtifactError(f"`{artifact.shown}` has no `{ARCHIVE_NAME}` beside it; build it first")
     with tempfile.TemporaryDirectory(prefix="hatch-ytupload-") as directory:
         path = os.path.join(directory, ARCHIVE_NAME)
         try:
-            with artifact.open() as reader, open(path, "wb") as file:
-                offset = 0
-                while offset < reader.size:
-                    data = reader.read(offset, min(_CHUNK, reader.size - offset))
-                    if not data:
-                        raise ArtifactError(f"`{artifact.shown}` ends after {offset} of {reader.size} bytes")
+            with artifact.opened() as reader, open(path, "wb") as file:
+                for data in blocks(reader, end=reader.size, size=_CHUNK):
                     file.write(data)
-                    offset += len(data)
-                    progress(offset, reader.size)
+                    progress(file.tell(), reader.size)
+                if file.tell() < reader.size:
+                    raise ArtifactError(f"`{artifact.shown}` ends after {file.tell()} of {reader.size} bytes")
         except OSError as error:
             reason = error.strerror or error
             raise ArtifactError(f"cannot copy `{artifact.shown}`: {one_line(reason)}") from None

@@ -7,45 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.byte_reader import Progress, no_progress
 from hatch_ytupload.reading.contents import LARGEST_FILE, read_files
+from hatch_ytupload.reading.file_changes import FileChange, compare_files
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from hatch_ytupload.answers.artifacts import Artifact, Described
-    from hatch_ytupload.packing.manifest import FileInfo, Manifest
-
-# The beginning of a commit is enough for people.
-
-
-class FileChange(NamedTuple):
-    """One file: None where it is not there."""
-
-    old: FileInfo | None
-    new: FileInfo | None
-
-    @property
-    def path(self) -> str:
-        """Its path in the archive."""
-        return self.present.path
-
-    @property
-    def present(self) -> FileInfo:
-        """The newest there is of it."""
-        file = self.new if self.new is not None else self.old
-        if file is None:
-            raise ValueError("a change without a file")
-        return file
-
-    @property
-    def kind(self) -> str:
-        """`added`, `removed` or `changed`."""
-        return "added" if self.old is None else "removed" if self.new is None else "changed"
-
-    @property
-    def content_changed(self) -> bool:
-        """The content differs; otherwise only the mode does."""
-        return self.old is None or self.new is None or self.old.sha256 != self.new.sha256
+    from hatch_ytupload.packing.manifest import Manifest
 
 
 class FactChange(NamedTuple):
@@ -78,17 +47,6 @@ def compare(old: Described, new: Described) -> Differences:
     """Compare two archives."""
     facts = [] if old.manifest is None or new.manifest is None else _facts(old.manifest, new.manifest)
     return Differences(old, new, compare_files(old.files, new.files), facts, old.content_sha256 == new.content_sha256)
-
-
-def compare_files(old: Iterable[FileInfo], new: Iterable[FileInfo]) -> list[FileChange]:
-    """Return what was added, removed and changed, sorted by path."""
-    before = {file.path: file for file in old}
-    after = {file.path: file for file in new}
-    return [
-        FileChange(before.get(path), after.get(path))
-        for path in sorted({*before, *after})
-        if before.get(path) != after.get(path)
-    ]
 
 
 def _facts(old: Manifest, new: Manifest) -> list[FactChange]:

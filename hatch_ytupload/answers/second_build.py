@@ -10,24 +10,24 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.answers.artifacts import Artifact, open_archive
-from hatch_ytupload.answers.differences import compare_files
 from hatch_ytupload.byte_reader import DigestingReader, no_progress
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing.build import build_bundle
 from hatch_ytupload.packing.bundle import read_bundle
 from hatch_ytupload.packing.compression import COMPRESSOR
 from hatch_ytupload.reading.contents import places, read_contents, read_files, read_members
+from hatch_ytupload.reading.file_changes import compare_files
 from hatch_ytupload.wording import one_line, short_commit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hatch_ytupload.answers.differences import FileChange
     from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.packing.bundle import Bundle
     from hatch_ytupload.packing.manifest import GitInfo
+    from hatch_ytupload.reading.file_changes import FileChange
     from hatch_ytupload.reading.tar_members import Member
 
 BYTES, CONTENT, NEITHER = "bytes", "content", "neither"
@@ -70,8 +70,6 @@ def build_again(
         BuildFolderError: the archive cannot be read.
     """
     manifest = artifact.manifest
-    if artifact.open is None:
-        raise ArtifactError(f"`{artifact.shown}` has no archive beside it; build again")
     if manifest is not None and manifest.project.name != project.name:
         raise ArtifactError(
             f"`{artifact.shown}` is of the project `{one_line(manifest.project.name)}`, and this is "
@@ -81,19 +79,20 @@ def build_again(
     if manifest is not None:
         environ["SOURCE_DATE_EPOCH"] = str(manifest.source_date_epoch)
     with ExitStack() as stack:
+        old = stack.enter_context(artifact.opened())
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="hatch-ytupload-"))
         built = build_bundle(project, settings, directory, environ=environ)
         bundle = read_bundle(built.archive)
-        old = stack.enter_context(artifact.open())
         new = stack.enter_context(open_archive(built.archive))
         return _compare(artifact, old, bundle, new, progress)
 
 
 def _compare(artifact: Artifact, old: Reader, bundle: Bundle, new: Reader, progress: Progress) -> Agreement:
     sources = _sources(artifact, bundle)
-    watched = DigestingReader(old)
-    contents = read_contents(watched, artifact.shown, progress=progress)
-    if watched.digests().sha256 == bundle.manifest.archive.sha256:
+    with DigestingReader(old) as watched:
+        contents = read_contents(watched, artifact.shown, progress=progress)
+        digests = watched.digests()
+    if digests.sha256 == bundle.manifest.archive.sha256:
         return Agreement(BYTES, None, 0, sources)
     if contents.content_sha256 == bundle.manifest.content_sha256:
         return Agreement(CONTENT, _other_compression(artifact, bundle), 0, sources)

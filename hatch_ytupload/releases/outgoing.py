@@ -90,15 +90,16 @@ def _check_names(manifest: Manifest, directory: str, project: str | None) -> Non
 
 def _blocks(reader: FileReader, manifest: Manifest, name: str) -> Iterator[bytes]:
     """Give the archive's bytes, and see to it that they are those that were checked."""
-    watched = DigestingReader(reader)
-    content = blocks(watched)
-    while True:
-        with _read_errors(name):
-            block = next(content, None)
-        if block is None:
-            break
-        yield block
-    if watched.digests().sha256 != manifest.archive.sha256:
+    with DigestingReader(reader) as watched:
+        content = blocks(watched)
+        while True:
+            with _read_errors(name):
+                block = next(content, None)
+            if block is None:
+                break
+            yield block
+        digests = watched.digests()
+    if digests.sha256 != manifest.archive.sha256:
         raise ArtifactError(f"`{one_line(name)}` changed while it was being sent; nothing was published, try again")
 
 

@@ -130,7 +130,7 @@ def test_an_archive_with_matching_digests_is_still_compared_file_by_file(bundle:
 def test_the_identity_of_the_content_is_computed(bundle: Path) -> None:
     """It decides what is published, and is not taken on trust."""
     edit(bundle, lambda manifest: manifest.update(content_sha256="0" * 64))
-    assert "the SHA-256 of its content is" in refusal(lambda: opened(bundle))
+    assert "the SHA-256 of the content is" in refusal(lambda: opened(bundle))
 
 
 @pytest.mark.parametrize(

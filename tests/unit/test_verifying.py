@@ -166,7 +166,7 @@ class TestAgainstTheManifest:
     def test_without_an_archive_there_is_nothing_to_compare_either(self, built: Pipeline) -> None:
         """A manifest alone is a claim."""
         built.archive().unlink()
-        assert "has no archive beside it" in refusal(lambda: checked(built))
+        assert "has no `source.tar.gz` beside it" in refusal(lambda: checked(built))
 
     def test_the_data_has_the_documented_shape(self, built: Pipeline) -> None:
         """Programs rely on these keys."""

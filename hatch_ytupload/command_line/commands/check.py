@@ -60,7 +60,6 @@ def command(
     from hatch_ytupload.checks.findings import NOTE
     from hatch_ytupload.checks.packed_code import code_of_archive, code_of_plan
     from hatch_ytupload.command_line.flags import whereabouts
-    from hatch_ytupload.errors import ArtifactError
     from hatch_ytupload.planning.plan import make_plan
 
     settings = console.settings(console.project(), **overrides)
@@ -68,9 +67,7 @@ def command(
         code = code_of_plan(make_plan(settings))
     else:
         artifact = find_artifact(archive, whereabouts(console, **overrides))
-        if artifact.open is None:
-            raise ArtifactError(f"there is no archive to read beside `{artifact.shown}`; build it first")
-        with artifact.open() as reader, console.progress() as progress:
+        with artifact.opened() as reader, console.progress() as progress:
             code = code_of_archive(reader, artifact.manifest, artifact.shown, progress=progress)
     notes = console.verbosity > 0
     found = check(code, settings, python, sources=archive is None, notes=notes or console.as_json)

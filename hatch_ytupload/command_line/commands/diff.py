@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hatch_ytupload.answers.artifacts import Described
-    from hatch_ytupload.answers.differences import Differences, FactChange, FileChange
+    from hatch_ytupload.answers.differences import Differences, FactChange
     from hatch_ytupload.command_line.console import Console
     from hatch_ytupload.packing.manifest import FileInfo
+    from hatch_ytupload.reading.file_changes import FileChange
 
 _COMMIT = re.compile(r"\b[0-9a-f]{40,64}\b")
 
