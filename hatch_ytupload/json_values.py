@@ -76,10 +76,15 @@ def read_items(cls: type[Item], items: Iterable[object]) -> tuple[Item, ...]:
     for base in reversed(cls.__mro__):
         annotations.update(get_annotations(base))
     fields = [(name, _KINDS[getattr(kind, "__forward_arg__", kind)]) for name, kind in annotations.items()]
-    return tuple(cls(*[_field(item, name, kinds) for name, kinds in fields]) for item in items)
+    return tuple(cls(*[field_of(item, name, *kinds) for name, kinds in fields]) for item in items)
 
 
-def _field(item: object, name: str, kinds: tuple[type, ...]) -> object:
+def field_of(item: object, name: str, *kinds: type) -> Any:  # noqa: ANN401 - as of `value_of`
+    """Return a value as `value_of` does, a list as a tuple of texts.
+
+    Raises:
+        JsonValueError: as there; the list holds something else.
+    """
     value = value_of(item, name, *kinds)
     if type(value) is not list:
         return value

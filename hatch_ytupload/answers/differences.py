@@ -35,7 +35,7 @@ class Differences(NamedTuple):
     files: list[FileChange]
     facts: list[FactChange]
     same_content: bool
-    """The same release: even the tar streams are the same."""
+    """The same release."""
 
     @property
     def any(self) -> bool:

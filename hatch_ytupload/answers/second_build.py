@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.reading.tar_members import Member
 
 BYTES, CONTENT, NEITHER = "bytes", "content", "neither"
-"""What of two archives agrees: every byte; the tar stream, compressed in another way; not even that."""
+"""What of two archives agrees: every byte; the content of every file; not even that."""
 
 
 class Agreement(NamedTuple):
@@ -94,13 +94,11 @@ def _compare(artifact: Artifact, old: Reader, bundle: Bundle, new: Reader, progr
         digests = watched.digests()
     if digests.sha256 == bundle.manifest.archive.sha256:
         return Agreement(BYTES, None, 0, sources)
-    if contents.content_sha256 == bundle.manifest.content_sha256:
-        return Agreement(CONTENT, _other_compression(artifact, bundle), 0, sources)
     changes = compare_files(contents.files, bundle.manifest.files)
     if changes:
         first = _other_file(changes[0], artifact, old, bundle, new)
         return Agreement(NEITHER, first, len(changes), sources)
-    return Agreement(NEITHER, _other_header(artifact, old, new), 0, sources)
+    return Agreement(CONTENT, _other_header(artifact, old, new) or _other_compression(artifact, bundle), 0, sources)
 
 
 def _sources(artifact: Artifact, bundle: Bundle) -> str | None:
@@ -121,9 +119,9 @@ def _other_compression(artifact: Artifact, bundle: Bundle) -> str:
     here = f"this machine compresses with {COMPRESSOR}"
     if artifact.manifest is None:
         return f"the compressed bytes; {here}"
-    before = {place.part.name: place.part.sha256 for place in places(artifact.manifest) or ()}
+    before = {(place.part.name, place.part.sha256) for place in places(artifact.manifest) or ()}
     for part in bundle.manifest.parts:
-        if before.get(part.name) != part.sha256:
+        if (part.name, part.sha256) not in before:
             return f"the compressed bytes of the part `{one_line(part.name)}`; {here}"
     return f"the compressed bytes around the parts; {here}"
 
@@ -148,14 +146,14 @@ def _other_file(change: FileChange, artifact: Artifact, old: Reader, bundle: Bun
     return f"the content of {shown}, from line {number} on: {sizes}"
 
 
-def _other_header(artifact: Artifact, old: Reader, new: Reader) -> str:
+def _other_header(artifact: Artifact, old: Reader, new: Reader) -> str | None:
     """Say what differs first between archives that hold the same files."""
     pairs = zip(read_members(old, artifact.shown), read_members(new, "the new archive"), strict=True)
     for (before, _), (after, _) in pairs:
         difference = _header_difference(before, after)
         if difference:
             return difference
-    return "the headers are written in another way, though they say the same"
+    return None
 
 
 def _header_difference(before: Member, after: Member) -> str | None:

@@ -129,11 +129,9 @@ class _Assembly:
 
     def modules(self, settings: Settings) -> int:
         """Write `ytjobs` and the uploaded modules."""
-        roots = {module.name: {root.target for root in module.roots} for module in self.plan.modules}
-        total = self._copy(f"{YTJOBS} package", YTJOBS, roots[YTJOBS], "{} ytjobs files")
+        total = self._copy(f"{YTJOBS} package", YTJOBS, "{} ytjobs files")
         for name in settings.upload_modules:
-            top = name.partition(".")[0]
-            total += self._copy(f"module {name}", top, roots.get(top, set()), f"{{}} {name} files")
+            total += self._copy(f"module {name}", name.partition(".")[0], f"{{}} {name} files")
         return total
 
     def paths(self, settings: Settings) -> int:
@@ -142,7 +140,7 @@ class _Assembly:
         for entry in settings.upload_paths:
             target = targets.path_target(entry, settings.pipeline_dir, f"`{entry.source}`")
             source = os.path.realpath(os.path.join(settings.pipeline_dir, entry.source))
-            total += self._copy(source, target, {target}, f"{{}} files from {entry.source}")
+            total += self._copy(source, target, f"{{}} files from {entry.source}")
         return total
 
     def stages(self) -> int:
@@ -167,9 +165,9 @@ class _Assembly:
             self.logger.debug("Created wrapper script: %s", os.path.join(self.directory, entry.path))
         self.logger.debug("Created wrapper scripts for %s stages", len(self.plan.stages))
 
-    def _copy(self, what: str, target: str, parts: set[str], done: str) -> int:
+    def _copy(self, what: str, target: str, done: str) -> int:
         self.logger.info("Copying %s to %s...", what, os.path.join(self.directory, target))
-        files = [file for part in sorted(parts) for file in self.left.pop(part, [])]
+        files = self.left.pop(target, [])
         self._write(files)
         log_success(self.logger, "Copied " + done.format(len(files)))
         return len(files)

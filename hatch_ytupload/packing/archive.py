@@ -6,29 +6,30 @@ import errno
 import hashlib
 import os
 import stat
-from concurrent.futures import ThreadPoolExecutor
-from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
+from collections import deque
+from typing import IO, TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.byte_reader import no_progress
+from hatch_ytupload.byte_reader import no_progress, sha256_of
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.packing import tar_format
 from hatch_ytupload.packing.compression import BlockCompressor
+from hatch_ytupload.packing.manifest import FileInfo, PartInfo, octal_mode
 from hatch_ytupload.planning.plan import entry_size
 from hatch_ytupload.sources.credentials import HEAD_SIZE, holds_private_key
 from hatch_ytupload.sources.tree import SourceFile
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future
+    from collections.abc import Iterator
+    from concurrent.futures import Future, ThreadPoolExecutor
 
     from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.packing.memory import KeptPart, PartMemory, Recorder
     from hatch_ytupload.planning.plan import Generated, Part
 
 _CHUNK = 1 << 20
-# Bytes of a file: from here on reading it takes less time than decompressing it.
-_READ_AGAIN = 1 << 16
+# Bytes of a file that is read by one call, and copied once more.
+_AT_ONCE = 1 << 16
 # Never wait for the other end of a FIFO, never follow a link: both can appear between planning and packing.
 _OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 # What opening says where a file was planned and now there is nothing, a link, a socket, or no directory above it.
@@ -88,86 +89,78 @@ class _Packing:
         self.memory = memory
         self.counter = counter
         self.compressor = BlockCompressor(threads)
-        # The digests of everything have threads of their own: each needs a good part of a core.
-        self.content = _BackgroundDigest(hashlib.sha256())
-        self.md5 = _BackgroundDigest(hashlib.md5(usedforsecurity=False))
-        self.sha256 = hashlib.sha256()
+        self.digests = _BackgroundDigests()
         self.size = 0
-        self.files: list[PackedFile] = []
+        self.begun = False
+        self.files: list[FileInfo] = []
         self.parts: list[_PartOutput] = []
 
     def part(self, part: Part) -> None:
-        """Pack a part into members of its own, or take those of an earlier build."""
+        """Pack a part into members of its own, or put those of an earlier build into the archive."""
         output = _PartOutput(part.name, self)
         self.parts.append(output)
-        key = self.memory.key(part) if self.memory else ""
-        kept = self.memory.find(key) if self.memory else None
+        kept = self.memory.find(part, first=not self.begun) if self.memory else None
         if kept is not None:
-            self._take(kept, part, output)
+            self.begun = True
+            output.kept, output.files = kept, kept.files
+            for packed, size in kept.members():
+                self.compressor.pass_on(packed, size, output)
+            self.counter.count(sum(map(entry_size, part.entries)), len(part.entries))
         else:
-            output.recorder = self.memory.recorder(key, part) if self.memory else None
+            output.recorder = self.memory.recorder(part, first=not self.begun) if self.memory else None
             for entry in part.entries:
-                output.files.append(self._entry(entry, output))
+                self._entry(entry, output)
         self.files += output.files
         self.compressor.end_part(output)
-
-    def _take(self, kept: KeptPart, part: Part, output: _PartOutput) -> None:
-        """Put a part of an earlier build into the archive; its content is needed for the digest of the whole."""
-        output.kept, output.files = kept, kept.files
-        size = sum(map(entry_size, part.entries))
-        if size < _READ_AGAIN * len(part.entries):
-            for member in kept.members():
-                self.compressor.write_member(member, output)
-            self.counter.count(size, len(part.entries))
-            return
-        output.known_members = kept.members()
-        for entry in part.entries:
-            self._write(entry, output)
 
     def finish(self) -> Packed:
         """End the archive."""
         end = _PartOutput("", self)
-        self.compressor.write(tar_format.END, end)
+        self._write(tar_format.END, end)
         self.compressor.end_part(end)
         self.compressor.flush()
-        parts = [PackedPart(part.name, part.size, part.content_size, part.sha256) for part in self.parts]
-        return Packed(
-            self.size, self.sha256.hexdigest(), self.md5.hexdigest(), self.content.hexdigest(), self.files, parts
-        )
+        parts = [PartInfo(part.name, part.size, part.content_size, part.sha256) for part in self.parts]
+        sha256, md5 = self.digests.finish()
+        return Packed(self.size, sha256, md5, self.files, parts)
 
     def close(self) -> None:
         """Stop all threads; drop what is not finished."""
         self.compressor.close()
-        self.content.close()
-        self.md5.close()
+        self.digests.close()
         for part in self.parts:
             part.close()
 
-    def _entry(self, entry: SourceFile | Generated, output: _PartOutput) -> PackedFile:
-        """Write an entry."""
-        digest = hashlib.sha256()
-        self._write(entry, output, digest)
-        return PackedFile(entry.path, entry_size(entry), entry.mode, digest.hexdigest())
-
-    def _write(self, entry: SourceFile | Generated, output: _PartOutput, digest: _Digest | None = None) -> None:
-        """Write header, content and padding of an entry; the digest, if one is given, takes the content."""
+    def _entry(self, entry: SourceFile | Generated, output: _PartOutput) -> None:
+        """Add header, content and padding of an entry, and what the manifest says about it."""
         size, mtime = entry_size(entry), self.epoch
-        content: Iterable[bytes]
-        if isinstance(entry, SourceFile):
-            content = read_unchanged(entry)
-            if self.keep_times:
-                mtime = entry.mtime_ns // 10**9
+        if self.keep_times and isinstance(entry, SourceFile):
+            mtime = entry.mtime_ns // 10**9
+        header = tar_format.member_header(entry.path.encode(), size, entry.mode, mtime)
+        if isinstance(entry, SourceFile) and size > _AT_ONCE:
+            self._write(header, output)
+            sha256 = sha256_of(self._passed_on(entry, output))
+            self._write(tar_format.padding(size), output)
         else:
-            content = (entry.data,)
-        write = self.compressor.write
-        write(tar_format.member_header(entry.path.encode(), size, entry.mode, mtime), output)
-        for chunk in content:
-            if digest is not None:
-                digest.update(chunk)
-            write(chunk, output)
-            self.counter.count(len(chunk), 0)
-        self.counter.count(0, 1)
-        write(tar_format.padding(size), output)
+            content = read_at_once(entry) if isinstance(entry, SourceFile) else entry.data
+            sha256 = hashlib.sha256(content).hexdigest()
+            self._write(b"%b%b%b" % (header, content, tar_format.padding(size)), output)
+        output.files.append(FileInfo(entry.path, size, octal_mode(entry.mode), sha256))
+        self.counter.count(size, 1)
+
+    def _passed_on(self, file: SourceFile, output: _PartOutput) -> Iterator[bytes]:
+        """Add the content of a file, and yield it."""
+        for chunk in read_unchanged(file):
+            self._write(chunk, output)
+            yield chunk
+
+    def _write(self, data: bytes, output: _PartOutput) -> None:
+        if not self.begun:
+            self.begun = True
+            # A reader that stops at the end of a gzip member then fails, rather than show some files as if all.
+            self.compressor.write(data[:1], output)
+            self.compressor.end_member(output)
+            data = data[1:]
+        self.compressor.write(data, output)
 
 
 class _Counter:
@@ -188,16 +181,14 @@ class _Counter:
 
 
 class _PartOutput:
-    """Takes the members of one part to where they belong."""
+    """Puts the members of one part where they belong."""
 
     def __init__(self, name: str, packing: _Packing) -> None:
         self.name = name
         self.packing = packing
-        self.files: list[PackedFile] = []
+        self.files: list[FileInfo] = []
         self.recorder: Recorder | None = None
         self.kept: KeptPart | None = None
-        self.known_members: Iterator[bytes] = iter(())
-        """What an earlier build made of the blocks to come."""
         self.size = 0
         self.content_size = 0
         self._sha256 = hashlib.sha256()
@@ -207,22 +198,17 @@ class _PartOutput:
         """Of all members, when the part has ended."""
         return self._sha256.hexdigest() if self.kept is None else self.kept.sha256
 
-    def known(self) -> bytes | None:
-        return next(self.known_members, None)
-
-    def member(self, member: bytes, block: bytes) -> None:
+    def put(self, packed: bytes, size: int) -> None:
         packing = self.packing
-        packing.content.update(block)
-        packing.output.write(member)
-        packing.sha256.update(member)
-        packing.md5.update(member)
-        packing.size += len(member)
+        packing.output.write(packed)
+        packing.digests.update(packed)
+        packing.size += len(packed)
         if self.kept is None:
-            self._sha256.update(member)
-        self.size += len(member)
-        self.content_size += len(block)
+            self._sha256.update(packed)
+        self.size += len(packed)
+        self.content_size += size
         if self.recorder is not None:
-            self.recorder.member(member)
+            self.recorder.member(packed, size)
 
     def end(self) -> None:
         if self.recorder is not None:
@@ -238,39 +224,64 @@ class _PartOutput:
             self.kept.file.close()
 
 
-class _Digest(Protocol):
-    """What we use of hashlib's objects."""
-
-    def update(self, data: bytes, /) -> None: ...
-
-    def hexdigest(self) -> str: ...
-
-
-class _BackgroundDigest:
-    """The digest of a stream, computed in a thread of its own."""
+class _BackgroundDigests:
+    """SHA-256 and MD5 of a stream, each computed in a thread of its own where there is much of it."""
 
     _MOST_WAITING = 4
+    _SMALL = 1 << 16
 
-    def __init__(self, digest: _Digest) -> None:
-        self._digest = digest
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="digest")
-        self._waiting: list[Future[None]] = []
+    def __init__(self) -> None:
+        self._digests = (hashlib.sha256(), hashlib.md5(usedforsecurity=False))
+        self._threads: list[ThreadPoolExecutor] = []
+        self._waiting: deque[Future[None]] = deque()
 
     def update(self, data: bytes) -> None:
-        """Take the next bytes."""
-        if len(self._waiting) >= self._MOST_WAITING:
-            self._waiting.pop(0).result()
-        self._waiting.append(self._thread.submit(self._digest.update, data))
+        """Add the next bytes."""
+        if not self._threads:
+            if len(data) < self._SMALL:
+                for digest in self._digests:
+                    digest.update(data)
+                return
+            from concurrent.futures import ThreadPoolExecutor
 
-    def hexdigest(self) -> str:
-        """Wait for the thread and return the digest."""
+            self._threads = [ThreadPoolExecutor(1, thread_name_prefix="digest") for _ in self._digests]
+        while len(self._waiting) >= self._MOST_WAITING * len(self._digests):
+            self._waiting.popleft().result()
+        for thread, digest in zip(self._threads, self._digests, strict=True):
+            self._waiting.append(thread.submit(digest.update, data))
+
+    def finish(self) -> tuple[str, str]:
+        """Wait for the threads, and return both digests."""
         for future in self._waiting:
             future.result()
-        return self._digest.hexdigest()
+        sha256, md5 = self._digests
+        return sha256.hexdigest(), md5.hexdigest()
 
     def close(self) -> None:
-        """Stop the thread."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        """Stop the threads."""
+        for thread in self._threads:
+            thread.shutdown(wait=True, cancel_futures=True)
+
+
+def read_at_once(file: SourceFile) -> bytes:
+    """Return the content of a planned file that is small.
+
+    Raises:
+        SourceError: it cannot be read, has changed since it was planned, or is a private key.
+    """
+    try:
+        descriptor = os.open(file.source, _OPEN_FLAGS)
+        try:
+            content = os.read(descriptor, file.size)
+            # After the reading: it tells of changes before and meanwhile.
+            status = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return b"".join(read_unchanged(file))  # which says what is wrong
+    if len(content) != file.size or _has_changed(file, status) or (file.own and holds_private_key(content[:HEAD_SIZE])):
+        return b"".join(read_unchanged(file))
+    return content
 
 
 def read_unchanged(file: SourceFile) -> Iterator[bytes]:
@@ -309,43 +320,31 @@ def read_unchanged(file: SourceFile) -> Iterator[bytes]:
 
 
 def _refuse_changed(file: SourceFile, descriptor: int) -> None:
-    status = os.fstat(descriptor)
-    seen = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, stat.S_ISREG(status.st_mode))
-    if seen != (file.device, file.inode, file.size, file.mtime_ns, True):
+    if _has_changed(file, os.fstat(descriptor)):
         raise _changed(file)
+
+
+def _has_changed(file: SourceFile, status: os.stat_result) -> bool:
+    return (
+        status.st_ino != file.inode
+        or status.st_dev != file.device
+        or status.st_size != file.size
+        or status.st_mtime_ns != file.mtime_ns
+        or not stat.S_ISREG(status.st_mode)
+    )
 
 
 def _changed(file: SourceFile) -> SourceError:
     return SourceError(f"`{one_line(file.source)}` changed while it was being packed; build again when it is at rest")
 
 
-class PackedFile(NamedTuple):
-    """A member of the archive."""
-
-    path: str
-    size: int
-    mode: int
-    sha256: str
-
-
-class PackedPart(NamedTuple):
-    """A run of whole gzip members that one source has become."""
-
-    name: str
-    size: int
-    """Compressed, in bytes."""
-    content_size: int
-    """Of its tar stream, in bytes."""
-    sha256: str
-    """Of the compressed bytes."""
-
-
 class Packed(NamedTuple):
     """What an archive turned out to be."""
 
     size: int
+    """In bytes."""
     sha256: str
     md5: str
-    content_sha256: str
-    files: list[PackedFile]
-    parts: list[PackedPart]
+    files: list[FileInfo]
+    """In the order of the archive."""
+    parts: list[PartInfo]

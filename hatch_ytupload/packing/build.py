@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
 from hatch_ytupload.byte_reader import no_progress
+from hatch_ytupload.configuration.values import UploadPath
 from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.file_names import as_text
 from hatch_ytupload.packing.archive import pack
 from hatch_ytupload.packing.bundle import bundle_directory, replacing, write_file
 from hatch_ytupload.packing.manifest import (
     SCHEMA,
     ArchiveInfo,
-    FileInfo,
     Manifest,
     ModuleInfo,
-    PartInfo,
     ProjectInfo,
+    Selection,
     StageInfo,
     ToolInfo,
+    content_digest,
 )
 from hatch_ytupload.packing.memory import ArchiveIdentity, BuildMemory
 from hatch_ytupload.packing.provenance import GitQuestion
@@ -93,9 +95,10 @@ def build_bundle(
     directory = bundle_directory(build_directory, project.file_name)
     memory = BuildMemory(cache, project.root, epoch, keep_times=not reproducible) if cache else None
     with GitQuestion(project.root, build_directory) as git:
+        selection = _selection(settings)
         plan = make_plan(settings, memory.listings if memory else None)
         refuse_own_output(settings, plan, directory)
-        inputs = memory.inputs(project, settings, plan, git.answer()) if memory else ""
+        inputs = memory.inputs(project, settings, selection, plan, git.answer()) if memory else ""
         archive = memory.unchanged(directory, inputs) if memory else None
         changed = archive is None
         if archive is None:
@@ -105,9 +108,9 @@ def build_bundle(
                     packed = pack(
                         plan.parts, file, epoch=epoch, keep_times=not reproducible, memory=parts, progress=progress
                     )
-                manifest = _manifest(project, plan, packed, git.answer(), epoch)
+                manifest = _manifest(project, selection, plan, packed, git=git.answer(), epoch=epoch)
                 _write_beside(temporary, manifest, plan if settings.standalone_wrappers else None)
-            archive = ArchiveIdentity(packed.size, packed.sha256, packed.content_sha256)
+            archive = ArchiveIdentity(packed.size, packed.sha256, manifest.content_sha256)
     if memory:
         memory.close(plan, directory, inputs, archive)
     return Built(
@@ -144,24 +147,40 @@ def _write_beside(directory: str, manifest: Manifest, wrappers_of: Plan | None) 
             write_file(os.path.join(directory, entry.path), entry.data, entry.mode)
 
 
-def _manifest(project: Project, plan: Plan, packed: Packed, git: GitInfo | None, epoch: int) -> Manifest:
+def _manifest(
+    project: Project, selection: Selection, plan: Plan, packed: Packed, *, git: GitInfo | None, epoch: int
+) -> Manifest:
     return Manifest(
         schema=SCHEMA,
         project=ProjectInfo(project.name, project.version),
         archive=ArchiveInfo(ARCHIVE_NAME, packed.size, packed.sha256, packed.md5),
-        content_sha256=packed.content_sha256,
-        files=tuple(
-            FileInfo(file.path, file.size, "755" if file.mode & 0o100 else "644", file.sha256) for file in packed.files
-        ),
+        content_sha256=content_digest(packed.files),
+        files=tuple(packed.files),
         stages=tuple(
             StageInfo(stage.name, tuple(operation.name for operation in stage.operations), stage.requirements)
             for stage in plan.stages
         ),
         modules=tuple(ModuleInfo(module.name, module.distribution, module.version) for module in plan.modules),
-        parts=tuple(PartInfo(*part) for part in packed.parts),
+        parts=tuple(packed.parts),
+        selection=selection,
         git=git,
         source_date_epoch=epoch,
         tool=ToolInfo("hatch-ytupload", __version__),
+    )
+
+
+def _selection(settings: Settings) -> Selection:
+    """Return what was asked for; paths are those of the pipeline, wherever it lies."""
+    top = settings.pipeline_dir
+    return Selection(
+        environment=settings.environment,
+        config=settings.config_name,
+        upload_modules=settings.upload_modules,
+        upload_paths=tuple(
+            UploadPath(as_text(os.path.relpath(os.path.join(top, path.source), top)), path.target)
+            for path in settings.upload_paths
+        ),
+        stages=settings.stages,
     )
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from typing import Any, NamedTuple
+import stat
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.archive_layout import MANIFEST_NAME
+from hatch_ytupload.configuration.values import UploadPath
 from hatch_ytupload.errors import ArtifactError
-from hatch_ytupload.json_values import JsonValueError, read_item, read_items, value_of
+from hatch_ytupload.json_values import JsonValueError, field_of, read_item, read_items, value_of
 from hatch_ytupload.wording import describe, one_line
 
-SCHEMA = 1
-_OBJECTS = ("project", "archive", "git", "tool")
-_LISTS = ("stages", "modules", "parts", "files")
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SCHEMA = 2
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
 LARGEST = 256 << 20
 """Bytes that no real manifest has; a larger file is not read into memory."""
 
@@ -67,6 +72,38 @@ class PartInfo(NamedTuple):
     sha256: str
 
 
+class WheelInfo(NamedTuple):
+    """One wheel in the archive: its size in bytes, the licence that its metadata tells, the stages that need it."""
+
+    file: str
+    name: str
+    version: str
+    sha256: str
+    size: int
+    licence: str | None
+    stages: tuple[str, ...]
+
+
+class TargetInfo(NamedTuple):
+    """The Python and the platform that wheels were chosen for."""
+
+    python: str
+    platform: str
+
+
+class Selection(NamedTuple):
+    """What was asked for: settings that decide what is packed."""
+
+    environment: str | None
+    config: str | None
+    """The pipeline's config, relative to the pipeline directory; None: none was read."""
+    upload_modules: tuple[str, ...]
+    upload_paths: tuple[UploadPath, ...]
+    """Sources relative to the pipeline directory."""
+    stages: str | tuple[str, ...]
+    """`all` or names."""
+
+
 class GitInfo(NamedTuple):
     """The commit that was checked out, and whether the sources differed from it."""
 
@@ -88,38 +125,73 @@ class Manifest(NamedTuple):
     project: ProjectInfo
     archive: ArchiveInfo
     content_sha256: str
-    """Of the uncompressed tar stream: the identity of a release, whatever compressed it."""
+    """The identity of a release, see `content_digest`."""
     files: tuple[FileInfo, ...]
     stages: tuple[StageInfo, ...]
     modules: tuple[ModuleInfo, ...]
     parts: tuple[PartInfo, ...]
+    selection: Selection
     git: GitInfo | None
     source_date_epoch: int
     tool: ToolInfo
+    wheels: tuple[WheelInfo, ...] = ()
+    target: TargetInfo | None = None
 
     def dump(self) -> bytes:
         """Return the manifest as JSON text; the same manifest is always the same bytes."""
-        lines = [f'"schema": {self.schema}']
-        for name in _OBJECTS:
-            value = getattr(self, name)
-            lines.append(f'"{name}": {_json(None if value is None else value._asdict())}')
-        lines += [f'"content_sha256": {_json(self.content_sha256)}', f'"source_date_epoch": {self.source_date_epoch}']
-        lines += [f'"{name}": {_list(getattr(self, name))}' for name in _LISTS]
+        selection = {
+            **self.selection._asdict(),
+            "upload_paths": [path._asdict() for path in self.selection.upload_paths],
+        }
+        objects = {
+            "schema": self.schema,
+            "project": self.project._asdict(),
+            "archive": self.archive._asdict(),
+            "git": self.git and self.git._asdict(),
+            "tool": self.tool._asdict(),
+            "content_sha256": self.content_sha256,
+            "source_date_epoch": self.source_date_epoch,
+            "target": self.target and self.target._asdict(),
+            "selection": selection,
+        }
+        lines = [f'"{name}": {_json(value)}' for name, value in objects.items()]
+        lines += [f'"{name}": {_list(getattr(self, name))}' for name in ("stages", "modules", "wheels", "parts")]
+        lines.append(f'"files": {_lines(map(_file_line, self.files))}')
         return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def content_digest(files: Iterable[FileInfo]) -> str:
+    """Return the identity of a content: the SHA-256 of a line for each file, sorted by the bytes of its path.
+
+    A line is `<sha256> <644 or 755> <path>` and a NUL. So compression, order and times do not count.
+    """
+    # Letters sort as the bytes of their UTF-8 do; no two files have one path.
+    lines = [f"{file.sha256} {octal_mode(int(file.mode, 8))} {file.path}\0" for file in sorted(files)]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def octal_mode(mode: int) -> str:
+    """Return the mode of a file in an archive as octal digits: what counts is whether its owner may execute it."""
+    return "755" if mode & stat.S_IXUSR else "644"
 
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _list(items: tuple[Any, ...]) -> str:
-    """Return a list of objects, each on a line of its own; fast for a hundred thousand of them."""
-    if not items:
-        return "[]"
-    first = items[0]._fields[0]
-    text = _json([dict(zip(item._fields, item, strict=True)) for item in items])
-    # A quote inside a string is escaped, so this is found between two objects only.
-    return "[\n" + text[1:-1].replace(f'}},{{"{first}":', f'}},\n{{"{first}":') + "\n]"
+def _list(items: Iterable[Any]) -> str:
+    return _lines(_json(item._asdict()) for item in items)
+
+
+def _lines(texts: Iterable[str]) -> str:
+    """Return a list of objects, each on a line of its own."""
+    text = ",\n".join(texts)
+    return f"[\n{text}\n]" if text else "[]"
+
+
+def _file_line(file: FileInfo) -> str:
+    """Return a file as JSON; fast for a hundred thousand of them."""
+    return f'{{"path":{_quoted(file[0])},"size":{file[1]},"mode":{_quoted(file[2])},"sha256":{_quoted(file[3])}}}'
 
 
 def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
@@ -144,7 +216,7 @@ def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
     if type(schema) is not int or schema != SCHEMA:
         raise ArtifactError(f"`{name}` is no manifest of schema {SCHEMA} (found {describe(schema)}); build again")
     try:
-        git = value_of(content, "git", dict, type(None))
+        git, target = (value_of(content, name, dict, type(None)) for name in ("git", "target"))
         return Manifest(
             schema=SCHEMA,
             project=read_item(ProjectInfo, value_of(content, "project", dict)),
@@ -153,10 +225,23 @@ def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
             files=read_items(FileInfo, value_of(content, "files", list)),
             stages=read_items(StageInfo, value_of(content, "stages", list)),
             modules=read_items(ModuleInfo, value_of(content, "modules", list)),
-            parts=read_items(PartInfo, value_of(content, "parts", list)) if "parts" in content else (),
+            parts=read_items(PartInfo, value_of(content, "parts", list)),
+            selection=_selection(value_of(content, "selection", dict)),
             git=None if git is None else read_item(GitInfo, git),
             source_date_epoch=value_of(content, "source_date_epoch", int),
             tool=read_item(ToolInfo, value_of(content, "tool", dict)),
+            wheels=read_items(WheelInfo, value_of(content, "wheels", list)),
+            target=None if target is None else read_item(TargetInfo, target),
         )
     except JsonValueError as error:
         raise ArtifactError(f"`{name}` is damaged: {error}; build again") from None
+
+
+def _selection(item: dict[str, Any]) -> Selection:
+    return Selection(
+        environment=value_of(item, "environment", str, type(None)),
+        config=value_of(item, "config", str, type(None)),
+        upload_modules=field_of(item, "upload_modules", list),
+        upload_paths=read_items(UploadPath, value_of(item, "upload_paths", list)),
+        stages=field_of(item, "stages", str, list),
+    )

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.packing import compression
-from hatch_ytupload.packing.archive import PackedFile
+from hatch_ytupload.packing.manifest import FileInfo
 from hatch_ytupload.sources.listings import UNSETTLED_NS, Listings
 from hatch_ytupload.sources.tree import SourceFile
 
@@ -22,13 +22,11 @@ if TYPE_CHECKING:
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.packing.cache import Cache, NewFile
-    from hatch_ytupload.packing.manifest import GitInfo
+    from hatch_ytupload.packing.manifest import GitInfo, Selection
     from hatch_ytupload.planning.plan import Generated, Part, Plan
 
 # Changes when the same input would become other bytes, or when what is kept takes another form.
-_FORMAT = 2
-
-
+_FORMAT = 3
 _LENGTH_SIZE = 8
 
 
@@ -41,14 +39,15 @@ class KeptPart(NamedTuple):
     file: IO[bytes]
     sha256: str
     """Of all members."""
-    member_sizes: list[int]
-    files: list[PackedFile]
+    sizes: list[tuple[int, int]]
+    """Of each gzip member, and of what it unpacks to, in bytes."""
+    files: list[FileInfo]
 
-    def members(self) -> Iterator[bytes]:
-        """Yield the gzip members of the part."""
+    def members(self) -> Iterator[tuple[bytes, int]]:
+        """Yield the gzip members of the part, each with the size of what it unpacks to."""
         with self.file as file:
-            for size in self.member_sizes:
-                yield file.read(size)
+            for size, unpacked in self.sizes:
+                yield file.read(size), unpacked
 
 
 class PartMemory:
@@ -74,7 +73,7 @@ class PartMemory:
         self.grew = False
 
     def key(self, part: Part) -> str:
-        """Return the name under which a part is kept."""
+        """Return a digest of everything that the bytes of a part depend on, but its place in the archive."""
         known = self._keys.get(id(part))
         if known is None:
             digest = hashlib.sha256(self._base)
@@ -90,9 +89,14 @@ class PartMemory:
             if isinstance(entry, SourceFile)
         )
 
-    def find(self, key: str) -> KeptPart | None:
-        """Return a part that was kept, None if there is none."""
-        found = self._cache.open(f"part-{key}")
+    def find(self, part: Part, *, first: bool) -> KeptPart | None:
+        """Return a part that was kept, None if there is none.
+
+        Args:
+            part: which.
+            first: it is the first part of its archive, whose first byte has a gzip member of its own.
+        """
+        found = self._cache.open(self._name(part, first=first))
         if found is None:
             return None
         file, size = found
@@ -102,16 +106,19 @@ class PartMemory:
             file.seek(size - _LENGTH_SIZE - length)
             index: dict[str, Any] = json.loads(file.read(length))
             file.seek(0)
-            return KeptPart(file, index["sha256"], index["members"], [PackedFile(*item) for item in index["files"]])
+            return KeptPart(file, index["sha256"], index["members"], [FileInfo(*item) for item in index["files"]])
         file.close()
         return None
 
-    def recorder(self, key: str, part: Part) -> Recorder | None:
-        """Return what keeps a part while it is being packed, None if it must not be kept."""
+    def recorder(self, part: Part, *, first: bool) -> Recorder | None:
+        """Return what keeps a part while it is being packed, None if it must not be kept; arguments as in `find`."""
         if not self.is_settled(part):
             return None
         self.grew = True
-        return Recorder(self._cache.new_file(f"part-{key}"))
+        return Recorder(self._cache.new_file(self._name(part, first=first)))
+
+    def _name(self, part: Part, *, first: bool) -> str:
+        return f"part-{_digest(self.key(part), str(first))}"
 
 
 class Recorder:
@@ -119,14 +126,14 @@ class Recorder:
 
     def __init__(self, file: NewFile) -> None:
         self._file = file
-        self._sizes: list[int] = []
+        self._sizes: list[tuple[int, int]] = []
 
-    def member(self, member: bytes) -> None:
-        """Keep the next member."""
+    def member(self, member: bytes, unpacked: int) -> None:
+        """Keep the next gzip member, and how many bytes it unpacks to."""
         self._file.write(member)
-        self._sizes.append(len(member))
+        self._sizes.append((len(member), unpacked))
 
-    def finish(self, files: list[PackedFile], sha256: str) -> None:
+    def finish(self, files: list[FileInfo], sha256: str) -> None:
         """Keep the part.
 
         Args:
@@ -175,7 +182,9 @@ class BuildMemory:
         self.listings = Listings(self._json(self._listings_name), now_ns)
         self.parts = PartMemory(cache, now_ns, epoch, keep_times=keep_times)
 
-    def inputs(self, project: Project, settings: Settings, plan: Plan, git: GitInfo | None) -> str:
+    def inputs(
+        self, project: Project, settings: Settings, selection: Selection, plan: Plan, git: GitInfo | None
+    ) -> str:
         """Return a digest of everything that the bundle is made of."""
         return _digest(
             *self._inputs,
@@ -183,6 +192,7 @@ class BuildMemory:
             project.version,
             str(settings.standalone_wrappers),
             repr(git),
+            repr(selection),
             repr(plan.stages),
             repr([(module.name, module.distribution, module.version) for module in plan.modules]),
             *map(self.parts.key, plan.parts),

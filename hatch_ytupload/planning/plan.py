@@ -1,11 +1,11 @@
-"""What goes into an archive: settings become a sorted list of entries, before a byte is packed."""
+"""What goes into an archive: settings become parts in order, before a byte is packed."""
 
 from __future__ import annotations
 
 import os
 from contextlib import contextmanager
 from functools import partial
-from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import (
@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
 
 _NO_RULES = IgnoreScope(IgnoreRules.root(None), b"", follows_links=False)
+# The kinds of parts in the order of the archive: what changes seldom comes first, so that an edit of a stage leaves all
+# bytes before the stages as they were.
+_MODULES, _YTJOBS, _PATHS, _STAGES, _WRAPPERS = range(5)
 
 
 class Generated(NamedTuple):
@@ -61,17 +64,18 @@ class Generated(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A run of neighbours in the archive that come from one source."""
+    """A run of neighbours in the archive that belong together: a module with what comes along, a path, a stage."""
 
     name: str
     entries: tuple[SourceFile | Generated, ...]
+    """Sorted by the bytes of their paths."""
 
 
 class Plan(NamedTuple):
     """Everything that an archive is made of."""
 
     parts: tuple[Part, ...]
-    """In the order of the archive; all their entries together are sorted by path."""
+    """In the order of the archive: by kind, then by name."""
     stages: tuple[Stage, ...]
     modules: tuple[Module, ...]
     ignored: int
@@ -118,7 +122,7 @@ class Planner:
         """Where it looked for files, in this order."""
         self.errors: list[YtUploadError] = []
         """Why there can be no archive; the first is what a build reports."""
-        self.sources: list[tuple[str, list[SourceFile | Generated]]] = []
+        self._parts: dict[tuple[int, str], list[SourceFile | Generated]] = {}
         self.stages: list[Stage] = []
         self.modules: list[Module] = []
         self.ignored = 0
@@ -135,14 +139,14 @@ class Planner:
 
     def plan(self) -> Plan:
         """Sort everything into the order of the archive."""
-        tagged = sorted(
-            ((entry.path, name, entry) for name, entries in self.sources for entry in entries),
-            key=lambda item: item[0],
+        # Letters sort as the bytes of their UTF-8 do.
+        parts = (Part(name, tuple(sorted(entries, key=_path_of))) for (_, name), entries in sorted(self._parts.items()))
+        return Plan(
+            tuple(part for part in parts if part.entries), tuple(self.stages), tuple(self.modules), self.ignored
         )
-        parts = (
-            Part(name, tuple(entry for _, _, entry in run)) for name, run in groupby(tagged, key=lambda item: item[1])
-        )
-        return Plan(tuple(parts), tuple(self.stages), tuple(self.modules), self.ignored)
+
+    def _add(self, kind: int, name: str, entries: Iterable[SourceFile | Generated]) -> None:
+        self._parts.setdefault((kind, name), []).extend(entries)
 
     @contextmanager
     def _going_on(self) -> Iterator[None]:
@@ -173,14 +177,15 @@ class Planner:
                 wrappers.append(Generated(wrapper_name(stage.name, operation.name), text.encode(), 0o755))
         if not wrappers and require_code:
             raise NoStagesError(no_stages_message(self.settings, names))
-        self.sources.append((WRAPPERS, wrappers))
+        self._add(_WRAPPERS, WRAPPERS, wrappers)
 
     def _add_modules(self) -> None:
         """Add `ytjobs` and what `upload_modules` names."""
         own = own_directories(self.settings)
         with self._going_on():
             self._add_module(find_ytjobs(own), "the framework's package", reserved=True)
-        for name in self.settings.upload_modules:
+        # In one order, whatever that of the setting: what two modules share comes along with the first.
+        for name in sorted(self.settings.upload_modules):
             with self._going_on():
                 module = find_module(name, own)
                 description = f"`{one_line(name)}` of `upload_modules`"
@@ -204,7 +209,7 @@ class Planner:
             path = stage_file(name, item)
             file = Source(os.path.join(directory, item), path, scope, top, path, owner, own=True, is_file=True)
             beside.update((item, packed) for packed in self._files(file))
-        self.sources.append((stage_directory(name), [*found, *beside.values()]))
+        self._add(_STAGES, stage_directory(name), [*found, *beside.values()])
         prefix = f"{src}/"
         scripts = {file.path[len(prefix) :] for file in found}
         for script in ENTRY_POINTS:
@@ -233,7 +238,7 @@ class Planner:
             # Of several portions of a namespace package the first wins, as it does on import.
             files = [file for file in self._module_files(root, description) if file.path not in seen]
             seen.update(file.path for file in files)
-            self.sources.append((root.target, [*files]))
+            self._add(_YTJOBS if module.name == YTJOBS else _MODULES, module.name, files)
 
     def _module_files(self, root: ModuleRoot, owner: str) -> list[SourceFile]:
         """List the files of a directory of a module, or the file that it is."""
@@ -269,7 +274,7 @@ class Planner:
         if not self._taken.take(target, description, owner=real):
             return
         source = Source(real, target, self.scopes.of(real), top, os.path.relpath(real, top), description, own=True)
-        self.sources.append((target, [*self._files(source)]))
+        self._add(_PATHS, target, self._files(source))
 
     def _files(self, source: Source) -> list[SourceFile]:
         """List the files of a source; none where that fails. One that has files, but none left, is an error."""
@@ -311,6 +316,9 @@ class Planner:
         if not tree.files and not source.in_stage:
             raise SourceError(f"`{one_line(shown)}` holds no files to pack")
         return tree.files
+
+
+_path_of = attrgetter("path")
 
 
 def entry_size(entry: SourceFile | Generated) -> int:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_ytupload.byte_reader import FileReader, no_progress, sha256_of
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing import tar_format
-from hatch_ytupload.packing.manifest import FileInfo
+from hatch_ytupload.packing.manifest import FileInfo, content_digest
 from hatch_ytupload.reading.gzip_members import LIMIT, Unpacked
 from hatch_ytupload.reading.tar_members import Members
 from hatch_ytupload.wording import one_line
@@ -68,10 +68,9 @@ def read_contents(archive: Reader, name: str, *, limit: int = LIMIT, progress: P
     Raises:
         ArtifactError: it is damaged, or holds what no archive of code does.
     """
-    content = hashlib.sha256()
-    stream = Unpacked(archive, name, limit=limit, digest=content, progress=progress)
-    files = tuple(described(member, chunks) for member, chunks in Members(stream))
-    return Contents(files, content.hexdigest())
+    members = read_members(archive, name, limit=limit, progress=progress)
+    files = tuple(described(member, chunks) for member, chunks in members)
+    return Contents(files, content_digest(files))
 
 
 def described(member: Member, chunks: Iterator[bytes]) -> FileInfo:

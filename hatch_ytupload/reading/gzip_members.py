@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import ArtifactError
@@ -26,13 +26,6 @@ _CHUNK = 1 << 20
 _MAGIC = b"\x1f\x8b"
 
 
-class Digest(Protocol):
-    """What hashlib makes."""
-
-    def update(self, data: bytes, /) -> None:
-        """Take the next bytes."""
-
-
 class Unpacked:
     """What a range of an archive unpacks to, read from its start to its end.
 
@@ -42,7 +35,6 @@ class Unpacked:
         start: of the range, in bytes.
         size: of the range; None: all that follows.
         limit: the most that it may unpack to, in bytes.
-        digest: is given all uncompressed bytes.
         progress: is told how many compressed bytes of how many have been read.
     """
 
@@ -54,13 +46,11 @@ class Unpacked:
         start: int = 0,
         size: int | None = None,
         limit: int = LIMIT,
-        digest: Digest | None = None,
         progress: Progress = no_progress,
     ) -> None:
         self._archive = archive
         self._shown = f"`{one_line(name)}`"
         self._limit = limit
-        self._digest = digest
         self._progress = progress
         self._start = start
         self._end = archive.size if size is None else start + size
@@ -118,8 +108,6 @@ class Unpacked:
             unpacked += len(data)
             if unpacked > self._limit:
                 raise self.refused(f"unpacks to more than {self._limit} bytes, and is not read any further")
-            if self._digest is not None:
-                self._digest.update(data)
             yield data
 
     def _decompressed(self) -> Iterator[bytes]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from checkout import FRONT_ENDS, run, sha256
-from pipelines import Pipeline, clean_environment, contents
+from pipelines import CHECKOUT, Pipeline, clean_environment, contents, make_pipeline
 from privileges import NOBODY, as_nobody
 from rich_pipeline import RICH_FILES, make_rich_pipeline
 
@@ -206,9 +208,36 @@ def test_whatever_earlier_builds_remember(copy: Pipeline, original: Pipeline, tm
     assert digest_of(copy, **cache) == expected
 
 
-def test_with_another_epoch_it_differs(copy: Pipeline, expected: str) -> None:
-    """As it does with a changed byte, a changed name, an executable bit: the digest means something."""
+def test_with_another_content_it_differs(copy: Pipeline, expected: str) -> None:
+    """Another time, a changed byte, a changed name, an executable bit: the digest means something."""
     assert digest_of(copy, SOURCE_DATE_EPOCH="0") != expected
     mapper = copy.root / "stages/first/src/mapper.py"
     mapper.chmod(mapper.stat().st_mode ^ 0o100)
     assert digest_of(copy) != expected
+
+
+def test_anybody_can_compute_the_identity_of_a_release(original: Pipeline, tmp_path: Path) -> None:
+    """The line of docs/reproducible.md, in the extracted archive."""
+    names = [
+        "a  b",
+        "-rf",
+        "new\nline",
+        "é",
+        "Z",
+        "\ue000",
+        "\U0001f600",
+        " x",
+        "back\\slash",
+        "sub/x",
+        "sub.x",
+        "sub-x",
+    ]
+    pipeline = make_pipeline(tmp_path / "demo", {f"stages/first/src/{name}": name for name in names})
+    (pipeline.root / "stages/first/src/Z").chmod(0o755)
+    (line,) = re.findall(r"```sh\n(.*?)```", (CHECKOUT / "docs/reproducible.md").read_text(), flags=re.DOTALL)
+    for number, built in enumerate([pipeline.build(), original.build(tmp_path / "dist")]):
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        subprocess.run(["tar", "-xzf", built.archive], cwd=directory, check=True)
+        found = subprocess.run(["bash", "-c", line], cwd=directory, capture_output=True, text=True, check=True)
+        assert found.stdout.split()[0] == built.content_sha256

@@ -6,7 +6,8 @@ import os
 import shutil
 import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from posixpath import basename, normpath
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -97,10 +98,28 @@ def test_any_pipeline_is_packed_as_it_is_or_refused(
     assert not dist.exists() or os.listdir(dist) == []
 
 
+def place_in_archive(path: str, table: dict[str, Any]) -> tuple[int, bytes, bytes]:
+    """Return kind, name of the part and path: what an archive is sorted by."""
+    top, _, below = path.partition("/")
+    module = top.partition(".")[0]
+    targets = [normpath(entry.get("target") or basename(entry["source"])) for entry in table["upload_paths"]]
+    if top == "ytjobs":
+        kind, part = 1, ""
+    elif top == "stages":
+        kind, part = 3, below.partition("/")[0]
+    elif not below and top.startswith("operation_wrapper_"):
+        kind, part = 4, ""
+    elif module in table["upload_modules"]:
+        kind, part = 0, module
+    else:
+        kind, part = 2, max((target for target in targets if path.startswith(f"{target}/")), key=len)
+    return kind, part.encode(), path.encode()
+
+
 def check_archive(pipeline: Pipeline, archive: Path, table: dict[str, object]) -> None:
     """Check an archive against the files that it was made of, and against its manifest."""
     packed = contents(archive)
-    assert list(packed) == sorted(packed, key=str.encode)
+    assert list(packed) == sorted(packed, key=lambda path: place_in_archive(path, table))
     manifest = read_bundle(str(archive)).manifest
     assert [file.path for file in manifest.files] == list(packed)
     for entry in pipeline.plan(table).entries():

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,9 @@ from pipelines import (
 )
 
 from hatch_ytupload.errors import SourceError
-from hatch_ytupload.packing.archive import Packed, PackedFile, pack, read_unchanged
+from hatch_ytupload.packing.archive import Packed, pack, read_at_once, read_unchanged
 from hatch_ytupload.packing.compression import BLOCK_SIZE
+from hatch_ytupload.packing.manifest import FileInfo, content_digest
 from hatch_ytupload.planning.plan import Generated, Part
 from hatch_ytupload.sources.tree import SourceFile, single_file
 
@@ -131,10 +133,9 @@ class TestContent:
         assert result.size == len(archive)
         assert result.sha256 == hashlib.sha256(archive).hexdigest()
         assert result.md5 == hashlib.md5(archive).hexdigest()
-        assert result.content_sha256 == hashlib.sha256(stream).hexdigest()
         assert result.files == [
-            PackedFile("a.bin", len(content), 0o644, hashlib.sha256(content).hexdigest()),
-            PackedFile("b", 2, 0o755, hashlib.sha256(b"zz").hexdigest()),
+            FileInfo("a.bin", len(content), "644", hashlib.sha256(content).hexdigest()),
+            FileInfo("b", 2, "755", hashlib.sha256(b"zz").hexdigest()),
         ]
         start = content_start = 0
         for part in result.parts:
@@ -168,6 +169,16 @@ class TestContent:
         _, archive = packed(Part("p", (source_file(tmp_path / "a.bin"), Generated("b", b"", 0o644))), keep_times=True)
         assert [member.mtime for member in members(archive)] == [1_234_567_890, EPOCH]
 
+    def test_the_first_member_holds_one_byte(self, tmp_path: Path) -> None:
+        """So a reader that stops at the end of a gzip member fails at once, however long the first name is."""
+        for name in ("a", "n" * 200):
+            _, archive = packed(Part("p", (Generated(name, b"x" * 2000, 0o644), written(tmp_path, b"y" * BLOCK_SIZE))))
+            unpacked = zlib.decompressobj(31)
+            assert unpacked.decompress(archive) == gzip.decompress(archive)[:1]
+            assert unpacked.eof
+            with pytest.raises(tarfile.ReadError), tarfile.open(fileobj=io.BytesIO(archive), mode="r|gz") as tar:
+                tar.getnames()
+
     def test_no_parts_make_an_empty_archive(self) -> None:
         """Still one that readers take."""
         result, archive = packed()
@@ -186,18 +197,23 @@ class TestSameBytes:
             Part("данные", (written(tmp_path, bytes(range(256)) * 5000), Generated("данные/пусто", b"", 0o644))),
         )
         result, _ = packed(*parts)
-        assert result.content_sha256 == "b7d6b356a750833305632fdb85692e64a344c60313df359599af259dac813f92"
-        assert result.sha256 == "cf1c50768f82156838e986342bd266c5bbc2936b0a0aaa1fc88864e1c1c8836c"
+        assert content_digest(result.files) == "6870d4a18bab49105ded622cbd039345b02c3948781d691862e079a90032fb86"
+        assert result.sha256 == "affe7bd50ddb3a1e2f3c83270cd5c0d0280d19e8fe5e4a71f9e345a0fd1a905f"
 
     def test_neither_threads_nor_neighbours_matter(self, tmp_path: Path) -> None:
-        """A part is the same bytes, whatever comes before it and however many cores there are."""
+        """A part is the same bytes, whatever comes before it and however many cores there are; the first one begins
+        with a member for the first byte.
+        """
         file = written(tmp_path, random.Random(1).randbytes(5 * BLOCK_SIZE))
         part = Part("p", (file,))
         _, alone = packed(part, threads=1)
         for threads in (2, 5):
             assert packed(part, threads=threads)[1] == alone
-        result, beside = packed(Part("o", (Generated("0", b"0" * 999, 0o644),)), part)
-        assert beside[result.parts[0].size :] == alone
+        other = Generated("0", b"0" * 999, 0o644)
+        result, beside = packed(Part("o", (other,)), part)
+        result_later, later = packed(Part("o", (other, other._replace(path="1"))), part)
+        assert beside[result.parts[0].size :] == later[result_later.parts[0].size :]
+        assert gzip.decompress(alone) == gzip.decompress(beside[result.parts[0].size :])
 
     def test_hard_links_are_files(self, tmp_path: Path) -> None:
         """Installers link files; the archive must not tell."""
@@ -294,7 +310,7 @@ class TestChanges:
 
     def test_a_file_at_rest_is_read(self, file: SourceFile) -> None:
         """All of it."""
-        assert b"".join(read_unchanged(file)) == bytes(3 * BLOCK_SIZE)
+        assert b"".join(read_unchanged(file)) == read_at_once(file) == bytes(3 * BLOCK_SIZE)
 
     def test_every_change_before_reading_is_seen(self, file: SourceFile) -> None:
         """Grown, shortened, touched, replaced by a file, a link, a directory, a FIFO, a socket, or by nothing."""
@@ -314,6 +330,7 @@ class TestChanges:
         for change in changes:
             change()
             assert refusal(lambda: list(read_unchanged(file))) == self.changed(file), change
+            assert refusal(lambda: read_at_once(file)) == self.changed(file), change
             if path.is_dir():
                 path.rmdir()
             else:

@@ -375,7 +375,7 @@ class TestReading:
         pipeline.build()
         manifest = pipeline.archive().parent / "manifest.json"
         manifest.write_text("{}")
-        assert refusal(lambda: read_bundle(str(manifest))).startswith(f"`{manifest}` is no manifest of schema 1")
+        assert refusal(lambda: read_bundle(str(manifest))).startswith(f"`{manifest}` is no manifest of schema 2")
 
     def test_what_is_no_file_is_named(self, pipeline: Pipeline) -> None:
         """A directory in place of the manifest."""

@@ -215,10 +215,10 @@ def test_the_data_has_the_documented_shape(built: Pipeline) -> None:
     ]
     assert data["project"] == {"name": "demo", "version": "1.0"}
     assert data["size"] == os.path.getsize(built.archive())
-    assert data["parts"][0] == {"name": "lib", "size": manifest.parts[0].size, "unpacked": 111, "file_count": 3}
+    assert data["parts"][1] == {"name": "lib", "size": manifest.parts[1].size, "unpacked": 111, "file_count": 3}
     assert data["directories"][0] == {
         "path": "lib",
-        "size": manifest.parts[0].size,
+        "size": manifest.parts[1].size,
         "unpacked": 111,
         "file_count": 3,
     }

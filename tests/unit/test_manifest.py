@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pipelines import Pipeline, contents, refusal
 
 from hatch_ytupload.__about__ import __version__
+from hatch_ytupload.configuration.values import UploadPath
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing.bundle import read_bundle
 from hatch_ytupload.packing.manifest import (
@@ -25,8 +26,11 @@ from hatch_ytupload.packing.manifest import (
     ModuleInfo,
     PartInfo,
     ProjectInfo,
+    Selection,
     StageInfo,
+    TargetInfo,
     ToolInfo,
+    WheelInfo,
     load_manifest,
 )
 
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MANIFEST = Manifest(
-    schema=1,
+    schema=2,
     project=ProjectInfo("demo", "1.0"),
     archive=ArchiveInfo("source.tar.gz", 5, "a" * 64, "b" * 32),
     content_sha256="c" * 64,
@@ -42,9 +46,12 @@ MANIFEST = Manifest(
     stages=(StageInfo("first", ("map", "reduce"), ("numpy>=1",)), StageInfo("second", (), None)),
     modules=(ModuleInfo("ytjobs", "yt-framework", "1.4.4"), ModuleInfo("geo", None, None)),
     parts=(PartInfo("stages/first", 3, 4, "f" * 64),),
+    selection=Selection("dev", "configs/dev.yaml", ("geo", "numpy"), (UploadPath("lib/x", None),), ("first",)),
     git=GitInfo("0" * 40, dirty=True),
     source_date_epoch=1580601600,
     tool=ToolInfo("hatch-ytupload", "0.1.0"),
+    wheels=(WheelInfo("six-1.17-py3-none-any.whl", "six", "1.17", "1" * 64, 9, "MIT", ("first",)),),
+    target=TargetInfo("3.11", "x86_64-manylinux_2_28"),
 )
 CONTENT: dict[str, Any] = json.loads(MANIFEST.dump())
 
@@ -57,16 +64,21 @@ class TestOfABuild:
         pipeline.write(
             {"stages/first/requirements.txt": "numpy\n", "geo/__init__.py": "", "stages/first/src/reducer.py": ""}
         )
+        # An absolute path would tell where the pipeline lies.
+        paths = [{"source": str(pipeline.root / "lib"), "target": "data/lib"}, {"source": "./lib"}]
+        pipeline.write({"lib/a": "a"})
         commit = pipeline.commit()
-        built = pipeline.build(table={"upload_modules": "geo"}, environ={"SOURCE_DATE_EPOCH": "1700000000"})
+        built = pipeline.build(
+            table={"upload_modules": "geo", "upload_paths": paths}, environ={"SOURCE_DATE_EPOCH": "1700000000"}
+        )
         data = (pipeline.archive().parent / "manifest.json").read_bytes()
         content = json.loads(data)
         archive = pipeline.archive().read_bytes()
         assert list(content) == [
-            "schema", "project", "archive", "git", "tool", "content_sha256", "source_date_epoch", "stages", "modules",
-            "parts", "files",
+            "schema", "project", "archive", "git", "tool", "content_sha256", "source_date_epoch", "target", "selection",
+            "stages", "modules", "wheels", "parts", "files",
         ]  # fmt: skip
-        assert content["schema"] == 1
+        assert content["schema"] == 2
         assert content["project"] == {"name": "demo", "version": "1.0"}
         assert content["archive"] == {
             "name": "source.tar.gz",
@@ -86,6 +98,14 @@ class TestOfABuild:
         ]
         assert {file["path"]: file["sha256"] for file in content["files"]} == {
             name: hashlib.sha256(text).hexdigest() for name, text in contents(built.archive).items()
+        }
+        assert (content["wheels"], content["target"]) == ([], None)
+        assert content["selection"] == {
+            "environment": None,
+            "config": None,
+            "upload_modules": ["geo"],
+            "upload_paths": [{"source": "lib", "target": "data/lib"}, {"source": "lib", "target": None}],
+            "stages": "all",
         }
         assert {file["mode"] for file in content["files"]} == {"644", "755"}
         assert sum(part["size"] for part in content["parts"]) < content["archive"]["size"]
@@ -125,18 +145,15 @@ class TestThereAndBack:
 
     def test_empty_lists_survive(self) -> None:
         """Nothing is as good as something."""
-        empty = Manifest(**{**MANIFEST._asdict(), "files": (), "stages": (), "modules": (), "parts": (), "git": None})
+        empty = Manifest(
+            **{**MANIFEST._asdict(), "files": (), "stages": (), "modules": (), "parts": (), "wheels": (), "git": None}
+        )
         assert load_manifest(empty.dump()) == empty
 
     def test_keys_of_later_versions_are_passed_over(self) -> None:
         """A newer version of the tool may add some without a new schema."""
         later = {**CONTENT, "new": 1, "project": {**CONTENT["project"], "new": 2}}
         assert load_manifest(json.dumps(later).encode()) == MANIFEST
-
-    def test_parts_may_be_missing(self) -> None:
-        """They are no part of what other programs depend on."""
-        content = {key: value for key, value in CONTENT.items() if key != "parts"}
-        assert load_manifest(json.dumps(content).encode()).parts == ()
 
     @given(
         st.lists(
@@ -174,12 +191,12 @@ class TestDamage:
             (b"", "is not valid JSON: Expecting value: line 1 column 1 (char 0); build again"),
             (b"\xff\xfe\xfa", "is not valid JSON: "),
             (b"[" * 100_000, "is not valid JSON: "),
-            (b"[]", "is no manifest of schema 1 (found null); build again"),
-            (b"{}", "is no manifest of schema 1 (found null); build again"),
-            (b'{"schema": 2}', "is no manifest of schema 1 (found the integer 2); build again"),
-            (b'{"schema": true}', "is no manifest of schema 1 (found the boolean True); build again"),
-            (b'{"schema": "' + b"x" * 1000 + b'"}', 'is no manifest of schema 1 (found the string "xxx'),
-            (b'{"schema": 1}', "is damaged: "),
+            (b"[]", "is no manifest of schema 2 (found null); build again"),
+            (b"{}", "is no manifest of schema 2 (found null); build again"),
+            (b'{"schema": 1}', "is no manifest of schema 2 (found the integer 1); build again"),
+            (b'{"schema": true}', "is no manifest of schema 2 (found the boolean True); build again"),
+            (b'{"schema": "' + b"x" * 1000 + b'"}', 'is no manifest of schema 2 (found the string "xxx'),
+            (b'{"schema": 2}', "is damaged: "),
         ],
         ids=lambda value: repr(value)[:20],
     )
@@ -189,13 +206,13 @@ class TestDamage:
         assert line.startswith(f"`x/manifest.json` {problem}")
         assert len(line) < 200
 
-    @pytest.mark.parametrize("key", [key for key in CONTENT if key != "parts"])
+    @pytest.mark.parametrize("key", list(CONTENT))
     def test_a_missing_key_is_named(self, key: str) -> None:
         """Every field of the contract is needed."""
         content = {name: value for name, value in CONTENT.items() if name != key}
         line = refusal(lambda: load_manifest(json.dumps(content).encode()))
         if key == "schema":
-            assert "is no manifest of schema 1" in line
+            assert "is no manifest of schema 2" in line
         else:
             assert line == f"`manifest.json` is damaged: `{key}` is missing; build again"
 
@@ -204,12 +221,12 @@ class TestDamage:
     def test_a_wrong_type_is_an_error(self, key: str, value: object) -> None:
         """Except where it happens to be right."""
         data = json.dumps({**CONTENT, key: value}).encode()
-        right = {"git": None, "content_sha256": "x", "source_date_epoch": 5}
+        right = {"git": None, "target": None, "content_sha256": "x", "source_date_epoch": 5}
         if key in right and value == right[key] and type(value) is type(right[key]):
             load_manifest(data)
         else:
             line = refusal(lambda: load_manifest(data))
-            assert line.startswith(("`manifest.json` is damaged: ", "`manifest.json` is no manifest of schema 1"))
+            assert line.startswith(("`manifest.json` is damaged: ", "`manifest.json` is no manifest of schema 2"))
             assert line.endswith("; build again")
 
     @pytest.mark.parametrize(
@@ -228,6 +245,13 @@ class TestDamage:
             (("stages", 0, "requirements"), "numpy"),
             (("modules", 0, "version"), 1.4),
             (("source_date_epoch",), -1),
+            (("target", "python"), None),
+            (("selection", "environment"), 1),
+            (("selection", "upload_modules"), "geo"),
+            (("selection", "upload_paths", 0), "lib"),
+            (("selection", "stages"), None),
+            (("selection", "stages"), [1]),
+            (("wheels", 0, "stages"), "first"),
             (("project", "name"), "\ud800"),
             (("files", 0, "path"), "a\ud800"),
         ],

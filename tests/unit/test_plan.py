@@ -14,41 +14,36 @@ from hatch_ytupload.planning.plan import Generated, entry_size
 from hatch_ytupload.planning.wrappers import wrapper_text
 from hatch_ytupload.sources.tree import SourceFile
 
-ONLY_FIRST = ["operation_wrapper_first_map.sh", "stages/first/src/mapper.py"]
+ONLY_FIRST = ["stages/first/src/mapper.py", "operation_wrapper_first_map.sh"]
 
 
 class TestOrder:
     """The archive as a whole."""
 
-    def test_everything_is_sorted_by_path(self, pipeline: Pipeline) -> None:
-        """Whatever the source, in the order of the bytes of the paths."""
+    def test_names_and_paths_sort_by_their_bytes(self, pipeline: Pipeline) -> None:
+        """Not as a locale would have it, nor by UTF-16."""
         pipeline.write(
-            {"Zlib/a": "", "lib/a": "", "lib-2/a": "", "é/a": "", "日本/a": "", "\U0001f600/a": "", "\ue000/a": ""}
+            {
+                "Zlib/a": "",
+                "lib/a": "",
+                "lib/é": "",
+                "lib/Z": "",
+                "lib-2/a": "",
+                "é/a": "",
+                "日本/a": "",
+                "\ue000/a": "",
+            }
         )
-        names = ["lib", "é", "Zlib", "\U0001f600", "日本", "lib-2", "\ue000"]
-        plan = pipeline.plan({"upload_paths": [{"source": name} for name in names]})
-        paths = [entry.path for entry in plan.entries()]
-        assert paths == sorted(paths, key=lambda path: path.encode())
-        assert len(paths) == len(set(paths)) >= 10
-
-    def test_parts_are_runs_of_one_source(self, pipeline: Pipeline) -> None:
-        """Neighbours that come from one source make a part."""
-        pipeline.write({"stages/second/src/vanilla.py": "", "lib/a": "", "lib/b": ""})
-        parts = pipeline.plan({"upload_paths": [{"source": "lib"}]}).parts
-        assert [(part.name, len(part.entries)) for part in parts if "METADATA" not in part.name] == [
-            ("lib", 2), ("operation_wrapper_*.sh", 2), ("stages/first", 1), ("stages/second", 1), ("ytjobs", 1),
-        ]  # fmt: skip
-
-    def test_a_source_may_fall_into_several_parts(self, pipeline: Pipeline) -> None:
-        """Where another source's paths sort between its own."""
-        pipeline.write({"lib/a": "", "lib/c": "", "mid/x": ""})
-        table = {"upload_paths": [{"source": "lib", "target": "t/lib"}, {"source": "mid", "target": "t/lib.mid"}]}
-        names = [part.name for part in pipeline.plan(table).parts]
-        assert names.index("t/lib.mid") + 1 == names.index("t/lib")
+        names = ["lib", "é", "Zlib", "日本", "lib-2", "\ue000"]
+        parts = pipeline.plan({"upload_paths": [{"source": name} for name in names]}).parts[1:-2]
+        assert [part.name for part in parts] == sorted(names, key=str.encode)
+        for part in parts:
+            paths = [entry.path for entry in part.entries]
+            assert paths == sorted(paths, key=str.encode)
 
     def test_wrappers_are_executable_texts(self, pipeline: Pipeline) -> None:
         """They are made by us."""
-        first = next(iter(pipeline.plan().entries()))
+        first = [*pipeline.plan().entries()][-1]
         text = wrapper_text("first", "map", "mapper.py").encode()
         assert first == Generated("operation_wrapper_first_map.sh", text, 0o755)
         assert entry_size(first) == len(text)
@@ -261,6 +256,27 @@ class TestModules:
         monkeypatch.setattr(sys, "path", [*sys.path, str(site)])
         return site
 
+    def test_what_changes_seldom_comes_first(self, pipeline: Pipeline, site: Path) -> None:
+        """By kind: modules with all that belongs to them, `ytjobs`, paths, stages, wrapper scripts; by name within."""
+        install(site, "zoo-dist", "1.2", "zoo/__init__.py", "zoo.libs/lib.so", "zoo/a.py")
+        pipeline.write({"stages/a/src/vanilla.py": "", "lib/b": "", "lib/a": "", "geo/__init__.py": "", "Aaa/x": ""})
+        table = {"upload_modules": ["zoo", "geo"], "upload_paths": [{"source": "lib"}, {"source": "Aaa"}]}
+        plan = pipeline.plan(table)
+        assert [part.name for part in plan.parts] == [
+            "geo", "zoo", "ytjobs", "Aaa", "lib", "stages/a", "stages/first", "operation_wrapper_*.sh",
+        ]  # fmt: skip
+        paths = [entry.path for entry in plan.entries()]
+        assert paths[1:4] == ["zoo.libs/lib.so", "zoo/__init__.py", "zoo/a.py"]
+        assert plan == pipeline.plan({**table, "upload_modules": ["geo", "zoo"]})
+
+    def test_what_two_modules_share_comes_along_with_the_first(self, pipeline: Pipeline, site: Path) -> None:
+        """In whatever order they are listed."""
+        install(site, "both", "1.0", "one/__init__.py", "two/__init__.py", "both.libs/lib.so")
+        for modules in (["one", "two"], ["two", "one"]):
+            plan = pipeline.plan({"upload_modules": modules})
+            assert [entry.path for entry in plan.parts[0].entries] == ["both.libs/lib.so", "one/__init__.py"]
+            assert [part.name for part in plan.parts[:2]] == ["one", "two"]
+
     def test_own_packages_and_modules_are_packed(self, pipeline: Pipeline) -> None:
         """From the pipeline directory, the project root and its `src`."""
         pipeline.write({"geo/__init__.py": "", "geo/data.tsv": "", "single.py": "", "src/late/__init__.py": ""})
@@ -275,7 +291,7 @@ class TestModules:
         (site / "pack/.ytignore").write_text("*.log\n")
         (site / ".ytignore").write_text("*\n")
         plan = pipeline.plan({"upload_modules": "pack"})
-        assert [entry.path for entry in plan.entries()][1:3] == ["pack.libs/lib.so", "pack/__init__.py"]
+        assert [entry.path for entry in plan.entries()][:2] == ["pack.libs/lib.so", "pack/__init__.py"]
         assert [(one.name, one.distribution, one.version) for one in plan.modules] == [
             ("ytjobs", None, None), ("pack", "pack-age", "1.2"),
         ]  # fmt: skip

@@ -16,11 +16,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import Pipeline, contents, make_pipeline
 
-from hatch_ytupload.errors import SourceError, YtUploadError
+from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.packing import compression
 from hatch_ytupload.packing.build import Built, build_bundle
 from hatch_ytupload.packing.cache import Cache
-from hatch_ytupload.packing.memory import KeptPart, PartMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,24 +95,6 @@ class TestSameBytes:
         monkeypatch.setattr(compression, "compress", compress)
         assert built_bytes(pipeline, cache) == expected
         assert compressed == [10240]
-
-    def test_a_kept_part_whose_file_changes_in_the_midst(
-        self, pipeline: Pipeline, cache: Cache, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """A large file is read though its part is kept; between planning and reading it may have changed."""
-        model = pipeline.root / "lib/geo/model.bin"
-        model.write_bytes(bytes(300_000))
-        build(pipeline, cache)
-        shutil.rmtree(pipeline.root / "dist")
-        find = PartMemory.find
-
-        def change_then_find(memory: PartMemory, key: str) -> KeptPart | None:
-            model.write_bytes(bytes(300_001))
-            return find(memory, key)
-
-        monkeypatch.setattr(PartMemory, "find", change_then_find)
-        with pytest.raises(SourceError, match="changed while it was being packed"):
-            build(pipeline, cache)
 
     def test_an_edit_packs_its_part_only(self, pipeline: Pipeline, cache: Cache, tmp_path: Path) -> None:
         """The parts of all other sources stay as they are in the cache."""

@@ -134,11 +134,8 @@ def _fact_line(fact: FactChange) -> str:
 
 def _summary(differences: Differences) -> str:
     old, new = differences.old, differences.new
-    if differences.same_content:
-        return f"the same content: {len(new.files)} files, {megabytes(new.unpacked)}"
     if not differences.files:
-        # Not what is in the files, then: the time in the headers, owners, the order.
-        return f"the same {len(new.files)} files; headers of the archive differ, such as times or the order of files"
+        return f"the same content: {len(new.files)} files, {megabytes(new.unpacked)}"
     kinds = [change.kind for change in differences.files]
     counts = [f"{kinds.count(kind)} {kind}" for kind in ("added", "removed", "changed") if kind in kinds]
     same = len(new.files) - kinds.count("added") - kinds.count("changed")

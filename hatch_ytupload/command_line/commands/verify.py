@@ -91,7 +91,7 @@ def agreement_text(found: Agreement) -> str:
         return "built again: the same bytes"
     number = found.files_differing
     what = (
-        "built again: the same content, compressed to other bytes"
+        "built again: the same content in other bytes"
         if found.agrees == CONTENT
         else f"built again: another archive; {number} file{' differs' if number == 1 else 's differ'}"
     )
