@@ -274,7 +274,9 @@ class TestModules:
         install(site, "both", "1.0", "one/__init__.py", "two/__init__.py", "both.libs/lib.so")
         for modules in (["one", "two"], ["two", "one"]):
             plan = pipeline.plan({"upload_modules": modules})
-            assert [entry.path for entry in plan.parts[0].entries] == ["both.libs/lib.so", "one/__init__.py"]
+            assert [entry.path for entry in plan.parts[0].entries] == [
+                "both-1.0.dist-info/METADATA", "both.libs/lib.so", "one/__init__.py",
+            ]  # fmt: skip
             assert [part.name for part in plan.parts[:2]] == ["one", "two"]
 
     def test_own_packages_and_modules_are_packed(self, pipeline: Pipeline) -> None:
