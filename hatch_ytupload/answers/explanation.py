@@ -10,7 +10,7 @@ from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, STAGES, wrapper_
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.planning.plan import Generated, Planner, entry_size
 from hatch_ytupload.planning.source import Decision, Source, decide, left_out
-from hatch_ytupload.sources.credentials import is_credential_name
+from hatch_ytupload.sources.credentials import is_credential_file
 from hatch_ytupload.sources.ignore_scope import describe_rule
 from hatch_ytupload.sources.tree import SourceFile, single_file
 from hatch_ytupload.wording import one_line
@@ -229,7 +229,7 @@ class Explainer:
     def _problem(source: Source, place: str, target: str) -> str | None:
         """Return why a file cannot be packed, though no rule keeps it out."""
         if not os.path.lexists(place):
-            if source.own and is_credential_name(os.path.basename(place)):
+            if source.own and is_credential_file(place):
                 return "it would be a file of credentials, which must not get into an archive"
             return None
         if source.is_file:

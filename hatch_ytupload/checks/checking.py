@@ -10,6 +10,7 @@ from hatch_ytupload.checks.compiled_modules import check_compiled
 from hatch_ytupload.checks.findings import ERROR, NOTE, Finding, merged
 from hatch_ytupload.checks.git_ignored import check_git_ignored
 from hatch_ytupload.checks.import_check import Facts, StageImports
+from hatch_ytupload.checks.lfs_pointers import check_lfs_pointers
 from hatch_ytupload.checks.packed_modules import PackedModules
 from hatch_ytupload.checks.provided import Provided, provided_by, standard_library
 from hatch_ytupload.checks.requirements_check import read_requirements
@@ -40,7 +41,7 @@ def check(
     Raises:
         SourceError: a file cannot be read.
     """
-    found = [*check_compiled(code, python), *check_sizes(code, settings.max_archive_mb)]
+    found = [*check_compiled(code, python), *check_sizes(code, settings.max_archive_mb), *check_lfs_pointers(code)]
     if sources:
         found += check_git_ignored(code, settings.project_root)
     absence = Absence(code, settings) if sources else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.file_names import as_text
-from hatch_ytupload.sources.credentials import is_credential_name
+from hatch_ytupload.sources.credentials import is_credential_file
 from hatch_ytupload.sources.ignore_scope import join_shown
 from hatch_ytupload.sources.ignoring import IGNORE_FILE_NAME
 from hatch_ytupload.sources.listings import cannot_list
@@ -211,7 +211,7 @@ class _Walker:
                 f"{_WAY_OUT}"
             ) from None
         self.check_boundary(real, f"the symbolic link `{one_line(shown)}`")
-        if self.own and is_credential_name(os.path.basename(real)):
+        if self.own and is_credential_file(real):
             raise _credential_error(shown, f" (a symbolic link to `{one_line(real)}`)")
         return real
 
@@ -255,7 +255,7 @@ class _Walker:
             kind = _KINDS.get(stat.S_IFMT(bits), "no regular file")
             shown = one_line(join_shown(above, name))
             raise SourceError(f"`{shown}` is {kind}, and only regular files can be packed; {_WAY_OUT}")
-        if self.own and is_credential_name(name):
+        if self.own and is_credential_file(f"{above}/{name}"):
             raise _credential_error(join_shown(above, name))
         self.files.append(
             SourceFile(

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipelines import CHECKOUT, Pipeline, make_pipeline
 
-from hatch_ytupload.byte_reader import FileReader
+from hatch_ytupload.byte_reader import FileReader, no_progress
 from hatch_ytupload.checks.checking import check
 from hatch_ytupload.checks.imports import FileFacts, read_facts
+from hatch_ytupload.checks.lfs_pointers import check_lfs_pointers
 from hatch_ytupload.checks.packed_code import code_of_archive, code_of_plan
 
 if TYPE_CHECKING:
@@ -400,6 +401,18 @@ def test_a_large_archive_names_its_largest_files(tmp_path: Path) -> None:
     finding = only(checked(tmp_path, files, settings="max_archive_mb = 0.1"), "large-archive")
     assert finding.message.startswith("the files have, before they are compressed, 40")
     assert "`max_archive_mb` is 0.1; the largest: `stages/first/src/a.bin` (400.0 kB)" in finding.message
+
+
+def test_a_pointer_of_git_lfs_is_found(pipeline: Pipeline) -> None:
+    """Of own files; what only mentions one is text."""
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    pipeline.write({"stages/first/src/model.bin": pointer, "stages/first/src/note.txt": b"a " + pointer})
+    finding = only(found(pipeline), "lfs-pointer")
+    assert (finding.path, finding.severity) == ("stages/first/src/model.bin", "warning")
+    assert "`git lfs pull`" in finding.message
+    with open(pipeline.build().archive, "rb") as file:
+        code = code_of_archive(FileReader(file.fileno()), None, "the archive", progress=no_progress)
+    assert [one.path for one in check_lfs_pointers(code)] == ["stages/first/src/model.bin"]
 
 
 def test_files_that_git_ignores_are_found(pipeline: Pipeline) -> None:

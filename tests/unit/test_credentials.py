@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hatch_ytupload.sources.credentials import HEAD_SIZE, holds_private_key, is_credential_name
+from hatch_ytupload.sources.credentials import HEAD_SIZE, holds_private_key, is_credential_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     [
         "secrets.env", "SECRETS.ENV", ".env", ".env.local", ".env.prod.example.bak", ".netrc", "_netrc", ".pgpass",
         ".pypirc", ".git-credentials", ".htpasswd", "id_rsa", "id_ed25519", "id_ecdsa_sk", "id_dsa", "x.ppk", "a.b.p12",
-        "x.PFX", "x.jks", "my.keystore", "passwords.kdbx",
+        "x.PFX", "x.jks", "my.keystore", "passwords.kdbx", "deep/.env", "/home/me/.netrc", ".vault-token", ".boto",
+        ".aws/credentials",
+        "x/.AWS/credentials", ".yt/token", "/a/b/.yt/token", ".docker/config.json", ".kube/config",
+        ".cargo/credentials", ".cargo/credentials.toml", "application_default_credentials.json", ".kaggle/kaggle.json",
+        ".huggingface/token", ".azure/accessTokens.json", ".config/rclone/rclone.conf",
     ],
 )  # fmt: skip
 def test_names_of_credentials_are_known(name: str) -> None:
     """Case does not matter."""
-    assert is_credential_name(name)
+    assert is_credential_file(name)
 
 
 @pytest.mark.parametrize(
@@ -31,12 +35,14 @@ def test_names_of_credentials_are_known(name: str) -> None:
     [
         "secrets.example.env", "secrets.env.example", ".env.example", ".env.sample", ".env.template", ".env.dist",
         "env", ".envrc", "x.env", "id_rsa.pub", "id_rsa.py", "my_id_rsa", "netrc", "keystore.py", "p12", "secrets.py",
-        "secrets.env\n", "token.py",
+        "secrets.env\n", "token.py", "token", "credentials", "aws/credentials", "yt/token", ".yt/token/x",
+        ".aws/config",
+        ".yttoken", "config.json", "kube/config", ".yt/token.py", "x.aws/credentials", "secrets.env/x",
     ],
 )  # fmt: skip
 def test_other_names_are_not(name: str) -> None:
     """Examples, public keys and program text are packed."""
-    assert not is_credential_name(name)
+    assert not is_credential_file(name)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,11 @@ def test_other_names_are_not(name: str) -> None:
         b"PuTTY-User-Key-File-3: ssh-ed25519\n",
         b"\n\n# my key\n  \n-----BEGIN PRIVATE KEY-----\n",
         b"\xef\xbb\xbf-----BEGIN PRIVATE KEY-----\n",
+        b'{"private_key": "-----BEGIN PRIVATE KEY-----\\nMII"}',
+        b'{\n  "type": "service_account",\n  "private_key":\n\t"-----BEGIN RSA PRIVATE KEY-----\\nMII',
+        b'\xef\xbb\xbf [{"privateKey":"-----BEGIN EC PRIVATE KEY-----"}]',
+        b'{"id": "a", "private_key": "PLEASE DO NOT REMOVE THIS LINE!\\n-----BEGIN PRIVATE KEY-----\\nMII"}',
+        b'{"padding": "' + bytes(HEAD_SIZE // 2) + b'", "private_key": "-----BEGIN PRIVATE KEY-----"}',
         b"Bag Attributes\n    friendlyName: x\nKey Attributes: <No Attributes>\n-----BEGIN PRIVATE KEY-----\n",
     ],
 )
@@ -72,11 +83,22 @@ def test_private_keys_are_known_by_their_header(head: bytes) -> None:
         b"PRIVATE KEY",
         b" -----BEGIN PRIVATE KEY-----\n",
         b"\0" * HEAD_SIZE,
+        b'{"private_key": "PRIVATE KEY"}',
+        b'{"cells": ["-----BEGIN PRIVATE KEY-----"]}',
+        b'{"private_key": "", "text": "-----BEGIN PRIVATE KEY-----"}',
+        b'x = {"private_key": "-----BEGIN PRIVATE KEY-----"}',
+        b'{"private_key": "-----BEGIN PUBLIC KEY-----", "what": "PRIVATE KEY"}',
     ],
 )
 def test_text_about_keys_is_no_key(head: bytes) -> None:
     """Program text that quotes a header, certificates and public keys pass."""
     assert not holds_private_key(head)
+
+
+def test_a_hostile_file_takes_no_time() -> None:
+    """Each beginning that could be one is looked at once."""
+    assert not holds_private_key((b'{"PRIVATE KEY' + b'"private_key":"' * HEAD_SIZE)[:HEAD_SIZE])
+    assert not holds_private_key((b'{"PRIVATE KEY"' + b'"private_key":"' + b"-----BEGIN " * HEAD_SIZE)[:HEAD_SIZE])
 
 
 @pytest.mark.parametrize("algorithm", ["ed25519", "rsa", "ecdsa"])
