@@ -12,15 +12,23 @@ if TYPE_CHECKING:
 COLUMNS = 80
 """What text is made to fit."""
 
+_WIDEST = 60
+
 
 def table(rows: Sequence[tuple[str, ...]], *, right: Collection[int] = ()) -> str:
     """Return rows as lines; the last column may be of any length.
+
+    A cell of more than 60 columns moves what follows it to the right, in its own row and in no other: one long name
+    among a hundred thousand short ones would make all of them as long.
 
     Args:
         rows: all of one length; cells on one line.
         right: numbers of the columns whose cells end below each other.
     """
-    widths = [max(width_of(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [
+        max((width for row in rows if (width := width_of(row[column])) <= _WIDEST), default=0)
+        for column in range(len(rows[0]))
+    ]
     return "\n".join(
         "  ".join(
             _padding(cell, width) + cell if column in right else cell + _padding(cell, width)

@@ -47,3 +47,14 @@ def test_a_long_line_is_cut(text: str) -> None:
     assert COLUMNS - 1 <= width_of(cut(text)) <= COLUMNS
     assert cut(text).endswith("...")
     assert cut("short") == "short"
+
+
+def test_one_long_cell_leaves_the_other_rows_as_they_are() -> None:
+    """Else a table would take its rows times its longest name."""
+    text = table([("a", "1"), ("n" * 2000, "2"), ("bb", "3")])
+    assert text.splitlines() == ["a   1", f"{'n' * 2000}  2", "bb  3"]
+
+
+def test_cells_up_to_the_widest_stand_below_each_other() -> None:
+    """Sixty columns are not too much."""
+    assert table([("a", "1"), ("n" * 60, "2")]).splitlines() == [f"a{' ' * 61}1", f"{'n' * 60}  2"]
