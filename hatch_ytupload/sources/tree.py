@@ -5,17 +5,20 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.file_names import as_text
-from hatch_ytupload.sources.credentials import is_credential_file
+from hatch_ytupload.sources.credentials import HEAD_SIZE, holds_private_key, is_credential_file
 from hatch_ytupload.sources.ignore_scope import join_shown
 from hatch_ytupload.sources.ignoring import IGNORE_FILE_NAME
 from hatch_ytupload.sources.listings import cannot_list
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hatch_ytupload.sources.ignore_scope import IgnoreScope
     from hatch_ytupload.sources.ignoring import Rule
     from hatch_ytupload.sources.listings import Listing, Listings
@@ -31,6 +34,8 @@ _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # On the way to something a directory need not be readable. macOS has no O_PATH.
 _PASS_DIRECTORY = _OPEN_DIRECTORY | getattr(os, "O_PATH", 0)
 _REPLACED = {errno.ELOOP, errno.EMLINK, errno.ENOTDIR, errno.ENOENT}
+# So many files of credentials are named in one error.
+_MOST_NAMES = 5
 _WAY_OUT = f"exclude it in `{IGNORE_FILE_NAME}` or remove it"
 
 
@@ -99,6 +104,10 @@ def walk(
         excluded = excluded or listing.excluded
         # The first of the directories found comes next: of several problems every machine reports the same one.
         pending.extend(reversed(below))
+    if walker.credentials:
+        # Only now: whoever has to move one file moves all of them.
+        found = [f"{shown}{file.path[len(target) :]}" for file in walker.files if _holds_private_key(file)]
+        raise _credential_error([*walker.credentials, *found])
     return Tree(walker.files, ignored, excluded)
 
 
@@ -116,6 +125,8 @@ def single_file(source: str, target: str, boundary: str, *, own: bool, shown: st
         walker.check_boundary(real, f"`{one_line(shown)}`, through a symbolic link,")
     above, name = os.path.split(shown)
     walker.file(real, target, walker.status(real, shown), above or os.curdir, name)
+    if walker.credentials:
+        raise _credential_error(walker.credentials)
     return walker.files[0]
 
 
@@ -140,6 +151,8 @@ class _Walker:
         self.boundary = boundary
         self.own = own
         self.files: list[SourceFile] = []
+        self.credentials: list[str] = []
+        """Names in messages of own files that hold credentials by their name."""
 
     def take(self, directory: _Directory, descriptor: int, listing: Listing) -> list[_Directory]:
         """Take the files of a directory that is open; return its subdirectories."""
@@ -212,7 +225,7 @@ class _Walker:
             ) from None
         self.check_boundary(real, f"the symbolic link `{one_line(shown)}`")
         if self.own and is_credential_file(real):
-            raise _credential_error(shown, f" (a symbolic link to `{one_line(real)}`)")
+            raise _credential_error([shown], f" (a symbolic link to `{one_line(real)}`)")
         return real
 
     def check_boundary(self, real: str, subject: str) -> None:
@@ -248,7 +261,7 @@ class _Walker:
             name: its name there.
 
         Raises:
-            SourceError: it is no regular file, or holds credentials.
+            SourceError: it is no regular file.
         """
         bits = status.st_mode
         if not stat.S_ISREG(bits):
@@ -256,7 +269,8 @@ class _Walker:
             shown = one_line(join_shown(above, name))
             raise SourceError(f"`{shown}` is {kind}, and only regular files can be packed; {_WAY_OUT}")
         if self.own and is_credential_file(f"{above}/{name}"):
-            raise _credential_error(join_shown(above, name))
+            self.credentials.append(join_shown(above, name))
+            return
         self.files.append(
             SourceFile(
                 path,
@@ -305,11 +319,27 @@ def _entered(directory: _Directory) -> int:
     return descriptor
 
 
-def _credential_error(shown: str, remark: str = "") -> SourceError:
+def _credential_error(files: Sequence[str], remark: str = "") -> SourceError:
+    shown = [f"`{one_line(file)}`" for file in files[:_MOST_NAMES]]
+    if len(files) > len(shown):
+        shown.append(f"{len(files) - len(shown)} more")
+    names = f"{', '.join(shown[:-1])} and {shown[-1]}" if shown[1:] else shown[0]
+    looks, them = ("looks like a file", "it") if len(files) == 1 else ("look like files", "them")
     return SourceError(
-        f"`{one_line(shown)}`{remark} looks like a file of credentials, which must not get into an archive; "
-        f"move it out of the sources or exclude it in `{IGNORE_FILE_NAME}`"
+        f"{names}{remark} {looks} of credentials, which must not get into an archive; "
+        f"move {them} out of the sources or exclude {them} in `{IGNORE_FILE_NAME}`"
     )
+
+
+def _holds_private_key(file: SourceFile) -> bool:
+    """Look into a file for a private key; what cannot be read is reported where it is packed."""
+    try:
+        descriptor = os.open(file.source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    with suppress(OSError), open(descriptor, "rb") as opened:
+        return holds_private_key(opened.read(HEAD_SIZE))
+    return False
 
 
 def _moved(shown: str) -> SourceError:

@@ -502,6 +502,19 @@ class TestBadInput:
             "move it out of the sources or exclude it in `.ytignore`"
         )
 
+    def test_all_credentials_of_a_source_are_named_at_once(self, source: Pipeline) -> None:
+        """Also those that only their content tells; a long list ends."""
+        key = "-----BEGIN PRIVATE KEY-----\n"
+        source.write(
+            {"a.json": '{"private_key": "-----BEGIN PRIVATE KEY-----"}', ".yt/token": "", "z/.env": "", "b": key}
+        )
+        assert refused(source) == (
+            "`lib/.yt/token`, `lib/z/.env`, `lib/a.json` and `lib/b` look like files of credentials, which must not "
+            "get into an archive; move them out of the sources or exclude them in `.ytignore`"
+        )
+        source.write({f".env.{number}": "" for number in range(4)})
+        assert "`lib/.env.3`, `lib/.yt/token` and 3 more look like files of credentials" in refused(source)
+
     def test_credentials_behind_a_link_are_refused(self, source: Pipeline) -> None:
         """An innocent name does not help."""
         source.write({".ytignore": "/hidden\n", "hidden/secrets.env": ""}).link("settings.txt", "hidden/secrets.env")
