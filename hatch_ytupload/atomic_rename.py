@@ -11,11 +11,15 @@ _RENAME_EXCHANGE = 2  # linux/fs.h
 _RENAME_SWAP = 2  # sys/stdio.h of macOS
 
 
-def replace_directory(new: str, place: str) -> None:
-    """Rename `new` to `place`; what was at `place` is then at `new`, or nowhere if there was nothing.
+ASIDE = ".old"
+"""The end of the name that a directory has for a moment, where two names cannot be exchanged in one step."""
+
+
+def replace_directory(new: str, place: str) -> str | None:
+    """Rename `new` to `place`, and return where that is now which was at `place`; None: there was nothing.
 
     Both are on one file system. Where the system cannot exchange two names, the old directory is moved away first: for
-    that moment there is nothing at `place`.
+    that moment there is nothing at `place`, and who is killed then leaves it at `new` with `ASIDE` at its end.
 
     Raises:
         OSError: the directory that holds `place` cannot be written; nothing has changed.
@@ -28,14 +32,14 @@ def replace_directory(new: str, place: str) -> None:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
         else:
-            return
+            return None
         try:
             _exchange(new, place)
         except FileNotFoundError:
             continue  # somebody removed it in between
         except NotImplementedError:
-            _exchange_in_two_steps(new, place)
-        return
+            return _exchange_in_two_steps(new, place)
+        return new
 
 
 def _exchange(first: str, second: str) -> None:
@@ -61,12 +65,16 @@ def _exchange(first: str, second: str) -> None:
         raise OSError(number, os.strerror(number), second)
 
 
-def _exchange_in_two_steps(new: str, place: str) -> None:
-    aside = f"{new}.old"
+def _exchange_in_two_steps(new: str, place: str) -> str:
+    aside = f"{new}{ASIDE}"
     os.rename(place, aside)
     try:
         os.rename(new, place)
-    except OSError:
+    except BaseException:
         os.rename(aside, place)
         raise
-    os.rename(aside, new)
+    try:
+        os.rename(aside, new)
+    except OSError:  # the new one has its place all the same
+        return aside
+    return new

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import socket
+import stat
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 _POLL_SECONDS = 0.1
 
@@ -68,7 +70,13 @@ def waited_too_long(location: str, holder: str, seconds: float) -> BuildFolderEr
 
 @contextmanager
 def exclusive(
-    lock_file: str, location: str, purpose: str, wait_seconds: float, notice: Callable[[str], None]
+    lock_file: str,
+    location: str,
+    purpose: str,
+    wait_seconds: float,
+    notice: Callable[[str], None],
+    *,
+    above: Iterable[str] = (),
 ) -> Iterator[None]:
     """Hold a lock that ends with the process, whatever ends it.
 
@@ -78,33 +86,52 @@ def exclusive(
         purpose: why, for the others.
         wait_seconds: how long to wait.
         notice: is told once when there is something to wait for.
+        above: the lock files of what contains it, from the top; they are shared with others who do the same.
 
     Raises:
         BuildFolderError: somebody else held it all the time.
+        OSError: a lock file cannot be opened, or is a link.
     """
-    descriptor = os.open(lock_file, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        deadline = time.monotonic() + wait_seconds
-        told = False
-        while not _try_lock(descriptor):
-            holder = describe_holder(_read_holder(descriptor))
-            if time.monotonic() >= deadline:
-                raise waited_too_long(location, holder, wait_seconds)
-            if not told:
-                notice(waiting(location, holder))
-                told = True
-            time.sleep(_POLL_SECONDS)
+    deadline = time.monotonic() + wait_seconds
+    told = False
+    with ExitStack() as opened:
+        for path, mode in [*((path, fcntl.LOCK_SH) for path in above), (lock_file, fcntl.LOCK_EX)]:
+            descriptor = _open_lock(path)
+            opened.callback(os.close, descriptor)
+            while not _try_lock(descriptor, mode):
+                holder = describe_holder(_read_holder(descriptor))
+                if time.monotonic() >= deadline:
+                    raise waited_too_long(location, holder, wait_seconds)
+                if not told:
+                    notice(waiting(location, holder))
+                    told = True
+                time.sleep(_POLL_SECONDS)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(describe_ourselves(purpose)).encode(), 0)
         yield
-        os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)
+        # Whatever was to be done is done: that we cannot say so changes nothing.
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
 
 
-def _try_lock(descriptor: int) -> bool:
+def _open_lock(path: str) -> int:
+    """Open a lock file; never what a link leads to, nor something that keeps us waiting."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        descriptor = os.open(path, flags, 0o666)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise BuildFolderError(f"`{one_line(path)}` is a link, and a lock is expected there; remove it") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise BuildFolderError(f"`{one_line(path)}` is no file, and a lock is expected there; remove it")
+    return descriptor
+
+
+def _try_lock(descriptor: int, mode: int) -> bool:
+    try:
+        fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

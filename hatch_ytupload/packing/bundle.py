@@ -93,7 +93,7 @@ def replacing(directory: str) -> Iterator[str]:
             raise _cannot_write(error, parent) from None
         with _locked(temporary):
             yield temporary
-            atomic_rename.replace_directory(temporary, directory)
+            temporary = atomic_rename.replace_directory(temporary, directory) or temporary
     except OSError as error:
         raise _cannot_write(error, directory) from None
     finally:
@@ -151,15 +151,22 @@ def _cannot_write(error: OSError, place: str) -> ArtifactError:
 
 
 def _remove_abandoned(parent: str, name: str) -> None:
-    """Remove the directories of builds that were killed: those whose lock nobody holds."""
-    pattern = re.compile(re.escape(f".{name}.") + r"[a-z0-9_]{8}")
+    """Remove the directories of builds that were killed, whose lock nobody holds; put back what they moved away."""
+    pattern = re.compile(re.escape(f".{name}.") + rf"[a-z0-9_]{{8}}({re.escape(atomic_rename.ASIDE)})?")
+    place = os.path.join(parent, name)
     with suppress(FileNotFoundError):
         for entry in list(os.scandir(parent)):
-            if not pattern.fullmatch(entry.name):
+            match = pattern.fullmatch(entry.name)
+            if match is None:
                 continue
-            # The age comes first: nobody holds the lock of a build that is about to take it.
+            made = entry.path.removesuffix(match[1] or "")
             with suppress(OSError):
-                if time.time() - entry.stat(follow_symlinks=False).st_mtime > _GRACE_SECONDS:
+                if match[1] and not os.path.lexists(place):
+                    # Killed between the two steps: this is the bundle.
+                    with _locked(made if os.path.isdir(made) else entry.path):
+                        os.rename(entry.path, place)
+                # The age comes first: nobody holds the lock of a build that is about to take it.
+                elif time.time() - entry.stat(follow_symlinks=False).st_mtime > _GRACE_SECONDS:
                     with _locked(entry.path):
                         shutil.rmtree(entry.path, ignore_errors=True)
 

@@ -269,6 +269,19 @@ class TestKilled:
         assert os.listdir(dist) == []
 
 
+@pytest.mark.parametrize("with_new", [True, False])
+def test_a_bundle_that_was_moved_aside_is_put_back(dist: Path, *, with_new: bool) -> None:
+    """Where a system cannot exchange two names, a kill between the two steps leaves it under another name."""
+    bundle = put(dist, "first")
+    new = dist / f".{NAME}.0a1b2c3d"
+    if with_new:
+        new.mkdir()
+    bundle.rename(f"{new}.old")
+    with pytest.raises(Interrupted), replacing(str(bundle)):
+        raise Interrupted
+    assert state(dist) == bundle_of("first")
+
+
 class TestRemoving:
     """`remove_bundle`."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -11,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from build_folders import Bundle, current, make_bundle, names, on_disk, publish_to, read_current, watched
+from build_folders import PATH, Bundle, current, make_bundle, names, on_disk, publish_to, read_current, watched
 from checkout import tree_state
 from pipelines import make_pipeline, refusal
 
 from hatch_ytupload import atomic_rename
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.build_folder import content_of
+from hatch_ytupload.build_folders.disk.folder import LocalFolder
 from hatch_ytupload.build_folders.folder_lock import describe_holder, exclusive, user_name
 from hatch_ytupload.releases.records import directory_of, read_state
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatch_ytupload.build_folders.build_folder import Changes
-    from hatch_ytupload.build_folders.disk.folder import LocalFolder
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +50,16 @@ def workplace(folder: LocalFolder) -> list[str]:
 def workplace_of(folder: LocalFolder) -> Path:
     """Return where changes are made."""
     return Path(folder.directory).parents[2] / ".ytupload"
+
+
+def left_behind(folder: LocalFolder, end: str = "") -> Path:
+    """Return where a killed publisher of the folder would leave something."""
+    return workplace_of(folder) / f"{hashlib.sha256(PATH.encode()).hexdigest()[:16]}.0123456789abcdef{end}"
+
+
+def cannot_exchange(first: str, second: str) -> None:
+    """Answer as a file system does that cannot exchange names."""
+    raise NotImplementedError
 
 
 def test_the_folder_lies_where_its_path_says(folder: LocalFolder, bundles: list[Bundle], tmp_path: Path) -> None:
@@ -81,23 +92,43 @@ def test_nothing_is_left_beside_the_folder(folder: LocalFolder, bundles: list[Bu
 def test_what_a_killed_publisher_left_is_removed_by_the_next(folder: LocalFolder, bundles: list[Bundle]) -> None:
     """The lock ended with it."""
     publish_to(folder, bundles[0])
-    place = workplace_of(folder)
-    (lock,) = place.glob("*.lock")
-    abandoned = place / f"{lock.stem}.0123456789abcdef"
+    abandoned = left_behind(folder)
     (abandoned / "releases").mkdir(parents=True)
-    other = place / "fedcba9876543210.0123456789abcdef"
+    other = workplace_of(folder) / "fedcba9876543210.0123456789abcdef"
     other.mkdir()
     publish_to(folder, bundles[1])
     assert not abandoned.exists()
     assert other.exists()
 
 
-def test_a_folder_that_was_moved_aside_is_put_back(folder: LocalFolder, bundles: list[Bundle]) -> None:
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_folder_that_was_moved_aside_is_put_back(
+    folder: LocalFolder, bundles: list[Bundle], monkeypatch: pytest.MonkeyPatch, *, linked: bool
+) -> None:
     """Where a system cannot exchange two names, a kill between the two steps leaves the folder under another name."""
+    if linked:
+        real = Path(folder.directory).parents[1] / "real"
+        real.mkdir(parents=True)
+        Path(folder.directory).parent.mkdir()
+        Path(folder.directory).symlink_to(real)
     publish_to(folder, bundles[0])
-    place = workplace_of(folder)
-    (lock,) = place.glob("*.lock")
-    os.rename(folder.directory, place / f"{lock.stem}.0123456789abcdef.old")
+    rename = os.rename
+
+    class KilledError(BaseException):
+        """The end of the process."""
+
+    def dies_between(source: str, target: str) -> None:
+        # Back to its place, too: the process that would do it is gone.
+        if target == os.path.realpath(folder.directory) and not os.path.lexists(target):
+            raise KilledError
+        rename(source, target)
+
+    monkeypatch.setattr(atomic_rename, "_exchange", cannot_exchange)
+    monkeypatch.setattr(os, "rename", dies_between)
+    with pytest.raises(KilledError):
+        publish_to(folder, bundles[1])
+    monkeypatch.undo()
+    assert read_state(folder).missing
     publish_to(folder, bundles[1])
     assert names(read_state(folder)) == [bundles[1].release, bundles[0].release]
     assert workplace(folder) == []
@@ -109,11 +140,7 @@ def test_files_of_others_survive(
 ) -> None:
     """With mode, links and directories, and those that appear while a publisher is at work."""
     if steps > 1:
-
-        def cannot(first: str, second: str) -> None:
-            raise NotImplementedError
-
-        monkeypatch.setattr(atomic_rename, "_exchange", cannot)
+        monkeypatch.setattr(atomic_rename, "_exchange", cannot_exchange)
     publish_to(folder, bundles[0])
     root = Path(folder.directory)
     (root / "notes").mkdir(mode=0o750)
@@ -137,6 +164,131 @@ def test_files_of_others_survive(
     assert stat.S_ISFIFO((root / "pipe").stat().st_mode)
     assert (root / "late").read_text() == (root / "notes/late/file").read_text() == "while you worked"
     assert (root / "new").read_text() == "new"
+
+
+def test_what_others_replace_remove_or_add_where_we_prune_is_kept(folder: LocalFolder, bundles: list[Bundle]) -> None:
+    """Only what the change itself puts in its place wins."""
+    publish_to(folder, bundles[0])
+    root = Path(folder.directory)
+    (root / "notes").write_text("old")
+    release = root / directory_of(bundles[0].release)
+
+    def change(changes: Changes) -> None:
+        changes.write("ours", content_of(b"ours"))
+        changes.remove(directory_of(bundles[0].release))
+        (root / "notes.new").write_text("edited, as editors do")
+        (root / "notes.new").rename(root / "notes")
+        (root / "ours").write_text("theirs")
+        (release / "mine").write_text("mine")
+
+    folder.change("changing", change)
+    assert (root / "notes").read_text() == "edited, as editors do"
+    assert (root / "ours").read_text() == "ours"
+    assert {path.name for path in release.iterdir()} == {"mine"}
+
+
+def test_what_cannot_be_kept_in_its_place_is_kept_elsewhere(tmp_path: Path, bundles: list[Bundle]) -> None:
+    """And the line says where; the next publish leaves it there."""
+    notices: list[str] = []
+    folder = on_disk(tmp_path / "pipeline", notice=notices.append)
+    publish_to(folder, bundles[0])
+    root = Path(folder.directory)
+    (root / "notes").mkdir()
+
+    def change(changes: Changes) -> None:
+        changes.write("notes", content_of(b"a file now"))
+        (root / "notes/mine").write_text("mine")
+
+    folder.change("changing", change)
+    (notice,) = notices
+    (saved,) = workplace_of(folder).glob("*.saved")
+    assert notice.endswith(f"could not be kept and lies in `{saved}`: File exists")
+    publish_to(folder, bundles[1])
+    assert (saved / "notes/mine").read_text() == "mine"
+
+
+def test_folders_in_one_another_wait_for_one_another(tmp_path: Path, bundles: list[Bundle]) -> None:
+    """In both directions; those beside one another do not."""
+    outer, inner, beside = (
+        LocalFolder(str(tmp_path), path) for path in ("//home/demo", "//home/demo/build", "//home/demo/other")
+    )
+
+    def refused(other: LocalFolder) -> str:
+        return refusal(lambda: publish_to(other, bundles[0]))
+
+    assert "is held by" in outer.change("outside", lambda _changes: refused(inner))
+    assert "is held by" in inner.change("inside", lambda _changes: refused(outer))
+    assert inner.change("inside", lambda _changes: publish_to(beside, bundles[0])).changed
+    Path(outer.directory, "link").symlink_to(inner.directory)
+    linked = LocalFolder(str(tmp_path), "//home/demo/link")
+    assert "is held by" in inner.change("inside", lambda _changes: refused(linked))
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "fifo"])
+def test_what_is_planted_at_the_name_of_the_lock_is_not_followed(
+    folder: LocalFolder, bundles: list[Bundle], tmp_path: Path, kind: str
+) -> None:
+    """Nor waited for."""
+    victim = tmp_path / "victim"
+    if kind == "link":
+        victim.write_text("precious")
+    workplace_of(folder).mkdir(parents=True)
+    lock = left_behind(folder).with_suffix(".lock")
+    os.mkfifo(lock) if kind == "fifo" else lock.symlink_to(victim)
+    assert refusal(lambda: publish_to(folder, bundles[0])).endswith("and a lock is expected there; remove it")
+    assert victim.exists() == (kind == "link")
+    lock.unlink()
+    assert publish_to(folder, bundles[0]).changed
+
+
+def test_what_is_planted_in_place_of_the_workplace_or_a_file_is_not_followed(
+    folder: LocalFolder, bundles: list[Bundle], tmp_path: Path
+) -> None:
+    """Neither written to nor read."""
+    publish_to(folder, bundles[0])
+    workplace_of(folder).rename(tmp_path / "elsewhere")
+    workplace_of(folder).symlink_to(tmp_path / "elsewhere")
+    before = sorted((tmp_path / "elsewhere").iterdir())
+    assert "is a link, and a directory is expected there" in refusal(lambda: publish_to(folder, bundles[1]))
+    assert sorted((tmp_path / "elsewhere").iterdir()) == before
+    workplace_of(folder).unlink()
+    for name in (".ytupload.json", ARCHIVE_NAME):
+        path = Path(folder.directory, name)
+        path.rename(tmp_path / name)
+        path.symlink_to(tmp_path / name)
+    assert current(folder) is None
+    assert "is no file" in refusal(lambda: read_current(folder))
+    publish_to(folder, bundles[1])
+    assert (tmp_path / ARCHIVE_NAME).read_bytes() == bundles[0].data
+    os.mkfifo(Path(folder.directory, "pipe"))
+    assert "is no file" in refusal(lambda: folder.open("pipe").__enter__())
+
+
+def test_the_number_of_releases_that_go_does_not_count(
+    folder: LocalFolder, bundles: list[Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Attributes are written once, at the end."""
+    publish_to(folder, bundles[0])
+
+    def add(changes: Changes) -> None:
+        record = read_state(changes).history[0]
+        for number in range(50):
+            name = f"0.{number}-0123456789ab"
+            changes.make_directory(directory_of(name), {**record.record(), "release": name, "number": 0})
+
+    folder.change("adding", add)
+    writes: list[str] = []
+    dump = json.dump
+
+    def noted(value: object, *rest: object, **more: object) -> None:
+        writes.append("written")
+        dump(value, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(json, "dump", noted)
+    assert len(publish_to(folder, bundles[1], keep=2).pruned) == 50
+    assert writes == ["written"]
+    attributes = json.loads(Path(folder.directory, ".ytupload.json").read_text())
+    assert all(Path(folder.directory, path).exists() for path in attributes)
 
 
 def test_a_file_system_without_hard_links_will_do(
@@ -308,12 +460,20 @@ def test_a_place_that_cannot_be_written_is_told(folder: LocalFolder, bundles: li
 
 
 def test_a_disk_that_is_full_changes_nothing(
-    folder: LocalFolder, bundles: list[Bundle], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, bundles: list[Bundle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever it becomes full: each call that reaches the disk fails once."""
+    notices: list[str] = []
+    folder = on_disk(tmp_path / "pipeline", notice=notices.append)
     publish_to(folder, bundles[0])
     before = tree_state(Path(folder.directory))
     sync = os.fsync
+    synced: list[int] = []
+    publish_to(on_disk(tmp_path / "other"), bundles[0])
+    monkeypatch.setattr(os, "fsync", synced.append)
+    publish_to(on_disk(tmp_path / "other"), bundles[1])
+    monkeypatch.undo()
+    last = len(synced)
     for limit in count(1):
         left = iter(range(limit, 0, -1))
 
@@ -323,15 +483,20 @@ def test_a_disk_that_is_full_changes_nothing(
             sync(descriptor)
 
         monkeypatch.setattr(os, "fsync", full)
+        if limit == last:
+            # It is done, and cannot be taken back: what is current is what is said.
+            assert publish_to(folder, bundles[1]).changed
+            assert current(folder) == bundles[1].release
+            (notice,) = notices
+            assert notice.endswith(
+                "was changed, but it may not survive a crash of this machine: No space left on device"
+            )
+            break
         line = refusal(lambda: publish_to(folder, bundles[1]))
         monkeypatch.undo()
         assert "No space left on device" in line
         assert workplace(folder) == []
-        if tree_state(Path(folder.directory)) != before:
-            # The last call of all comes when it is done.
-            assert limit > 5
-            assert current(folder) == bundles[1].release
-            break
+        assert tree_state(Path(folder.directory)) == before
 
 
 def test_data_reaches_the_disk_before_it_becomes_visible(
@@ -346,13 +511,13 @@ def test_data_reaches_the_disk_before_it_becomes_visible(
         order.append(os.readlink(f"/proc/self/fd/{descriptor}"))
         sync(descriptor)
 
-    def noted_replace(new: str, place: str) -> None:
+    def noted_replace(new: str, place: str) -> str | None:
         order.append("exchange")
         synced = {path.removeprefix(f"{new}/") for path in order}
         for path in Path(new).rglob("*"):
             if path.is_dir() or path.stat().st_nlink == 1:
                 assert str(path.relative_to(new)) in synced, path
-        replace(new, place)
+        return replace(new, place)
 
     monkeypatch.setattr(os, "fsync", noted_sync)
     monkeypatch.setattr(atomic_rename, "replace_directory", noted_replace)

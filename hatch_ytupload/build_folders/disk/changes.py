@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import secrets
 import shutil
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from hatch_ytupload import atomic_rename
 from hatch_ytupload.build_folders.disk.nodes import ATTRIBUTES_FILE, look_into, open_file, read_attributes
+from hatch_ytupload.byte_reader import DigestingReader
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from hatch_ytupload.build_folders.build_folder import Content, Node, Plain
     from hatch_ytupload.byte_reader import FileReader
 
 _RANDOM = r"\.[0-9a-f]{16}"
-_OLD = ".old"
-"""What `atomic_rename` adds to the name, where it needs two steps."""
+_SAVED = ".saved"
 
 
 class Staging:
@@ -34,20 +35,27 @@ class Staging:
     All methods raise OSError where the disk refuses.
 
     Args:
-        folder: the build folder, which may not exist yet.
-        prefix: a path on the same file system; staging directories are called so, with a random end.
+        folder: the build folder, which may not exist yet; no link.
+        prefix: a path on the same file system; staging directories are named so, with a random end.
+        notice: is told what failed after everything was visible.
     """
 
-    def __init__(self, folder: str, prefix: str) -> None:
-        self._folder = os.path.realpath(folder)
+    def __init__(self, folder: str, prefix: str, notice: Callable[[str], None]) -> None:
+        self._folder = folder
         self._tree = f"{prefix}.{secrets.token_hex(8)}"
+        self._notice = notice
         self._begun = False
         self._attributes: dict[str, Plain] = {}
-        self._cloned: set[str] = set()
+        # What the folder held, and what tells it from something that was put in its place.
+        self._cloned: dict[str, tuple[int, ...]] = {}
+        self._changed = {ATTRIBUTES_FILE}
+        self._old: str | None = None
 
     def look(self, *directories: str) -> list[Mapping[str, Node] | None]:
         """List directories as they are with the changes."""
-        return look_into(self._tree if self._begun else self._folder, directories)
+        if not self._begun:
+            return look_into(self._folder, directories)
+        return look_into(self._tree, directories, self._attributes)
 
     def open(self, path: str) -> AbstractContextManager[FileReader]:
         """Open a file as it is with the changes."""
@@ -66,14 +74,27 @@ class Staging:
         self.set_attribute(path, attribute)
 
     def write(self, path: str, content: Content, *, attribute: Plain = None, executable: bool = False) -> None:
-        """Write a file in place of whatever lies there."""
+        """Write a file in place of whatever lies there, and compare what has arrived."""
         self.remove(path)
         # Never into a file that is there: it may be the same as one that others see.
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        digest = hashlib.md5(usedforsecurity=False)
+        size = 0
         with open(os.open(self._place(path), flags, 0o777 if executable else 0o666), "wb") as file:
-            file.writelines(content.blocks())
+            for block in content.blocks():
+                file.write(block)
+                digest.update(block)
+                size += len(block)
             file.flush()
             os.fsync(file.fileno())
+        with self.open(path) as reader:
+            found = DigestingReader(reader).digests()
+        if (found.size, found.md5) != (size, digest.hexdigest()):
+            raise BuildFolderError(
+                f"what arrived at `{one_line(os.path.join(self._folder, path))}` is not what was sent: {found.size} "
+                f"bytes with the MD5 {found.md5} instead of {size} bytes with the MD5 {digest.hexdigest()}; nothing "
+                "was published, try again"
+            )
         self.set_attribute(path, attribute)
 
     def copy(self, source: str, target: str) -> None:
@@ -94,37 +115,48 @@ class Staging:
             self._attributes.pop(path, None)
         else:
             self._attributes[path] = value
-        self._save_attributes()
 
     def remove(self, path: str) -> None:
         """Remove a node and all below it."""
         place = self._place(path)
+        self._changed.add(path)
+        self._attributes.pop(path, None)
         with suppress(FileNotFoundError, NotADirectoryError):
-            if stat.S_ISDIR(os.lstat(place).st_mode):
-                shutil.rmtree(place)
-            else:
+            if not stat.S_ISDIR(os.lstat(place).st_mode):
                 os.unlink(place)
-        for known in [known for known in self._attributes if known == path or known.startswith(f"{path}/")]:
-            del self._attributes[known]
-        self._save_attributes()
+                return
+            for directory, names, files in os.walk(place):
+                below = path + directory.removeprefix(place)
+                for name in names + files:
+                    self._attributes.pop(f"{below}/{name}", None)
+            shutil.rmtree(place)
 
     def commit(self) -> None:
         """Make everything visible in one step, once it has reached the disk."""
         if not self._begun:
             return
+        self._save_attributes()
         for directory, _, _ in os.walk(self._tree, topdown=False):
             _sync(directory)
         above = os.path.dirname(self._folder)
         os.makedirs(above, exist_ok=True)
-        atomic_rename.replace_directory(self._tree, self._folder)
-        _sync(above)
-        # What is at the old name now is what the folder was, with what others put there meanwhile.
-        with suppress(OSError):
-            self._take_along("")
+        self._old = atomic_rename.replace_directory(self._tree, self._folder)
+        with self._afterwards("it may not survive a crash of this machine"):
+            _sync(above)
+        if self._old is not None:
+            self._keep_what_others_did(self._old)
 
     def discard(self) -> None:
         """Remove what is left beside the folder: after `commit` the old one, else the changes."""
-        shutil.rmtree(self._tree, ignore_errors=True)
+        shutil.rmtree(self._old or self._tree, ignore_errors=True)
+
+    @contextmanager
+    def _afterwards(self, consequence: str) -> Iterator[None]:
+        """Go on after an error: what we did is visible already, so it has not failed."""
+        try:
+            yield
+        except OSError as error:
+            self._notice(f"`{one_line(self._folder)}` was changed, but {consequence}: {error.strerror or error}")
 
     def _place(self, path: str) -> str:
         if not self._begun:
@@ -138,17 +170,19 @@ class Staging:
                 raise BuildFolderError(f"the build folder `{one_line(self._folder)}` is a file; remove or rename it")
             root = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
-                self._attributes = read_attributes(root)
+                attributes = read_attributes(root)
             finally:
                 os.close(root)
             self._clone("")
+            self._attributes = {path: value for path, value in attributes.items() if path in self._cloned}
         self._begun = True
 
     def _clone(self, directory: str) -> None:
         source, target = os.path.join(self._folder, directory), os.path.join(self._tree, directory)
         for entry in list(os.scandir(source)):
             path = os.path.join(directory, entry.name)
-            self._cloned.add(path)
+            # First what it is, then its content: what somebody changes in between is seen as changed.
+            self._cloned[path] = _identity(entry.path)
             if entry.is_dir(follow_symlinks=False):
                 os.mkdir(os.path.join(self._tree, path))
                 self._clone(path)
@@ -156,16 +190,37 @@ class Staging:
                 _link(entry.path, os.path.join(self._tree, path))
         shutil.copystat(source, target)
 
-    def _take_along(self, directory: str) -> None:
-        """Move to the folder what somebody put into it while we were at work."""
-        for entry in list(os.scandir(os.path.join(self._tree, directory))):
+    def _keep_what_others_did(self, old: str) -> None:
+        """Move to the folder what somebody put into it, or changed there, while we were at work."""
+        saved = f"{old}{_SAVED}"
+        with self._afterwards(f"what others did there meanwhile could not be kept and lies in `{one_line(saved)}`"):
+            try:
+                self._move_along(old, "")
+            except OSError:
+                # Not where it would be removed.
+                os.rename(old, saved)
+                raise
+
+    def _move_along(self, old: str, directory: str) -> None:
+        for entry in list(os.scandir(os.path.join(old, directory))):
             path = os.path.join(directory, entry.name)
             place = os.path.join(self._folder, path)
             if path not in self._cloned:
-                if not os.path.lexists(place) and os.path.isdir(os.path.dirname(place)):
-                    os.rename(entry.path, place)
+                is_ours = os.path.lexists(place)
             elif entry.is_dir(follow_symlinks=False):
-                self._take_along(path)
+                self._move_along(old, path)
+                continue
+            else:
+                is_ours = self._cloned[path] == _identity(entry.path) or self._is_changed(path)
+            if not is_ours:
+                os.makedirs(os.path.dirname(place), exist_ok=True)
+                os.replace(entry.path, place)
+
+    def _is_changed(self, path: str) -> bool:
+        """Tell whether we have changed what lies here, or a directory that holds it."""
+        while path and path not in self._changed:
+            path = os.path.dirname(path)
+        return bool(path)
 
     def _save_attributes(self) -> None:
         place = os.path.join(self._tree, ATTRIBUTES_FILE)
@@ -178,25 +233,33 @@ class Staging:
 
 
 def remove_abandoned(folder: str, prefix: str) -> None:
-    """Remove what killed publishers of a folder left; called while nobody else is at work there.
+    """Remove what killed publishers of a folder left, while nobody else is at work there, and put back the folder.
 
     Args:
-        folder: the build folder.
+        folder: the build folder; no link.
         prefix: as `Staging` was given it.
 
     Raises:
         OSError: the disk refuses.
     """
     directory, name = os.path.split(prefix)
-    pattern = re.compile(re.escape(name) + _RANDOM + f"({re.escape(_OLD)})?")
+    pattern = re.compile(re.escape(name) + _RANDOM + f"({re.escape(atomic_rename.ASIDE)})?")
     for entry in list(os.scandir(directory)):
-        if not pattern.fullmatch(entry.name):
+        match = pattern.fullmatch(entry.name)
+        if match is None:
             continue
-        if entry.name.endswith(_OLD) and not os.path.lexists(folder):
+        if match[1] and not os.path.lexists(folder):
             # Killed between the two steps: this is the folder.
             os.rename(entry.path, folder)
-        else:
+        elif entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
+
+
+def _identity(path: str) -> tuple[int, ...]:
+    status = os.lstat(path)
+    return status.st_dev, status.st_ino, status.st_mode, status.st_size, status.st_mtime_ns
 
 
 def _link(source: str, target: str) -> None:

@@ -43,11 +43,10 @@ class LocalFolder:
         wait_seconds: float = 0,
         notice: Callable[[str], None] = lambda _: None,
     ) -> None:
-        root = os.path.join(pipeline_dir, ROOT)
-        self.directory = os.path.join(root, *cypress_path.removeprefix("//").split("/"))
+        self._root = os.path.join(pipeline_dir, ROOT)
+        self.directory = os.path.join(self._root, *cypress_path.removeprefix("//").split("/"))
         # Not in the folder, whose place another directory takes, nor beside it, where other folders may be.
-        self._workplace = os.path.join(root, _WORKPLACE)
-        self._prefix = os.path.join(self._workplace, hashlib.sha256(cypress_path.encode()).hexdigest()[:16])
+        self._workplace = os.path.join(self._root, _WORKPLACE)
         self._wait_seconds = wait_seconds
         self._notice = notice
 
@@ -95,17 +94,42 @@ class LocalFolder:
             BuildFolderError: somebody else holds the folder for too long, or the changes cannot be made.
         """
         with self._errors():
-            os.makedirs(self._workplace, exist_ok=True)
-            lock = f"{self._prefix}.lock"
-            with exclusive(lock, self.location, purpose, self._wait_seconds, self._notice):
-                remove_abandoned(self.directory, self._prefix)
-                staging = Staging(self.directory, self._prefix)
+            self._make_workplace()
+            folder = os.path.realpath(self.directory)
+            *above, prefix = self._prefixes(folder)
+            with exclusive(
+                f"{prefix}.lock",
+                self.location,
+                purpose,
+                self._wait_seconds,
+                self._notice,
+                above=[f"{each}.lock" for each in above],
+            ):
+                remove_abandoned(folder, prefix)
+                staging = Staging(folder, prefix, self._notice)
                 try:
                     result = action(staging)
                     staging.commit()
                 finally:
                     staging.discard()
             return result
+
+    def _make_workplace(self) -> None:
+        os.makedirs(self._workplace, exist_ok=True)
+        if os.path.islink(self._workplace):
+            place = one_line(self._workplace)
+            raise BuildFolderError(f"`{place}` is a link, and a directory is expected there; remove it")
+
+    def _prefixes(self, folder: str) -> list[str]:
+        """Return how what belongs to a folder is named in the workplace, after the same for each folder that holds it.
+
+        A change of a folder is one of all that is in it, so folders in one another wait for one another.
+        """
+        relative = os.path.relpath(folder, os.path.realpath(self._root))
+        # Out of the root it lies by itself.
+        names = relative.split(os.sep) if not relative.startswith(os.pardir) else [folder]
+        paths = ["//" + "/".join(names[:end]) for end in range(1, len(names) + 1)]
+        return [os.path.join(self._workplace, hashlib.sha256(os.fsencode(path)).hexdigest()[:16]) for path in paths]
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

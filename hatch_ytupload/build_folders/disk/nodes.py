@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import json
 import os
 import stat
@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, Node
-from hatch_ytupload.byte_reader import FileReader, blocks
+from hatch_ytupload.byte_reader import DigestingReader, FileReader
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.wording import one_line
 
@@ -25,12 +25,15 @@ ATTRIBUTES_FILE = ".ytupload.json"
 _ATTEMPTS = 100
 
 
-def look_into(folder: str, directories: tuple[str, ...]) -> list[Mapping[str, Node] | None]:
+def look_into(
+    folder: str, directories: tuple[str, ...], attributes: Mapping[str, Any] | None = None
+) -> list[Mapping[str, Node] | None]:
     """List directories of a build folder, all of one state.
 
     Args:
         folder: path of the build folder.
         directories: relative to it.
+        attributes: of its nodes; None: those that stand in its file.
 
     Raises:
         OSError: they cannot be read.
@@ -46,8 +49,8 @@ def look_into(folder: str, directories: tuple[str, ...]) -> list[Mapping[str, No
                 raise
             raise BuildFolderError(f"the build folder `{one_line(folder)}` is a file; remove or rename it") from None
         try:
-            attributes = read_attributes(root)
-            found = [_list(root, folder, directory, attributes) for directory in directories]
+            known = read_attributes(root) if attributes is None else attributes
+            found = [_list(root, folder, directory, known) for directory in directories]
             # Another directory in its place: what we saw may have been half removed already.
             if os.path.samestat(os.fstat(root), os.stat(folder)):
                 return found
@@ -64,24 +67,42 @@ def open_file(folder: str, path: str) -> Iterator[FileReader]:
 
     Raises:
         OSError: it cannot be read.
-        BuildFolderError: there is none.
+        BuildFolderError: there is none, or it is no file.
     """
     place = os.path.join(folder, *path.split("/"))
     try:
-        descriptor = os.open(place, os.O_RDONLY)
+        descriptor = _open_regular(place)
     except FileNotFoundError:
         raise BuildFolderError(f"there is no `{one_line(place)}`") from None
+    if descriptor is None:
+        raise BuildFolderError(f"`{one_line(place)}` is no file; remove or rename it")
     try:
         yield FileReader(descriptor)
     finally:
         os.close(descriptor)
 
 
+def _open_regular(path: str, directory: int | None = None) -> int | None:
+    """Open a file; None: it is a link, or something that would keep us waiting."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
 def read_attributes(root: int) -> dict[str, Any]:
     """Read the attributes of a folder, given as a descriptor; what is damaged counts as missing."""
     try:
-        descriptor = os.open(ATTRIBUTES_FILE, os.O_RDONLY, dir_fd=root)
+        descriptor = _open_regular(ATTRIBUTES_FILE, root)
     except FileNotFoundError:
+        return {}
+    if descriptor is None:
         return {}
     with open(descriptor, "rb") as file:
         try:
@@ -120,11 +141,11 @@ def _node(status: os.stat_result, place: str, attribute: object) -> Node:
 
 
 def _md5(place: str) -> str | None:
-    digest = hashlib.md5(usedforsecurity=False)
     try:
-        with open(place, "rb") as file:
-            for block in blocks(FileReader(file.fileno())):
-                digest.update(block)
+        descriptor = _open_regular(place)
     except FileNotFoundError:  # replaced in between
         return None
-    return digest.hexdigest()
+    if descriptor is None:
+        return None
+    with open(descriptor, "rb") as file:
+        return DigestingReader(FileReader(file.fileno())).digests().md5
