@@ -15,7 +15,7 @@ from hatch_ytupload.build_folders.build_folder import FILE
 from hatch_ytupload.byte_reader import FileReader, Progress, blocks, no_progress
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.errors import ArtifactError, BuildFolderError, SettingsError
-from hatch_ytupload.packing.manifest import load_manifest
+from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
 from hatch_ytupload.reading.contents import ArchiveCopy, read_contents
 from hatch_ytupload.releases.records import (
     archive_of,
@@ -179,7 +179,8 @@ def _local(path: str) -> Artifact:
 def _read_manifest(path: str) -> Manifest | None:
     try:
         with open(path, "rb") as file:
-            return load_manifest(file.read(), one_line(_shown(path)))
+            name = one_line(_shown(path))
+            return load_manifest(manifest_bytes(FileReader(file.fileno()), name), name)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -246,10 +247,7 @@ def _of_release(folder: BuildFolder, name: str) -> Artifact:
 
 def _fetch_manifest(folder: BuildFolder, path: str) -> Manifest:
     with folder.open(path) as file:
-        data = file.read(0, file.size)
-        if len(data) != file.size:
-            raise BuildFolderError(f"`{folder.path(path)}` cannot be read to its end; try again")
-        return load_manifest(data, folder.path(path))
+        return load_manifest(manifest_bytes(file, folder.path(path)), folder.path(path))
 
 
 def _shown(path: str) -> str:

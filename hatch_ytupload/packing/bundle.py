@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload import atomic_rename
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
+from hatch_ytupload.byte_reader import FileReader
 from hatch_ytupload.errors import ArtifactError
-from hatch_ytupload.packing.manifest import LARGEST, load_manifest
+from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def read_bundle(path: str) -> Bundle:
     name = os.path.join(directory, MANIFEST_NAME)
     try:
         with open(name, "rb") as file:
-            manifest = load_manifest(file.read(LARGEST + 1), one_line(name))
+            manifest = load_manifest(manifest_bytes(FileReader(file.fileno()), one_line(name)), one_line(name))
     except FileNotFoundError:
         raise ArtifactError(f"there is no bundle at `{one_line(path)}`; build it first") from None
     except OSError as error:

@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.archive_layout import MANIFEST_NAME
+from hatch_ytupload.byte_reader import blocks
 from hatch_ytupload.configuration.values import UploadPath
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.json_values import JsonValueError, field_of, read_item, read_items, value_of
@@ -15,6 +16,8 @@ from hatch_ytupload.wording import describe, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from hatch_ytupload.byte_reader import Reader
 
 SCHEMA = 2
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
@@ -194,6 +197,22 @@ def _file_line(file: FileInfo) -> str:
     return f'{{"path":{_quoted(file[0])},"size":{file[1]},"mode":{_quoted(file[2])},"sha256":{_quoted(file[3])}}}'
 
 
+def manifest_bytes(file: Reader, name: str) -> bytes:
+    """Read the text of a manifest; memory is taken for what is there, whatever size is announced.
+
+    Raises:
+        ArtifactError: it is too large, or ends before its end.
+        BuildFolderError: it cannot be read.
+        OSError: as above, of a file on disk.
+    """
+    if file.size > LARGEST:
+        raise ArtifactError(f"`{name}` is too large for a manifest (more than {LARGEST} bytes)")
+    data = b"".join(blocks(file, end=LARGEST))
+    if len(data) < file.size:
+        raise ArtifactError(f"`{name}` cannot be read to its end; try again")
+    return data
+
+
 def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
     """Parse a manifest; keys that a later version of the same schema may add are passed over.
 
@@ -204,8 +223,6 @@ def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
     Raises:
         ArtifactError: it is no manifest of a schema we know.
     """
-    if len(data) > LARGEST:
-        raise ArtifactError(f"`{name}` is too large for a manifest (more than {LARGEST} bytes)")
     try:
         content = json.loads(data.decode())
         if b"\\ud" in data.lower():

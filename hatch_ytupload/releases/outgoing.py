@@ -14,7 +14,7 @@ from hatch_ytupload.build_folders.build_folder import Content
 from hatch_ytupload.byte_reader import DigestingReader, FileReader, Reader, blocks
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing.bundle import read_bundle
-from hatch_ytupload.packing.manifest import Manifest, load_manifest
+from hatch_ytupload.packing.manifest import Manifest, load_manifest, manifest_bytes
 from hatch_ytupload.reading.contents import read_files
 from hatch_ytupload.reading.integrity import check_archive
 from hatch_ytupload.releases.records import release_name
@@ -53,10 +53,11 @@ def open_outgoing(
     bundle = read_bundle(path)
     with ExitStack() as opened:
         with _read_errors(path):
-            with open(os.path.join(bundle.directory, MANIFEST_NAME), "rb") as file:
-                manifest_data = file.read()
+            name = os.path.join(bundle.directory, MANIFEST_NAME)
+            with open(name, "rb") as file:
+                manifest_data = manifest_bytes(FileReader(file.fileno()), one_line(name))
             # Of these very bytes: another build may have put another bundle there.
-            manifest = load_manifest(manifest_data, one_line(os.path.join(bundle.directory, MANIFEST_NAME)))
+            manifest = load_manifest(manifest_data, one_line(name))
             _check_names(manifest, bundle.directory, project)
             reader = FileReader(opened.enter_context(open(bundle.archive, "rb")).fileno())
             check_archive(reader, manifest, bundle.archive)

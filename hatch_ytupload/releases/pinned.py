@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
-from hatch_ytupload.packing.manifest import load_manifest
+from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
 from hatch_ytupload.releases.records import directory_of, find_release, is_whole, manifest_of, read_state, release_name
 from hatch_ytupload.wording import megabytes, one_line, short_commit
 
@@ -76,7 +76,7 @@ def find_published(folder: BuildFolder, wanted: str, bundle: Callable[[], Manife
         )
     name = manifest_of(record.release)
     with folder.open(name) as file:
-        manifest = load_manifest(file.read(0, file.size), folder.path(name))
+        manifest = load_manifest(manifest_bytes(file, folder.path(name)), folder.path(name))
     if (manifest.content_sha256, manifest.archive.sha256) != (record.content_sha256, record.archive_sha256):
         raise ArtifactError(f"`{folder.path(name)}` is not the manifest of this release; publish it again")
     return PublishedRelease(record, manifest, state.current == record)

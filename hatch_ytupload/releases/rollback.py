@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.errors import BuildFolderError
-from hatch_ytupload.packing.manifest import load_manifest
+from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
 from hatch_ytupload.releases.current import make_current, scripts_are_right
 from hatch_ytupload.releases.outgoing import read_wrappers
 from hatch_ytupload.releases.publish import Outcome
@@ -43,8 +43,9 @@ def rollback(folder: BuildFolder, release: str | None, *, standalone_wrappers: b
         current = state.current
         scripts: Mapping[str, bytes] = {}
         if standalone_wrappers:
+            name = folder.path(manifest_of(record.release))
             with changes.open(manifest_of(record.release)) as file:
-                manifest = load_manifest(file.read(0, file.size), folder.path(manifest_of(record.release)))
+                manifest = load_manifest(manifest_bytes(file, name), name)
             with changes.open(archive_of(record.release)) as file:
                 scripts = read_wrappers(file, manifest, folder.path(archive_of(record.release)))
         if current == record and scripts_are_right(state, scripts):

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -83,6 +84,15 @@ def publisher(request: pytest.FixtureRequest) -> Publisher:
     return found
 
 
+def test_a_small_publish_needs_little_memory(publisher: Publisher) -> None:
+    """Address space counts, too: a limit of 200 MB, as machines that run many jobs set it."""
+    publisher.build("one")
+    command = f"ulimit -v 200000; exec {shlex.quote(sys.executable)} -m hatch_ytupload publish"
+    environ = clean_environment(**publisher.environ)
+    done = subprocess.run(["bash", "-c", command], cwd=publisher.pipeline.root, env=environ, check=False)
+    assert done.returncode == 0
+
+
 def test_from_the_first_publish_to_a_rollback(publisher: Publisher) -> None:
     """What the documentation shows."""
     assert "nothing is published" in publisher.output("status")
@@ -90,7 +100,7 @@ def test_from_the_first_publish_to_a_rollback(publisher: Publisher) -> None:
     assert "would become\n  release  1.0-" in publisher.output("publish", "--dry-run")
     assert publisher.data("history")["releases"] == []
     first = publisher.output("publish")
-    assert re.search(r"build/source\.tar\.gz.*\n  release  1\.0-[0-9a-f]{12} \(\d+ B\)\n  took     \d+\.\d s\n$", first)
+    assert re.search(r"build/source\.tar\.gz.*\n  release  1\.0-[0-9a-f]{12} \(\d+\.\d kB\)\n  took     \d+\.\d s\n$", first)
     assert publisher.output("publish").endswith("already; nothing to upload\n")
     assert "  same     yes\n" in publisher.output("status")
     publisher.build("two")

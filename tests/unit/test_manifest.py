@@ -32,6 +32,7 @@ from hatch_ytupload.packing.manifest import (
     ToolInfo,
     WheelInfo,
     load_manifest,
+    manifest_bytes,
 )
 
 if TYPE_CHECKING:
@@ -268,10 +269,27 @@ class TestDamage:
             ("`manifest.json` is damaged: ", "`manifest.json` is not valid JSON: 'utf-8' codec can't")
         )
 
-    def test_what_is_too_large_is_not_parsed(self) -> None:
+    def test_what_is_too_large_is_not_read(self) -> None:
         """No manifest has a quarter of a gigabyte."""
-        line = refusal(lambda: load_manifest(b" " * ((256 << 20) + 1)))
-        assert line == "`manifest.json` is too large for a manifest (more than 268435456 bytes)"
+        line = refusal(lambda: manifest_bytes(Announced((256 << 20) + 1), "m.json"))
+        assert line == "`m.json` is too large for a manifest (more than 268435456 bytes)"
+
+    def test_what_ends_early_is_no_manifest(self) -> None:
+        """However much was announced."""
+        assert refusal(lambda: manifest_bytes(Announced(256 << 20), "m.json")) == (
+            "`m.json` cannot be read to its end; try again"
+        )
+
+
+class Announced:
+    """A file that says that it is large, and holds a byte."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return what is there."""
+        return b"{"[offset : offset + length]
 
 
 JSON = st.recursive(
