@@ -100,7 +100,9 @@ def test_from_the_first_publish_to_a_rollback(publisher: Publisher) -> None:
     assert "would become\n  release  1.0-" in publisher.output("publish", "--dry-run")
     assert publisher.data("history")["releases"] == []
     first = publisher.output("publish")
-    assert re.search(r"build/source\.tar\.gz.*\n  release  1\.0-[0-9a-f]{12} \(\d+\.\d kB\)\n  took     \d+\.\d s\n$", first)
+    assert re.search(
+        r"build/source\.tar\.gz.*\n  release  1\.0-[0-9a-f]{12} \(\d+\.\d kB\)\n  took     \d+\.\d s\n$", first
+    )
     assert publisher.output("publish").endswith("already; nothing to upload\n")
     assert "  same     yes\n" in publisher.output("status")
     publisher.build("two")
