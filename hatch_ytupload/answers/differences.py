@@ -80,21 +80,16 @@ def _stated(manifest: Manifest) -> dict[tuple[str, str], str]:
     return stated
 
 
-def _requirements(subject: str, lines: tuple[str, ...]) -> dict[tuple[str, str], str]:
+def _requirements(subject: str, texts: tuple[str, ...]) -> dict[tuple[str, str], str]:
     """Return the requirements of a stage by what they require, so that another version is a change."""
-    from packaging.requirements import InvalidRequirement, Requirement
-    from packaging.utils import canonicalize_name
+    from hatch_ytupload.requirements.masking import masked
+    from hatch_ytupload.requirements.reading import requirement_name
 
     found: dict[tuple[str, str], str] = {}
-    for line in lines:
-        try:
-            requirement = Requirement(line.partition(" #")[0])
-            name = f"requirement {canonicalize_name(requirement.name)}"
-        except InvalidRequirement:
-            # An option of pip, or a path.
-            name = f"requirement {line}"
-        key = subject, name
-        found[key] = f"{found[key]}, {line}" if key in found else line
+    # Another tool may have written the manifest: what is secret is masked here, too.
+    for text in map(masked, texts):
+        key = subject, f"requirement {requirement_name(text) or text}"
+        found[key] = f"{found[key]}, {text}" if key in found else text
     return found
 
 

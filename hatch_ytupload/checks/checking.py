@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import CONFIG, stage_file
+from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, stage_file
 from hatch_ytupload.checks.absence import Absence
 from hatch_ytupload.checks.compiled_modules import check_compiled
 from hatch_ytupload.checks.findings import ERROR, NOTE, Finding, merged
@@ -13,10 +13,10 @@ from hatch_ytupload.checks.import_check import Facts, StageImports
 from hatch_ytupload.checks.lfs_pointers import check_lfs_pointers
 from hatch_ytupload.checks.packed_modules import PackedModules
 from hatch_ytupload.checks.provided import Provided, provided_by, standard_library
-from hatch_ytupload.checks.requirements_check import read_requirements
+from hatch_ytupload.checks.requirements_check import check_requirements
 from hatch_ytupload.checks.size_check import check_sizes
 from hatch_ytupload.planning.stage_config import StageConfig
-from hatch_ytupload.reading.stages import requirement_files
+from hatch_ytupload.requirements.reading import read_requirements
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -27,40 +27,42 @@ if TYPE_CHECKING:
 
 
 def check(
-    code: PackedCode, settings: Settings, python: tuple[int, int], *, sources: bool, notes: bool = True
+    code: PackedCode, settings: Settings, python: str, *, sources: bool, notes: bool = True
 ) -> list[Finding]:
     """Check everything.
 
     Args:
         code: what a build would pack, or an archive.
         settings: of the pipeline.
-        python: the version of Python of the jobs.
+        python: the version of Python of the jobs, such as `3.11`, or `3.11.4`.
         sources: `code` is what a build would pack now, so its sources can be asked, too.
         notes: read files that no job imports, too; what is found there is a note.
 
     Raises:
         SourceError: a file cannot be read.
     """
-    found = [*check_compiled(code, python), *check_sizes(code, settings.max_archive_mb), *check_lfs_pointers(code)]
+    version = int(python.split(".")[0]), int(python.split(".")[1])
+    found = [*check_compiled(code, version), *check_sizes(code, settings.max_archive_mb), *check_lfs_pointers(code)]
     if sources:
         found += check_git_ignored(code, settings.project_root)
     absence = Absence(code, settings) if sources else None
-    facts = Facts(code, python)
+    facts = Facts(code, version)
     reached: set[str] = set()
     modules = PackedModules(code.files)
-    texts = code.texts()
     for stage in code.stages():
-        required = read_requirements(requirement_files(texts, stage), stage, python)
-        found += required.found
-        found += _config(code, stage)
-        outside = provided_by(required.requirements, python)
+        config = _config(code, stage)
+        found += [] if config.problem is None else [_config_finding(stage, config.problem)]
+        image = next(filter(None, (config.image(item.name) for item in code.operations if item.stage == stage)), None)
+        requirements = read_requirements(stage_file(stage, REQUIREMENTS), code.contents)
+        found += check_requirements(requirements, stage, python, image)
+        outside = provided_by(requirements.required, code.contents, python)
         imports = StageImports(
             stage,
             code,
             modules,
             facts=facts,
             provided=Provided(outside.modules | set(settings.provided_modules), outside.unknown),
-            library=standard_library(python),
+            library=standard_library(version),
             explain=absence.explain if absence is not None else _no_explanation,
         )
         for operation in code.operations:
@@ -86,10 +88,13 @@ def _script(code: PackedCode, script: str | None, stage: str, imports: StageImpo
     return []
 
 
-def _config(code: PackedCode, stage: str) -> list[Finding]:
+def _config(code: PackedCode, stage: str) -> StageConfig:
     path = stage_file(stage, CONFIG)
-    problem = StageConfig(stage, code.read(path)).problem if path in code.files else None
-    return [Finding(ERROR, "config", path, None, problem, (stage,))] if problem else []
+    return StageConfig(stage, code.read(path) if path in code.files else None)
+
+
+def _config_finding(stage: str, problem: str) -> Finding:
+    return Finding(ERROR, "config", stage_file(stage, CONFIG), None, problem, (stage,))
 
 
 def _unreached(code: PackedCode, facts: Facts, reached: set[str]) -> list[Finding]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.archive_layout import packed_operation
+from hatch_ytupload.archive_layout import REQUIREMENTS, packed_operation, stage_file
+from hatch_ytupload.configuration.project import PYPROJECT
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.planning.plan import Generated, entry_size
-from hatch_ytupload.reading.contents import LARGEST_FILE, read_members
+from hatch_ytupload.reading.contents import LARGEST_FILE, read_files, read_members
 from hatch_ytupload.reading.stages import started_script
+from hatch_ytupload.requirements.reading import read_requirements
+from hatch_ytupload.requirements.tree import Files
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 # Enough of a compiled module to see what it was compiled for.
 _HEADER = 64
-_READ = (".py", ".txt", ".in", ".yaml", ".sh")
+_READ = (".py", ".txt", ".yaml", ".sh")
 
 
 class Operation(NamedTuple):
@@ -56,6 +59,8 @@ class PackedCode:
     def __init__(self, files: Mapping[str, CodeFile], total: int | None = None) -> None:
         self.files = files
         self.total = total
+        self.contents = Files(files, self.read_whole)
+        """Of all files, each read when it is asked for."""
         self.operations = [
             Operation(found.stage, found.name, started_script(self.read(found.wrapper)))
             for path in files
@@ -68,18 +73,25 @@ class PackedCode:
         Raises:
             SourceError: it cannot be read.
         """
+        return self._read(path, LARGEST_FILE if path.endswith(_READ) else _HEADER)
+
+    def read_whole(self, path: str) -> bytes:
+        """Return the content of a file; of one of an archive as much as was read of it.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+        return self._read(path, None)
+
+    def _read(self, path: str, limit: int | None) -> bytes:
         file = self.files[path]
         if file.content is not None or file.source is None:
             return file.content or b""
         try:
             with open(file.source, "rb") as opened:
-                return opened.read(LARGEST_FILE if path.endswith(_READ) else _HEADER)
+                return opened.read(-1 if limit is None else limit)
         except OSError as error:
             raise SourceError(f"cannot read `{one_line(file.source)}`: {error.strerror}") from None
-
-    def texts(self) -> dict[str, bytes]:
-        """Return the content of what may be a requirements file."""
-        return {path: self.read(path) for path in self.files if path.endswith((".txt", ".in"))}
 
     def stages(self) -> list[str]:
         """Return the names of the stages that have operations."""
@@ -112,10 +124,26 @@ def code_of_archive(archive: Reader, manifest: Manifest | None, shown: str, *, p
     installed = {"ytjobs"}
     if manifest is not None:
         installed = {module.name for module in manifest.modules if module.distribution is not None}
-    files = {}
+    files: dict[str, CodeFile] = {}
     for member, chunks in read_members(archive, shown, progress=progress):
         text = member.path.endswith(_READ) and member.size <= LARGEST_FILE
         content = b"".join(chunks) if text else next(iter(chunks), b"")[:_HEADER]
         top = member.path.partition("/")[0].partition(".")[0]
         files[member.path] = CodeFile(member.size, top not in installed, None, content)
-    return PackedCode(files, archive.size)
+    code = PackedCode(files, archive.size)
+    whole = {path for path, file in files.items() if file.size <= _HEADER or path.endswith(_READ)}
+
+    def read(path: str) -> bytes:
+        """Return the content of what requirements refer to, and keep it: it may have any name."""
+        if path not in whole:
+            whole.add(path)
+            content = read_files(archive, manifest, [path], shown, progress=progress).get(path, b"")
+            files[path] = files[path]._replace(content=content)
+        return files[path].content or b""
+
+    for stage in code.stages():
+        for reference in read_requirements(stage_file(stage, REQUIREMENTS), Files(files, read)).references:
+            place = reference.path if reference.path in files else f"{reference.path}/{PYPROJECT}"
+            if place in files:
+                read(place)
+    return code

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
 
-from packaging.markers import UndefinedComparison
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.version import InvalidVersion
-
-from hatch_ytupload.configuration.project import normalize_name
+from hatch_ytupload.checks.local_distributions import LocalDistribution, project_content, wheel_content
+from hatch_ytupload.requirements.markers import applies
+from hatch_ytupload.requirements.requirement import InvalidRequirementError, asked
+from hatch_ytupload.requirements.tree import Tree
 from hatch_ytupload.sources.distributions import modules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from hatch_ytupload.requirements.requirement import Requirement
 
 # What came and went since Python 3.8, from "What's New" and PEP 594; `sys.stdlib_module_names` knows this version only.
 _ADDED = {
@@ -99,59 +101,61 @@ def standard_library(python: tuple[int, int]) -> frozenset[str]:
     return frozenset(names)
 
 
-def provided_by(requirements: Iterable[Requirement], python: tuple[int, int]) -> Provided:
-    """Return what requirements bring: modules of installed distributions and of those that these require.
+def provided_by(required: Iterable[Requirement], files: Mapping[str, bytes], python: str) -> Provided:
+    """Return what requirements bring: the modules of packed and installed distributions, and of what these require.
 
     Args:
-        requirements: of a stage.
+        required: by a stage.
+        files: of the archive.
         python: the version of Python of its jobs.
     """
     modules: set[str] = set()
-    unknown = []
-    pending = list(requirements)
-    seen: set[tuple[str, frozenset[str]]] = set()
-    while pending:
-        requirement = pending.pop()
-        name = normalize_name(requirement.name)
-        extras = frozenset(requirement.extras)
-        if (name, extras) in seen:
+    unknown = set()
+    pending: list[tuple[str, frozenset[str]]] = []
+    for requirement in required:
+        if not applies(requirement.marker, python):
             continue
-        seen.add((name, extras))
+        local = _local(requirement, files)
+        modules |= local.modules
+        if local.modules:
+            pending += _named(local.requires, python, requirement.extras)
+        elif requirement.name is not None:
+            pending.append((requirement.name, requirement.extras))
+        else:
+            unknown.add(requirement.text)
+    seen = set()
+    while pending:
+        name, extras = found = pending.pop()
+        if found in seen:
+            continue
+        seen.add(found)
         installed = modules_of(name, sys.path)
         modules.update(installed or _KNOWN.get(name) or _guessed(name))
-        if not installed:
-            unknown.append(requirement.name)
-            continue
-        for text in _required(name):
-            below = _parsed(text)
-            if below is not None and any(applies(below, python, extra) for extra in ["", *extras]):
-                pending.append(below)
+        if installed:
+            pending += _named(_required(name), python, extras)
+        else:
+            unknown.add(name)
     return Provided(frozenset(modules), tuple(sorted(unknown)))
 
 
-def applies(requirement: Requirement, python: tuple[int, int], extra: str = "") -> bool:
-    """Tell whether a job needs a requirement: by its marker, with what differs from this machine.
+def _local(requirement: Requirement, files: Mapping[str, bytes]) -> LocalDistribution:
+    """Return what a wheel or project of the archive brings that a requirement names."""
+    reference = requirement.reference
+    if reference is None or reference.path is None or not reference.present:
+        return LocalDistribution(frozenset())
+    if reference.kind == "directory":
+        return project_content(files, Tree(files).below(reference.path), reference.path)
+    is_wheel = reference.path.endswith(".whl")
+    return wheel_content(files[reference.path]) if is_wheel else LocalDistribution(frozenset())
 
-    Args:
-        requirement: with a marker or without.
-        python: the version of Python of the job.
-        extra: the extra that brings it.
-    """
-    version = f"{python[0]}.{python[1]}"
-    environment = {
-        "python_version": version,
-        "python_full_version": f"{version}.0",
-        "sys_platform": "linux",
-        "platform_system": "Linux",
-        "os_name": "posix",
-        "implementation_name": "cpython",
-        "platform_python_implementation": "CPython",
-        "extra": extra,
-    }
-    try:
-        return requirement.marker is None or requirement.marker.evaluate(environment)
-    except (UndefinedComparison, InvalidVersion):
-        return True  # pip will say so
+
+def _named(texts: Iterable[str], python: str, extras: frozenset[str]) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield names and extras of the requirements of a distribution that a job needs."""
+    for text in texts:
+        with suppress(InvalidRequirementError):
+            found = asked(text, Tree({}))
+            if found.name is not None and any(applies(found.marker, python, extra) for extra in ["", *extras]):
+                yield found.name, found.extras
 
 
 def _required(name: str) -> list[str]:
@@ -159,13 +163,6 @@ def _required(name: str) -> list[str]:
         return metadata.requires(name) or []
     except metadata.PackageNotFoundError:
         return []
-
-
-def _parsed(text: str) -> Requirement | None:
-    try:
-        return Requirement(text)
-    except InvalidRequirement:
-        return None
 
 
 def _guessed(name: str) -> set[str]:

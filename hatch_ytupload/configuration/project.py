@@ -182,16 +182,26 @@ def _valid_version(version: str, where: str) -> str:
         raise SettingsError([f"`project.version` {where} is not a valid version: `{one_line(version)}`"]) from None
 
 
-def _read_toml(path: str) -> dict[str, Any]:
+def parsed_toml(content: bytes) -> dict[str, Any]:
+    """Parse TOML.
+
+    Raises:
+        ValueError: it is none.
+        RecursionError: it nests too deep.
+    """
     toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    parsed: dict[str, Any] = toml.loads(content.decode())
+    return parsed
+
+
+def _read_toml(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
-            content: dict[str, Any] = toml.load(file)
+            return parsed_toml(file.read())
     except OSError as error:
         raise SettingsError([f"cannot read `{one_line(path)}`: {error.strerror}"]) from None
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are both the former
         raise SettingsError([f"`{one_line(path)}` is not valid TOML: {one_line(error)}"]) from None
-    return content
 
 
 _ASK = """

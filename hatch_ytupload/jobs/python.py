@@ -1,6 +1,7 @@
 """The Python of a local job: a virtual environment that holds the stage's requirements and nothing of the user's.
 
-It is kept between runs in the user's cache, under a name made of the requirements' text and of the Python itself.
+It is kept between runs in the user's cache, under a name made of everything that the requirements refer to and of the
+Python itself.
 """
 
 from __future__ import annotations
@@ -83,10 +84,11 @@ def installer_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def job_python(
     archive: str,
     stage: str,
-    requirements: Mapping[str, bytes],
+    requirements: Mapping[str, str],
     *,
     python: str,
     environ: Mapping[str, str],
+    variables: Mapping[str, str],
     notice: Callable[[str], None],
 ) -> Iterator[str]:
     """Give the directory of an environment that is ready for a stage's jobs; nobody removes it meanwhile.
@@ -94,9 +96,11 @@ def job_python(
     Args:
         archive: path of the archive.
         stage: whose requirements are installed.
-        requirements: content of its `requirements.txt` and of the files that it includes, by path; empty: none.
+        requirements: SHA-256 of its `requirements.txt` and of all files of the archive that decide what pip installs,
+            by path; empty: nothing is to be installed.
         python: the Python to make it from.
         environ: our own environment.
+        variables: those that the job is given; requirements may refer to them.
         notice: is told what takes long.
 
     Raises:
@@ -120,6 +124,7 @@ def job_python(
                         stage,
                         python=python,
                         environ=environ,
+                        variables=variables,
                         notice=notice,
                         install=bool(requirements),
                     )
@@ -132,7 +137,7 @@ def job_python(
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _key(python: str, requirements: Mapping[str, bytes], environ: Mapping[str, str]) -> str:
+def _key(python: str, requirements: Mapping[str, str], environ: Mapping[str, str]) -> str:
     """Return the name of an environment: equal ones may be shared."""
     try:
         identity = _run([python, "-I", "-c", _IDENTITY], environ, capture=True)
@@ -142,8 +147,7 @@ def _key(python: str, requirements: Mapping[str, bytes], environ: Mapping[str, s
         raise JobPythonError(f"`{one_line(python)}` is no Python that works")
     digest = hashlib.sha256(identity.stdout)
     for path, content in sorted(requirements.items()):
-        name = path.encode("utf-8", "surrogateescape")
-        digest.update(b"%d:%b%d:%b" % (len(name), name, len(content), content))
+        digest.update(f"{content} {path}\0".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:24]
 
 
@@ -154,6 +158,7 @@ def _make(
     *,
     python: str,
     environ: Mapping[str, str],
+    variables: Mapping[str, str],
     notice: Callable[[str], None],
     install: bool,
 ) -> None:
@@ -171,12 +176,14 @@ def _make(
         )
     if install:
         notice(f"installing the requirements of the stage `{stage}` for this and later runs")
-        _install(directory, archive, stage, environ)
+        _install(directory, archive, stage, environ, variables)
     with open(os.path.join(directory, _COMPLETE), "wb"):
         pass
 
 
-def _install(directory: str, archive: str, stage: str, environ: Mapping[str, str]) -> None:
+def _install(
+    directory: str, archive: str, stage: str, environ: Mapping[str, str], variables: Mapping[str, str]
+) -> None:
     """Install as the wrapper script does: in an extracted archive, which the requirements may refer to."""
     file = stage_file(stage, REQUIREMENTS)
     with tempfile.TemporaryDirectory() as tree:
@@ -185,21 +192,26 @@ def _install(directory: str, archive: str, stage: str, environ: Mapping[str, str
         if status == 0:
             pip = [os.path.join(directory, "bin", "python3"), "-I", "-m", "pip"]
             options = ["--quiet", "--disable-pip-version-check", "--no-input"]
-            status = _run([*pip, "install", *options, "-r", file], environ, directory=tree).returncode
+            status = _run([*pip, "install", *options, "-r", file], environ, variables, directory=tree).returncode
     if status != 0:
         shutil.rmtree(directory, ignore_errors=True)
         raise JobPythonError(f"cannot install `{one_line(file)}`: a job would fail here, too; see what pip says above")
 
 
 def _run(
-    command: list[str], environ: Mapping[str, str], *, directory: str | None = None, capture: bool = False
+    command: list[str],
+    environ: Mapping[str, str],
+    variables: Mapping[str, str] | None = None,
+    *,
+    directory: str | None = None,
+    capture: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command whose output, if it is not captured, goes to standard error."""
     kept = {name: environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL") if name in environ}
     return subprocess.run(
         command,
         cwd=directory,
-        env={**kept, **installer_environment(environ)},
+        env={**(variables or {}), **kept, **installer_environment(environ)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if capture else _STANDARD_ERROR,
         stderr=subprocess.PIPE if capture else None,

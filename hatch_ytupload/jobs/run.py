@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import tempfile
@@ -10,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import CONFIG, packed_operation, stage_file
+from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, packed_operation, stage_file
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.jobs.environment import job_environment
 from hatch_ytupload.jobs.process import JobProcess, job_command
@@ -18,8 +19,9 @@ from hatch_ytupload.jobs.python import find_python, installer_environment, job_p
 from hatch_ytupload.jobs.rows import sorted_rows, source_of_rows, target_of_rows
 from hatch_ytupload.jobs.sandbox import fresh_sandbox, sandbox_name
 from hatch_ytupload.planning.stage_config import StageConfig
-from hatch_ytupload.reading.contents import LARGEST_FILE, read_members
-from hatch_ytupload.reading.stages import requirement_files
+from hatch_ytupload.reading.contents import LARGEST_FILE, described, read_files, read_members
+from hatch_ytupload.requirements.reading import read_requirements
+from hatch_ytupload.requirements.tree import Files
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -108,7 +110,8 @@ def run_operation(
     with ExitStack() as stack:
         rows = stack.enter_context(source_of_rows(run.source))
         target = stack.enter_context(target_of_rows(run.target))
-        requirements = requirement_files(texts, run.stage)
+        variables = {**dict(run.secrets), **dict(config.variables(run.operation))}
+        requirements = _requirements(archive, paths, texts, run.stage, variables)
         python = stack.enter_context(
             job_python(
                 archive.path,
@@ -116,6 +119,7 @@ def run_operation(
                 requirements,
                 python=find_python(run.python),
                 environ=environ,
+                variables=variables,
                 notice=notice,
             )
         )
@@ -195,16 +199,46 @@ class _Legs:
         return status, job.stopped_by
 
 
-def _read(archive: ArchiveCopy) -> tuple[list[str], dict[str, bytes]]:
+def _read(archive: ArchiveCopy) -> tuple[dict[str, None], dict[str, bytes]]:
     """Read a whole archive: its paths, and the content of what may be configuration or requirements."""
-    paths = []
+    paths = {}
     texts = {}
     with archive.reader() as reader:
         for member, chunks in read_members(reader, archive.shown):
-            paths.append(member.path)
-            if member.path.endswith((".txt", ".yaml", ".in")) and member.size <= LARGEST_FILE:
+            paths[member.path] = None
+            if member.path.endswith((".txt", ".yaml")) and member.size <= LARGEST_FILE:
                 texts[member.path] = b"".join(chunks)
     return paths, texts
+
+
+def _requirements(
+    archive: ArchiveCopy,
+    paths: Mapping[str, None],
+    texts: Mapping[str, bytes],
+    stage: str,
+    variables: Mapping[str, str],
+) -> dict[str, str]:
+    """Return the SHA-256 of everything that decides what pip installs for a stage, by path; empty: nothing does."""
+
+    def read(path: str) -> bytes:
+        if path in texts:
+            return texts[path]
+        # What is included may have any name.
+        with archive.reader() as reader:
+            return read_files(reader, None, [path], archive.shown).get(path, b"")
+
+    files = Files(paths, read)
+    found = read_requirements(stage_file(stage, REQUIREMENTS), files, variables)
+    if found.installs_nothing:
+        return {}
+    wanted = set(found.contents(files))
+    digests = {path: hashlib.sha256(texts[path]).hexdigest() for path in wanted & set(texts)}
+    if set(digests) != wanted:
+        with archive.reader() as reader:
+            for member, chunks in read_members(reader, archive.shown):
+                if member.path in wanted:
+                    digests[member.path] = described(member, chunks).sha256
+    return digests
 
 
 def _wrappers(paths: Iterable[str], run: Run, name: str) -> list[tuple[str, str]]:

@@ -33,7 +33,7 @@ from hatch_ytupload.planning.plan import Generated, entry_size, make_plan
 from hatch_ytupload.wording import counted, megabytes, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.configuration.project import Project
@@ -121,7 +121,7 @@ def build_bundle(
         sum(len(part.entries) for part in plan.parts),
         changed,
         _summary(plan, archive.size, changed=changed),
-        tuple(size_warning(archive.size, plan, settings.max_archive_mb)),
+        (*size_warning(archive.size, plan, settings.max_archive_mb), *_credentials(plan)),
     )
 
 
@@ -137,6 +137,12 @@ def source_date_epoch(environ: Mapping[str, str]) -> int:
             [f"`SOURCE_DATE_EPOCH` must be whole seconds since 1970, at most {LATEST_TIME}, found `{one_line(value)}`"]
         )
     return int(value)
+
+
+def _credentials(plan: Plan) -> Iterator[str]:
+    """Yield a warning for each line of a requirements file that holds credentials."""
+    for found in dict.fromkeys(credential for stage in plan.stages for credential in stage.credentials):
+        yield f"`{one_line(found.file)}`, line {found.line}: {found.message}"
 
 
 def _write_beside(directory: str, manifest: Manifest, wrappers_of: Plan | None) -> None:

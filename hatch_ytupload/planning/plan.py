@@ -28,7 +28,6 @@ from hatch_ytupload.planning.stages import (
     Stage,
     no_stages_message,
     read_operations,
-    requirement_lines,
     stage_names,
 )
 from hatch_ytupload.planning.wrappers import wrapper_text
@@ -41,10 +40,11 @@ from hatch_ytupload.sources.ytjobs import find_ytjobs
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.configuration.values import UploadPath
+    from hatch_ytupload.requirements.reading import Requirements
     from hatch_ytupload.sources.ignoring import Rule
     from hatch_ytupload.sources.modules import Module, ModuleRoot
 
@@ -136,6 +136,7 @@ class Planner:
         for number, entry in enumerate(settings.upload_paths, 1):
             with self._going_on():
                 self._add_path(entry, f"entry #{number} of `upload_paths` (`{one_line(entry.source)}`)")
+        self._add_wrappers()
 
     def plan(self) -> Plan:
         """Sort everything into the order of the archive."""
@@ -157,7 +158,7 @@ class Planner:
             self.errors.append(error)
 
     def _add_stages(self, *, require_code: bool) -> None:
-        """Add the code of the stages, and a wrapper script for each of their operations."""
+        """Add the code of the stages."""
         top = self.settings.pipeline_dir
         directory = os.path.join(top, STAGES)
         scope = self.scopes.of(directory if os.path.isdir(directory) else top)
@@ -170,14 +171,8 @@ class Planner:
         for name in names:
             with self._going_on():
                 self._add_stage(name)
-        wrappers: list[SourceFile | Generated] = []
-        for stage in self.stages:
-            for operation in stage.operations:
-                text = wrapper_text(stage.name, operation.name, operation.script)
-                wrappers.append(Generated(wrapper_name(stage.name, operation.name), text.encode(), 0o755))
-        if not wrappers and require_code:
+        if require_code and not any(stage.operations for stage in self.stages):
             raise NoStagesError(no_stages_message(self.settings, names))
-        self._add(_WRAPPERS, WRAPPERS, wrappers)
 
     def _add_modules(self) -> None:
         """Add `ytjobs` and what `upload_modules` names."""
@@ -216,8 +211,24 @@ class Planner:
             if script not in scripts:
                 self._refuse_directory(place, src, script)
         operations = read_operations(name, directory, scripts, config=CONFIG in beside)
-        requirements = _read_requirements(beside[REQUIREMENTS]) if REQUIREMENTS in beside else None
-        self.stages.append(Stage(name, operations, requirements))
+        self.stages.append(Stage(name, operations, None))
+
+    def _add_wrappers(self) -> None:
+        """Add a wrapper script for each operation; what the stages require is known when everything else is."""
+        planned = {entry.path: entry for entries in self._parts.values() for entry in entries}
+        wrappers: list[SourceFile | Generated] = []
+        for number, stage in enumerate(self.stages):
+            installs = False
+            if stage_file(stage.name, REQUIREMENTS) in planned:
+                with self._going_on():
+                    found = _requirements(stage.name, planned)
+                    installs = not found.installs_nothing
+                    required = tuple(requirement.text for requirement in found.required)
+                    self.stages[number] = stage._replace(requirements=required, credentials=found.credentials)
+            for operation in stage.operations:
+                text = wrapper_text(stage.name, operation.name, operation.script, installs=installs)
+                wrappers.append(Generated(wrapper_name(stage.name, operation.name), text.encode(), 0o755))
+        self._add(_WRAPPERS, WRAPPERS, wrappers)
 
     def _refuse_directory(self, directory: str, shown: str, name: str) -> None:
         """Report a directory that is named as an entry point, rather than calling the entry point absent."""
@@ -341,10 +352,28 @@ def _is_inside(path: str, directory: str) -> bool:
     return os.path.commonpath([path, directory]) == directory
 
 
-def _read_requirements(file: SourceFile) -> tuple[str, ...]:
+def _requirements(stage: str, planned: Mapping[str, SourceFile | Generated]) -> Requirements:
+    """Read what a stage requires.
+
+    Raises:
+        SourceError: one of the files cannot be read or decoded.
+    """
+    # Most pipelines that are built all the time have no requirements of their own.
+    from hatch_ytupload.requirements.reading import read_requirements
+    from hatch_ytupload.requirements.tree import Files
+
+    found = read_requirements(stage_file(stage, REQUIREMENTS), Files(planned, lambda path: _content(planned[path])))
+    for problem in found.problems:
+        if problem.line is None:
+            raise SourceError(f"`{one_line(problem.file)}` {problem.message}")
+    return found
+
+
+def _content(entry: SourceFile | Generated) -> bytes:
+    if isinstance(entry, Generated):
+        return entry.data
     try:
-        with open(file.source, encoding="utf-8-sig") as text:
-            return requirement_lines(text.read())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise SourceError(f"cannot read `{file.path}`: {reason}") from None
+        with open(entry.source, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise SourceError(f"cannot read `{one_line(entry.path)}`: {error.strerror}") from None

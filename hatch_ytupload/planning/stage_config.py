@@ -54,6 +54,12 @@ class StageConfig:
         pairs = found.items() if isinstance(found, dict) else ()
         return [(str(name), str(value)) for name, value in pairs if value is not None and _is_name(str(name))]
 
+    def image(self, operation: str) -> str | None:
+        """Return the image that an operation's jobs run in; None: that of the cluster."""
+        resources = self._get(operation, "resources")
+        found = resources.get("docker_image") if isinstance(resources, dict) else self._get(operation, "docker_image")
+        return str(found) if found else None
+
     def _get(self, operation: str, key: str) -> Any:  # noqa: ANN401 - YAML
         section = _MAP_REDUCE if operation.startswith(_MAP_REDUCE) else operation
         with suppress(InterpolationError):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from hatch_ytupload.configuration.settings import Settings
+    from hatch_ytupload.requirements.reading import Credential
     from hatch_ytupload.sources.ignore_scope import IgnoreScope
     from hatch_ytupload.sources.ignoring import Rule
 
@@ -43,7 +44,9 @@ class Stage(NamedTuple):
     name: str
     operations: tuple[Operation, ...]
     requirements: tuple[str, ...] | None
-    """The requirement lines of its `requirements.txt`, None where it has none."""
+    """What its `requirements.txt` requires, with all that it includes; None where it has none."""
+    credentials: tuple[Credential, ...] = ()
+    """The lines of it that hold some."""
 
 
 def stage_names(settings: Settings, scope: IgnoreScope) -> list[str]:
@@ -129,12 +132,6 @@ def read_operations(stage: str, directory: str, scripts: Collection[str], *, con
     if reducer:
         found.append(Operation("reduce", reducer))
     return tuple(found)
-
-
-def requirement_lines(text: str) -> tuple[str, ...]:
-    """Return the lines of a requirements file that are neither blank nor comments."""
-    lines = (line.strip() for line in text.splitlines())
-    return tuple(line for line in lines if line and not line.startswith("#"))
 
 
 def _script(config: PipelineConfig, key: str, usual: tuple[str, ...], scripts: Collection[str]) -> str | None:

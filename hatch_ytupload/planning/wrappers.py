@@ -7,20 +7,20 @@ import shlex
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, CONFIG, REQUIREMENTS, SRC, stage_file, wrapper_name
 
 
-def wrapper_text(stage: str, operation: str, script: str) -> str:
+def wrapper_text(stage: str, operation: str, script: str, *, installs: bool = False) -> str:
     """Return a script that turns a sandbox with `source.tar.gz` in it into one running operation.
 
     Args:
         stage: name of the stage.
         operation: `map`, `vanilla`, `map_reduce_mapper`, `map_reduce_reducer` or `reduce`.
         script: path of the Python file below the stage's `src`.
+        installs: the stage has requirements, which pip installs first.
 
     The script may be started from inside the extracted archive, as YT Framework does, or lie beside an archive that
     nobody has extracted yet. Standard input and output belong to the job: nothing here reads or writes them.
     """
     name = shlex.quote(wrapper_name(stage, operation))
     config = shlex.quote(stage_file(stage, CONFIG))
-    requirements = shlex.quote(stage_file(stage, REQUIREMENTS))
     run = shlex.quote(stage_file(stage, SRC, script))
     return f"""#!/bin/bash
 set -e
@@ -32,11 +32,15 @@ fi
 
 export PYTHONPATH="${{PYTHONPATH:+${{PYTHONPATH}}:}}${{PWD}}"
 export JOB_CONFIG_PATH="${{PWD}}/"{config}
-
-if [ -f {requirements} ]; then
-    python3 -m pip install --quiet --no-cache-dir --disable-pip-version-check -r {requirements} < /dev/null >&2 \\
-        || {{ echo {name}": cannot install "{requirements} >&2; exit 1; }}
-fi
-
+{_install(stage, name) if installs else ""}
 exec python3 {run}
+"""
+
+
+def _install(stage: str, name: str) -> str:
+    requirements = shlex.quote(stage_file(stage, REQUIREMENTS))
+    # A sandbox is thrown away: what the image's Python says about being managed by others (PEP 668) does not count.
+    return f"""
+PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --no-cache-dir --disable-pip-version-check \\
+    -r {requirements} < /dev/null >&2 || {{ echo {name}": cannot install "{requirements} >&2; exit 1; }}
 """

@@ -62,6 +62,14 @@ class Credential(NamedTuple):
     shown: str
     """The line, credentials masked."""
 
+    @property
+    def message(self) -> str:
+        """Say what is wrong with the line, and what to do."""
+        return (
+            f"`{one_line(self.shown)}` has credentials in its URL, and whoever reads the archive reads them, too: write "
+            "`${NAME}` in their place and give the jobs that variable, as a secret"
+        )
+
 
 class Requirements(NamedTuple):
     """What a requirements file says, with all that it includes."""

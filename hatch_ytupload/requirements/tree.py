@@ -4,12 +4,40 @@ from __future__ import annotations
 
 import posixpath
 from bisect import bisect_left
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Iterator
+
+
+class Files(Mapping[str, bytes]):
+    """The files of an archive, each read when its content is asked for.
+
+    Args:
+        paths: of all files.
+        read: returns the content of one.
+    """
+
+    def __init__(self, paths: Collection[str], read: Callable[[str], bytes]) -> None:
+        self._paths = paths
+        self._read = read
+
+    def __getitem__(self, path: str) -> bytes:
+        if path not in self._paths:
+            raise KeyError(path)
+        return self._read(path)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._paths
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
 
 
 class Tree:

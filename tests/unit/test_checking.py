@@ -28,7 +28,7 @@ HERE = sys.version_info[:2]
 
 def found(pipeline: Pipeline, python: tuple[int, int] = HERE) -> list[Finding]:
     """Check what a build would pack."""
-    return check(code_of_plan(pipeline.plan(pipeline.project().table)), pipeline.settings(), python, sources=True)
+    return check(code_of_plan(pipeline.plan(pipeline.project().table)), pipeline.settings(), ".".join(map(str, python)), sources=True)
 
 
 def checked(

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 from pipelines import Pipeline, make_pipeline
 
-from hatch_ytupload.planning.stages import requirement_lines
-
 CONFIG = "stages/first/config.yaml"
 
 
@@ -425,16 +423,19 @@ class TestOperations:
 class TestRequirements:
     """`requirements.txt`."""
 
-    def test_lines_are_told(self, pipeline: Pipeline) -> None:
-        """Without comments and blank lines; none is something else than no file."""
-        pipeline.write(
+    def test_what_is_required_is_told(self, tmp_path: Path) -> None:
+        """With what is included, also by a name of another kind from another place; without options and comments."""
+        pipeline = make_pipeline(
+            tmp_path / "demo",
             {
-                "stages/first/requirements.txt": "# x\n\nnumpy>=1  # fast\n  -r more.txt\n",
+                "stages/first/requirements.txt": "# x\n\nnumpy>=1 --hash=sha256:00  # fast\n-r ../../shared/base.in\n",
+                "shared/base.in": "-i https://index.example.com\nsix\n-c no\\\nne\n",
                 "stages/second/src/vanilla.py": "",
-            }
+            },
+            settings='upload_paths = [{ source = "shared" }]',
         )
         first, second = pipeline.plan().stages
-        assert first.requirements == ("numpy>=1  # fast", "-r more.txt")
+        assert first.requirements == ("numpy>=1", "six")
         assert second.requirements is None
 
     def test_an_empty_file_has_no_lines(self, pipeline: Pipeline) -> None:
@@ -443,15 +444,30 @@ class TestRequirements:
         assert pipeline.plan().stages[0].requirements == ()
 
     def test_a_byte_order_mark_belongs_to_no_line(self, pipeline: Pipeline) -> None:
-        """Some editors write one."""
-        pipeline.write({"stages/first/requirements.txt": b"\xef\xbb\xbfnumpy\r\n"})
-        assert pipeline.plan().stages[0].requirements == ("numpy",)
+        """Some editors write one, also that of UTF-16."""
+        for content in (b"\xef\xbb\xbfnumpy\r\n", "numpy\r\n".encode("utf-16")):
+            pipeline.write({"stages/first/requirements.txt": content})
+            assert pipeline.plan().stages[0].requirements == ("numpy",)
 
     def test_a_file_that_is_not_utf8_is_an_error(self, pipeline: Pipeline) -> None:
-        """The manifest tells its lines."""
+        """Neither a job nor the manifest can do anything with it."""
         pipeline.write({"stages/first/requirements.txt": b"\xff"})
-        assert pipeline.refusal() == "cannot read `stages/first/requirements.txt`: it is not UTF-8"
+        assert pipeline.refusal() == (
+            "`stages/first/requirements.txt` cannot be decoded in a job: it is not UTF-8; save it as UTF-8, "
+            "or begin it with `# -*- coding: NAME -*-`"
+        )
 
-    def test_text_becomes_lines(self) -> None:
-        """Whatever ends them."""
-        assert requirement_lines("a\r\n b \n#c\n\n\td") == ("a", "b", "d")
+    def test_credentials_are_warned_about_and_appear_nowhere(self, pipeline: Pipeline) -> None:
+        """In an option and in a requirement; each once, in the warning without them."""
+        lines = "-i https://bob:s3cret@pypi.example.com/simple\nx @ https://tok3n@example.com/x-1.tar.gz\n"
+        pipeline.write({"stages/first/requirements.txt": lines})
+        built = pipeline.build()
+        assert [warning.partition(" has credentials")[0] for warning in built.warnings] == [
+            "`stages/first/requirements.txt`, line 1: `-i https://****@pypi.example.com/simple`",
+            "`stages/first/requirements.txt`, line 2: `x @ https://****@example.com/x-1.tar.gz`",
+        ]
+        manifest = pipeline.archive().with_name("manifest.json").read_text()
+        assert "x @ https://****@example.com" in manifest
+        assert "s3cret" not in manifest
+        assert "tok3n" not in manifest
+        assert pipeline.build().warnings == built.warnings

@@ -19,17 +19,16 @@ if TYPE_CHECKING:
     from hatch_ytupload.checks.packed_code import PackedCode
     from hatch_ytupload.command_line.console import Console
 
-_OLDEST = (3, 7)
+_OLDEST = 7
 
 
-def _version(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[int, int]:
+def _version(_ctx: click.Context, _parameter: click.Parameter, value: str | None) -> str:
     if value is None:
-        return sys.version_info[:2]
-    match = re.fullmatch(r"(3)\.(\d{1,2})(?:\.\d+)?", value)
-    version = (int(match[1]), int(match[2])) if match else (0, 0)
-    if version < _OLDEST:
+        return ".".join(map(str, sys.version_info[:3]))
+    match = re.fullmatch(r"3\.(\d{1,2})(?:\.\d+)?", value)
+    if match is None or int(match[1]) < _OLDEST:
         raise click.BadParameter("expected is a version such as 3.11")
-    return version
+    return value
 
 
 @click.command()
@@ -39,7 +38,7 @@ def _version(_ctx: click.Context, _parameter: click.Parameter, value: str | None
 @destination_flags
 @click.pass_obj
 def command(
-    console: Console, /, *, strict: bool, python: tuple[int, int], archive: str | None, **overrides: str | None
+    console: Console, /, *, strict: bool, python: str, archive: str | None, **overrides: str | None
 ) -> None:
     r"""Look for what would stop a job on the cluster, without running anything.
 
@@ -95,10 +94,10 @@ def check_text(found: Sequence[Finding], code: PackedCode, *, notes: bool) -> st
     return "\n".join([*lines, shown or "no findings"])
 
 
-def check_data(found: Sequence[Finding], python: tuple[int, int]) -> dict[str, Any]:
+def check_data(found: Sequence[Finding], python: str) -> dict[str, Any]:
     """Return the findings, notes included, as what `--json` prints."""
     return {
-        "python": f"{python[0]}.{python[1]}",
+        "python": ".".join(python.split(".")[:2]),
         "errors": sum(finding.severity == ERROR for finding in found),
         "warnings": sum(finding.severity == WARNING for finding in found),
         "notes": sum(finding.severity == NOTE for finding in found),

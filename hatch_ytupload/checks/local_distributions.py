@@ -1,0 +1,82 @@
+"""Wheels and projects that lie in an archive: what installing them brings."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from email.parser import HeaderParser
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_ytupload.configuration.project import PYPROJECT, parsed_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_SUFFIXES = (".py", ".so", ".pyd")
+_INFO = ".dist-info"
+_DATA = ".data"
+# What lies beside the packages of a project and is not installed.
+_NO_MODULES = frozenset({"setup", "conftest", "noxfile", "tests", "test", "docs", "examples", "build", "dist", "src"})
+
+
+class LocalDistribution(NamedTuple):
+    """What installing a packed distribution brings."""
+
+    modules: frozenset[str]
+    """Names of its top-level modules; none: that cannot be told."""
+    requires: tuple[str, ...] = ()
+    """What it requires itself."""
+
+
+def wheel_content(content: bytes) -> LocalDistribution:
+    """Read a wheel; one that is damaged brings nothing.
+
+    Args:
+        content: its bytes, all of them.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = archive.namelist()
+            info = next((name for name in names if name.endswith(f"{_INFO}/METADATA") and name.count("/") == 1), None)
+            text = archive.read(info).decode("utf-8", "replace") if info is not None else ""
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, RuntimeError):
+        return LocalDistribution(frozenset())
+    requires = HeaderParser().parsestr(text).get_all("Requires-Dist", [])
+    return LocalDistribution(_top_level(map(_installed_path, names)), tuple(map(str, requires)))
+
+
+def project_content(files: Mapping[str, bytes], below: Iterable[str], directory: str) -> LocalDistribution:
+    """Look into the directory of a project: its packages lie in it or in its `src`.
+
+    Args:
+        files: of the archive.
+        below: the paths of those in the directory.
+        directory: its path.
+    """
+    paths = [path[len(directory) :].lstrip("/") for path in below]
+    inside = [path[len("src/") :] for path in paths if path.startswith("src/")]
+    modules = _top_level(inside or paths)
+    return LocalDistribution(modules if inside else modules - _NO_MODULES, _dependencies(files, directory))
+
+
+def _installed_path(name: str) -> str:
+    """Return where in `site-packages` a member of a wheel goes."""
+    first, _, rest = name.partition("/")
+    if first.endswith(_DATA):
+        kind, _, inner = rest.partition("/")
+        return inner if kind in ("purelib", "platlib") else ""
+    return "" if first.endswith(_INFO) else name
+
+
+def _top_level(paths: Iterable[str]) -> frozenset[str]:
+    names = {path.partition("/")[0].partition(".")[0] for path in paths if path.endswith(_SUFFIXES)}
+    return frozenset(filter(str.isidentifier, names))
+
+
+def _dependencies(files: Mapping[str, bytes], directory: str) -> tuple[str, ...]:
+    try:
+        project = parsed_toml(files[f"{directory}/{PYPROJECT}".lstrip("/")]).get("project")
+    except (KeyError, ValueError, RecursionError):
+        return ()
+    listed = project.get("dependencies") if isinstance(project, dict) else None
+    return tuple(item for item in listed if isinstance(item, str)) if isinstance(listed, list) else ()
