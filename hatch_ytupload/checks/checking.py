@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.configuration.settings import Settings
 
 
-def check(
-    code: PackedCode, settings: Settings, python: str, *, sources: bool, notes: bool = True
-) -> list[Finding]:
+def check(code: PackedCode, settings: Settings, python: str, *, sources: bool, notes: bool = True) -> list[Finding]:
     """Check everything.
 
     Args:
@@ -41,7 +39,8 @@ def check(
     Raises:
         SourceError: a file cannot be read.
     """
-    version = int(python.split(".")[0]), int(python.split(".")[1])
+    major, minor, *_ = map(int, python.split("."))
+    version = major, minor
     found = [*check_compiled(code, version), *check_sizes(code, settings.max_archive_mb), *check_lfs_pointers(code)]
     if sources:
         found += check_git_ignored(code, settings.project_root)

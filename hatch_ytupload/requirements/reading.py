@@ -66,8 +66,8 @@ class Credential(NamedTuple):
     def message(self) -> str:
         """Say what is wrong with the line, and what to do."""
         return (
-            f"`{one_line(self.shown)}` has credentials in its URL, and whoever reads the archive reads them, too: write "
-            "`${NAME}` in their place and give the jobs that variable, as a secret"
+            f"`{one_line(self.shown)}` has credentials in its URL, and who reads the archive reads them, too: "
+            "write `${NAME}` in their place and give the jobs that variable, as a secret"
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import tarfile
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +29,13 @@ HERE = sys.version_info[:2]
 
 def found(pipeline: Pipeline, python: tuple[int, int] = HERE) -> list[Finding]:
     """Check what a build would pack."""
-    return check(code_of_plan(pipeline.plan(pipeline.project().table)), pipeline.settings(), ".".join(map(str, python)), sources=True)
+    code = code_of_plan(pipeline.plan(pipeline.project().table))
+    return check(code, pipeline.settings(), text_of(python), sources=True)
+
+
+def text_of(python: tuple[int, int]) -> str:
+    """Return a version as `check` takes it."""
+    return ".".join(map(str, python))
 
 
 def checked(
@@ -285,6 +292,50 @@ def test_what_an_unknown_requirement_may_bring_along_is_a_warning(tmp_path: Path
     assert "unless it comes with `not-installed-here`, not installed here" in finding.message
 
 
+def wheel(name: str, *requires: str) -> bytes:
+    """Return a wheel with a package and a module of a C library's."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr(f"{name}/__init__.py", "")
+        file.writestr(f"{name}-1.data/platlib/_{name}.abi3.so", "")
+        file.writestr(f"{name}-1.data/scripts/{name}.py", "")
+        metadata = "".join(f"Requires-Dist: {text}\n" for text in requires)
+        file.writestr(f"{name}-1.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\n{metadata}\n")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_packed_wheels_and_projects_provide_what_is_in_them(tmp_path: Path, *, built: bool) -> None:
+    """And what they require; named in a file of any name, before a build and in an archive."""
+    libs = {
+        "libs/x-1-py3-none-any.whl": wheel("x", "click; extra == 'no'", "some-thing; python_version > '3'"),
+        "libs/flat/pyproject.toml": '[project]\nname = "flat-one"\ndependencies = ["of-flat"]\n',
+        "libs/flat/flat_one/__init__.py": "",
+        "libs/flat/setup.py": "",
+        "libs/deep/pyproject.toml": "",
+        "libs/deep/src/deep_one/part.py": "",
+        "libs/what is needed": "./libs/x-1-py3-none-any.whl\n./libs/flat\n-e ./libs/deep\n",
+    }
+    files: dict[str, str | bytes] = {
+        **libs,
+        "stages/first/src/mapper.py": "import x, _x, some_thing, flat_one, of_flat, deep_one.part\n",
+        "stages/first/requirements.txt": '-r "../../libs/what is needed"\n',
+    }
+    pipeline = make_pipeline(tmp_path / "demo", files, settings='upload_paths = [{ source = "libs" }]')
+
+    def findings() -> list[Finding]:
+        if not built:
+            return found(pipeline)
+        pipeline.build()
+        with pipeline.archive().open("rb") as file:
+            code = code_of_archive(FileReader(file.fileno()), None, "x", progress=lambda *_: None)
+        return check(code, pipeline.settings(), text_of(HERE), sources=False)
+
+    assert findings() == []
+    pipeline.write({"stages/first/src/mapper.py": "import setup, x.y, click, deep_two\n"})
+    assert [item.message.split("`")[1] for item in findings()] == ["click", "deep_two", "setup"]
+
+
 @pytest.mark.parametrize(
     ("line", "rule", "severity"),
     [
@@ -292,7 +343,18 @@ def test_what_an_unknown_requirement_may_bring_along_is_a_warning(tmp_path: Path
         ("numpy>=1", None, None),
         ('numpy==1; python_version ~= "x"', None, None),
         ("numpy @ https://example.com/numpy.whl", None, None),
-        ("./wheels/x-1-py3-none-any.whl", None, None),
+        ("./wheels/x-1-py3-none-any.whl", "missing-file", "error"),
+        ("./project/x-1-py3-none-any.whl", None, None),
+        ("./project", None, None),
+        ("-e ./project", None, None),
+        ("-e ./elsewhere", "missing-file", "error"),
+        ("-e .", "invalid-requirement", "error"),
+        ("../outside", "missing-file", "error"),
+        ("file:///opt/outside-1.tar.gz", "missing-file", "error"),
+        ("six @ file:///croot/six/work", "missing-file", "error"),
+        ('./gone; python_version < "3"', None, None),
+        ("git+https://example.com/x.git@main#egg=x", None, None),
+        ("--extra-index-url https://me:pw@example.com", "credentials", "warning"),
         ("--index-url https://example.com", None, None),
         ("numpy==", "invalid-requirement", "error"),
         ("numpy 1.0", "invalid-requirement", "error"),
@@ -304,7 +366,12 @@ def test_requirements_are_read_as_pip_reads_them(
     tmp_path: Path, line: str, rule: str | None, severity: str | None
 ) -> None:
     """With the number of the line."""
-    findings = checked(tmp_path, {"stages/first/requirements.txt": f"# one\nclick==8.1\n{line}\n"})
+    files: dict[str, str | bytes] = {
+        "stages/first/requirements.txt": f"# one\nclick==8.1\n{line}\n",
+        "project/x-1-py3-none-any.whl": wheel("x"),
+        "project/pyproject.toml": "",
+    }
+    findings = checked(tmp_path, files, settings='upload_paths = [{ source = "project" }]')
     assert [(item.rule, item.severity, item.line) for item in findings] == ([(rule, severity, 3)] if rule else [])
 
 
@@ -438,7 +505,7 @@ def test_an_archive_is_checked_like_the_sources(tmp_path: Path) -> None:
     pipeline.build()
     with pipeline.archive().open("rb") as file:
         code = code_of_archive(FileReader(file.fileno()), None, "x", progress=lambda *_: None)
-    findings = check(code, pipeline.settings(), HERE, sources=False)
+    findings = check(code, pipeline.settings(), text_of(HERE), sources=False)
     assert [(item.severity, item.rule) for item in findings] == [
         ("error", "missing-import"),
         ("warning", "unpinned-requirement"),
@@ -463,7 +530,7 @@ def test_a_foreign_archive_is_checked_for_what_a_build_of_ours_refuses(tmp_path:
     with path.open("rb") as file:
         code = code_of_archive(FileReader(file.fileno()), None, "x", progress=lambda *_: None)
     settings = make_pipeline(tmp_path / "demo").settings()
-    assert [(item.severity, item.rule, item.path) for item in check(code, settings, HERE, sources=False)] == [
+    assert [(item.severity, item.rule, item.path) for item in check(code, settings, text_of(HERE), sources=False)] == [
         ("error", "config", "stages/s/config.yaml"),
         ("error", "missing-file", "stages/s/src/vanilla.py"),
     ]

@@ -53,16 +53,16 @@ class TestDiscovery:
             {f"stages/first/{name}": "" for name in ("stage.py", "notes.md", "config.yaml", "requirements.txt", "x/y")}
         )
         assert pipeline.paths() == [
-            "operation_wrapper_first_map.sh",
             "stages/first/config.yaml",
             "stages/first/requirements.txt",
             "stages/first/src/mapper.py",
+            "operation_wrapper_first_map.sh",
         ]
 
     def test_all_of_src_is_packed(self, pipeline: Pipeline) -> None:
         """A stage without an operation is packed too, when another has one."""
         pipeline.write({"stages/first/src/data/x.bin": b"\0", "stages/shared/src/common.py": ""})
-        assert pipeline.paths()[1:] == [
+        assert pipeline.paths()[:-1] == [
             "stages/first/src/data/x.bin", "stages/first/src/mapper.py", "stages/shared/src/common.py",
         ]  # fmt: skip
         assert operations(pipeline)["shared"] == {}
@@ -166,7 +166,7 @@ class TestSelection:
 
     def test_a_list_selects(self, three: Pipeline) -> None:
         """Nothing of the others is packed."""
-        assert three.paths({"stages": ["b"]}) == ["operation_wrapper_b_map.sh", "stages/b/src/mapper.py"]
+        assert three.paths({"stages": ["b"]}) == ["stages/b/src/mapper.py", "operation_wrapper_b_map.sh"]
 
     def test_enabled_ones_are_those_of_the_config(self, three: Pipeline) -> None:
         """An enabled stage may have no code: it runs without the cluster."""

@@ -37,9 +37,7 @@ def _version(_ctx: click.Context, _parameter: click.Parameter, value: str | None
 @click.option("--archive", metavar="ARCHIVE", help="Check an archive instead of what a build would pack now.")
 @destination_flags
 @click.pass_obj
-def command(
-    console: Console, /, *, strict: bool, python: str, archive: str | None, **overrides: str | None
-) -> None:
+def command(console: Console, /, *, strict: bool, python: str, archive: str | None, **overrides: str | None) -> None:
     r"""Look for what would stop a job on the cluster, without running anything.
 
     Follows the imports of every job from its script through the packed files: what neither the archive, nor the
