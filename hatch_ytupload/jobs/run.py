@@ -201,8 +201,8 @@ class _Legs:
 
 def _read(archive: ArchiveCopy) -> tuple[dict[str, None], dict[str, bytes]]:
     """Read a whole archive: its paths, and the content of what may be configuration or requirements."""
-    paths = {}
-    texts = {}
+    paths: dict[str, None] = {}
+    texts: dict[str, bytes] = {}
     with archive.reader() as reader:
         for member, chunks in read_members(reader, archive.shown):
             paths[member.path] = None

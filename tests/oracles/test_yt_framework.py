@@ -335,7 +335,10 @@ def test_a_wrapper_beside_the_archive_extracts_it(framework: Framework, tmp_path
 @pytest.mark.slow
 def test_a_wrapper_stops_when_requirements_fail(framework: Framework, tmp_path: Path) -> None:
     """Theirs warns and goes on; it never packs the file, so it is put beside it."""
-    files = {"stages/a/src/vanilla.py": "print('run')\n", "stages/a/requirements.txt": "./no-such-directory\n"}
+    files: dict[str, str | bytes] = {
+        "stages/a/src/vanilla.py": "print('run')\n",
+        "stages/a/requirements.txt": "./no-such-directory\n",
+    }
     sandboxes = Sandboxes(framework, tmp_path, files)
     for side, output in (("theirs", "run\n"), ("ours", "")):
         run("tar", "-xzf", "source.tar.gz", cwd=tmp_path / side)

@@ -307,7 +307,7 @@ def wheel(name: str, *requires: str) -> bytes:
 @pytest.mark.parametrize("built", [False, True])
 def test_packed_wheels_and_projects_provide_what_is_in_them(tmp_path: Path, *, built: bool) -> None:
     """And what they require; named in a file of any name, before a build and in an archive."""
-    libs = {
+    libs: dict[str, str | bytes] = {
         "libs/x-1-py3-none-any.whl": wheel("x", "click; extra == 'no'", "some-thing; python_version > '3'"),
         "libs/flat/pyproject.toml": '[project]\nname = "flat-one"\ndependencies = ["of-flat"]\n',
         "libs/flat/flat_one/__init__.py": "",
