@@ -24,6 +24,7 @@ COMMANDS = {
     "verify": "Compare an archive with its manifest, or with a new build.",
     "explain": "Say whether a file goes into the archive, and which rule decided.",
     "check": "Look for what would stop a job: imports, requirements, syntax, sizes.",
+    "cache": "Show what builds and runs remember, or forget it.",
     "run": "Run an operation in a local sandbox, the way a job does.",
 }
 """Names and one-line descriptions, in the order of `--help`; each lives in the module of its name."""

@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, REQUIREMENTS, stage_file
 from hatch_ytupload.errors import YtUploadError
-from hatch_ytupload.packing.cache import cache_directory
+from hatch_ytupload.packing.user_cache import ENVIRONMENTS, cache_directory
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-_ENVIRONMENTS = "environments"
 _COMPLETE = ".complete"
 _STANDARD_ERROR = 2
 # An environment that nobody used for so long is removed when another one is made.
@@ -106,9 +105,9 @@ def job_python(
     Raises:
         JobPythonError: it cannot be made, or the requirements cannot be installed.
     """
-    root = cache_directory(environ)
+    root = cache_directory(environ, notice)
     temporary = None if root is not None else tempfile.mkdtemp(prefix="hatch-ytupload-")
-    base = os.path.join(root or temporary or "", _ENVIRONMENTS)
+    base = os.path.join(root or temporary or "", ENVIRONMENTS)
     try:
         try:
             directory = os.path.join(base, _key(python, requirements, environ))

@@ -113,6 +113,9 @@ def build_bundle(
             archive = ArchiveIdentity(packed.size, packed.sha256, manifest.content_sha256)
     if memory:
         memory.close(plan, directory, inputs, archive)
+    warnings = [*size_warning(archive.size, plan, settings.max_archive_mb), *_credentials(plan)]
+    if cache and cache.problem:
+        warnings.append(cache.problem)
     return Built(
         os.path.join(directory, ARCHIVE_NAME),
         archive.size,
@@ -121,7 +124,7 @@ def build_bundle(
         sum(len(part.entries) for part in plan.parts),
         changed,
         _summary(plan, archive.size, changed=changed),
-        (*size_warning(archive.size, plan, settings.max_archive_mb), *_credentials(plan)),
+        tuple(warnings),
     )
 
 

@@ -1,15 +1,24 @@
-"""A directory of files that may be lost at any time: what builds remember from one to the next."""
+"""Files that may be lost at any time, and that are believed only with a seal: what builds remember.
+
+The key of the seal lies outside of the directory. So whoever puts a file there, or brings the directory from another
+machine, is not believed.
+"""
 
 from __future__ import annotations
 
+import hmac
 import os
+import re
 import tempfile
-import zlib
+import time
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
 DIRECTORY_VARIABLE = "YTUPLOAD_CACHE_DIR"
 OFF_VARIABLE = "YTUPLOAD_NO_CACHE"
@@ -17,53 +26,74 @@ OFF_VARIABLE = "YTUPLOAD_NO_CACHE"
 DEFAULT_LIMIT = 2_000_000_000
 """Bytes above which the least recently used files are removed."""
 
-_CHECK_SIZE = 4
+UNFINISHED = "unfinished"
+KINDS = {
+    "parts": re.compile(r"part-[0-9a-f]{64}"),
+    "listings": re.compile(r"listings-[0-9a-f]{64}"),
+    "bundles": re.compile(r"bundle-[0-9a-f]{64}"),
+    UNFINISHED: re.compile(r"\.new-[a-z0-9_]{8}"),
+}
+"""The names of all files that are written, and so of all that may be removed, by kind."""
+
+_SEAL_SIZE = 32
 _CHUNK = 1 << 20
-_UNFINISHED = ".new-"
+# A build that was killed never finishes its files; no build takes as long as this.
+_UNFINISHED_SECONDS = 3600
+
+
+class CacheError(YtUploadError):
+    """The cache cannot be used; builds do without."""
+
+    def __init__(self, reason: str, variable: str = DIRECTORY_VARIABLE) -> None:
+        super().__init__(
+            f"{reason}; nothing is remembered: set `{variable}` to a directory of your own, or `{OFF_VARIABLE}=1`"
+        )
 
 
 class Cache:
-    """Files by name, written whole or not at all, and checked when they are read.
+    """Files by name, written whole or not at all, and believed only with their seal.
 
-    Several processes may use one directory, and anybody may delete what is in it: whatever is missing or damaged is
-    simply not there. A directory that cannot be written keeps nothing. No error comes out of here.
+    Several processes may use one directory, and anybody may delete what is in it: whatever is missing, damaged or not
+    sealed with the key is simply not there. No error comes out of here.
 
     Args:
-        directory: where; made when the first file is kept.
+        directory: where; it exists.
+        key: what files are sealed with.
         limit: bytes that all files together may have.
     """
 
-    def __init__(self, directory: str, limit: int = DEFAULT_LIMIT) -> None:
-        self._directory = directory
+    def __init__(self, directory: str, key: bytes, limit: int = DEFAULT_LIMIT) -> None:
+        self.directory = directory
+        self.problem: str | None = None
+        """Why something could not be kept, and what to do."""
+        self._key = key
         self._limit = limit
 
     def open(self, name: str) -> tuple[IO[bytes], int] | None:
-        """Return a file, open at its start, and the size of its content; None if it is missing or damaged."""
-        path = os.path.join(self._directory, name)
+        """Return a file, open at its start, and the size of its content; None if it is not there or not believed."""
+        path = os.path.join(self.directory, name)
         try:
-            file = open(path, "rb")  # noqa: SIM115 - the caller closes it
+            file = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
         except OSError:
             return None
-        try:
-            size = os.fstat(file.fileno()).st_size - _CHECK_SIZE
-            left, check = size, 0
+        with suppress(OSError):
+            size = os.fstat(file.fileno()).st_size - _SEAL_SIZE
+            seal, left = self.seal(name), size
             while left > 0 and (chunk := file.read(min(left, _CHUNK))):
-                check = zlib.crc32(chunk, check)
+                seal.update(chunk)
                 left -= len(chunk)
-            if size >= 0 and left == 0 and file.read() == check.to_bytes(_CHECK_SIZE, "big"):
+            if size >= 0 and left == 0 and hmac.compare_digest(file.read(), seal.digest()):
                 file.seek(0)
                 # Used now: the least recently used files go first.
                 os.utime(path)
                 return file, size
-        except OSError:
-            pass
         file.close()
         with suppress(OSError):
             os.unlink(path)
         return None
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a file, None if it is missing or damaged."""
+        """Return the content of a file, None if it is not there or not believed."""
         found = self.open(name)
         if found is None:
             return None
@@ -80,55 +110,63 @@ class Cache:
 
     def new_file(self, name: str) -> NewFile:
         """Begin a file; it is there for others only when it is whole."""
-        return NewFile(self._directory, name)
+        return NewFile(self, name)
+
+    def seal(self, name: str) -> hmac.HMAC:
+        """Begin the seal of a file, which holds for its name alone."""
+        return hmac.new(self._key, name.encode() + b"\0", "sha256")
+
+    def failed(self, error: OSError) -> None:
+        """Remember why something could not be kept."""
+        if self.problem is None:
+            self.problem = str(CacheError(cannot_write(self.directory, error)))
 
     def trim(self) -> None:
         """Remove the least recently used files until the rest is within the limit, and what killed builds left."""
-        found = []
-        with suppress(OSError), os.scandir(self._directory) as entries:
-            for entry in entries:
+        found = [*entries_of(self.directory)]
+        total = sum(entry.size for entry in found)
+        for entry in sorted(found):
+            abandoned = entry.kind == UNFINISHED and time.time() - entry.used > _UNFINISHED_SECONDS
+            if total > self._limit or abandoned:
                 with suppress(OSError):
-                    status = entry.stat(follow_symlinks=False)
-                    found.append((status.st_mtime_ns, status.st_size, entry.path))
-        total = sum(size for _, size, _ in found)
-        for _, size, path in sorted(found):
-            if total <= self._limit:
-                break
-            with suppress(OSError):
-                os.unlink(path)
-            total -= size
+                    os.unlink(entry.path)
+                total -= entry.size
 
 
 class NewFile:
     """A file of a cache that is being written."""
 
-    def __init__(self, directory: str, name: str) -> None:
-        self._path = os.path.join(directory, name)
-        self._check = 0
+    def __init__(self, cache: Cache, name: str) -> None:
+        self._cache = cache
+        self._path = os.path.join(cache.directory, name)
+        self._seal = cache.seal(name)
         self._file: IO[bytes] | None = None
-        with suppress(OSError):
-            os.makedirs(directory, mode=0o700, exist_ok=True)
-            self._file = tempfile.NamedTemporaryFile(prefix=_UNFINISHED, dir=directory, delete=False)  # noqa: SIM115
+        try:
+            self._file = tempfile.NamedTemporaryFile(prefix=".new-", dir=cache.directory, delete=False)  # noqa: SIM115
+        except FileNotFoundError:
+            pass  # somebody has deleted the cache
+        except OSError as error:
+            cache.failed(error)
 
     def write(self, data: bytes) -> None:
         """Append to the file."""
         if self._file is not None:
-            self._check = zlib.crc32(data, self._check)
+            self._seal.update(data)
             try:
                 self._file.write(data)
-            except OSError:
-                self.discard()
+            except OSError as error:
+                self._failed(error)
 
     def keep(self) -> None:
         """Finish the file and give it its name."""
         if self._file is not None:
             try:
-                self._file.write(self._check.to_bytes(_CHECK_SIZE, "big"))
+                self._file.write(self._seal.digest())
                 self._file.close()
                 os.replace(self._file.name, self._path)
                 self._file = None
-            except OSError:
-                self.discard()
+            except OSError as error:
+                self._failed(error)
 
     def discard(self) -> None:
         """Remove what was written."""
@@ -139,20 +177,34 @@ class NewFile:
                 os.unlink(self._file.name)
             self._file = None
 
+    def _failed(self, error: OSError) -> None:
+        self.discard()
+        if not isinstance(error, (FileNotFoundError, IsADirectoryError)):
+            self._cache.failed(error)
 
-def user_cache(environ: Mapping[str, str]) -> Cache | None:
-    """Return the cache of this user, None if it is switched off."""
-    directory = cache_directory(environ)
-    return None if directory is None else Cache(directory)
+
+class CacheEntry(NamedTuple):
+    """A file of a cache; those used least recently sort first."""
+
+    used: float
+    """Seconds since 1970."""
+    size: int
+    """In bytes."""
+    path: str
+    kind: str
 
 
-def cache_directory(environ: Mapping[str, str]) -> str | None:
-    """Return the absolute path of this user's cache, None if it is switched off."""
-    if environ.get(OFF_VARIABLE, "") not in ("", "0", "false"):
-        return None
-    directory = environ.get(DIRECTORY_VARIABLE)
-    if not directory:
-        from platformdirs import user_cache_dir
+def entries_of(directory: str) -> Iterator[CacheEntry]:
+    """Yield the files of a cache that builds write; nothing where there is no cache."""
+    with suppress(OSError), os.scandir(directory) as entries:
+        for entry in entries:
+            kind = next((kind for kind, pattern in KINDS.items() if pattern.fullmatch(entry.name)), None)
+            with suppress(OSError):
+                if kind is not None and not entry.is_dir(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    yield CacheEntry(status.st_mtime, status.st_size, entry.path, kind)
 
-        directory = user_cache_dir("hatch-ytupload", appauthor=False)
-    return os.path.abspath(directory)
+
+def cannot_write(place: str, error: OSError) -> str:
+    """Say why a cache cannot be written."""
+    return f"cannot write the cache `{one_line(place)}`: {error.strerror or error}"

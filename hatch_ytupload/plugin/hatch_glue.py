@@ -81,9 +81,9 @@ def run_build(project: Project, app: Application, *, reproducible: bool) -> str:
     settings = load_settings(project.root, project.table)
     # Only now: whoever has to mend the settings need not wait for it.
     from hatch_ytupload.packing.build import build_bundle
-    from hatch_ytupload.packing.cache import user_cache
+    from hatch_ytupload.packing.user_cache import user_cache
 
-    cache = user_cache(os.environ)
+    cache = user_cache(os.environ, lambda problem: app.display_warning(f"Warning: {problem}"))
     with progress_bar(app) as progress:
         built = build_bundle(
             project, settings, project.build_directory, reproducible=reproducible, cache=cache, progress=progress

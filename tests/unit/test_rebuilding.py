@@ -43,10 +43,16 @@ def pipeline(tmp_path: Path) -> Pipeline:
     return make_pipeline(tmp_path / "demo", FILES)
 
 
+def made_cache(directory: Path, **options: int) -> Cache:
+    """Return a cache in a directory, which is made."""
+    directory.mkdir(exist_ok=True)
+    return Cache(str(directory), b"key", **options)
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> Cache:
     """Return an empty cache."""
-    return Cache(str(tmp_path / "cache"))
+    return made_cache(tmp_path / "cache")
 
 
 @pytest.fixture
@@ -237,7 +243,7 @@ def test_any_sequence_of_changes(changes: list[str], tmp_path_factory: pytest.Te
     """Random changes one after the other, each built with the same cache: always what a build without one makes."""
     directory = tmp_path_factory.mktemp("sequence")
     pipeline = make_pipeline(directory / "demo", FILES)
-    cache = Cache(str(directory / "cache"))
+    cache = made_cache(directory / "cache")
     with pytest.MonkeyPatch.context() as patch:
         now = time.time_ns
         patch.setattr(time, "time_ns", lambda: now() + 60 * 10**9)
@@ -339,7 +345,7 @@ class TestDamage:
     def test_a_cache_deleted_while_it_is_in_use(self, pipeline: Pipeline, tmp_path: Path) -> None:
         """Other processes may clean up in the middle of a build."""
         good = built_bytes(pipeline, None)
-        cache = Cache(str(tmp_path / "cache"))
+        cache = made_cache(tmp_path / "cache")
         with ThreadPoolExecutor(2) as pool:
             running = pool.submit(lambda: [built_bytes(pipeline, cache) for _ in range(30)])
             while not running.done():
@@ -349,7 +355,7 @@ class TestDamage:
     def test_a_cache_that_cannot_be_written(self, pipeline: Pipeline, tmp_path: Path) -> None:
         """A file in place of its directory keeps nothing and hurts nobody."""
         (tmp_path / "cache").write_text("in the way")
-        cache = Cache(str(tmp_path / "cache" / "below"))
+        cache = Cache(str(tmp_path / "cache" / "below"), b"key")
         assert built_bytes(pipeline, cache) == built_bytes(pipeline, None)
 
     def test_several_builds_at_once(self, pipeline: Pipeline, cache: Cache, tmp_path: Path) -> None:
@@ -357,7 +363,7 @@ class TestDamage:
         good = built_bytes(pipeline, None)
 
         def one(number: int) -> bytes:
-            small = Cache(str(tmp_path / "cache"), limit=2000 if number % 2 else 10**9)
+            small = made_cache(tmp_path / "cache", limit=2000 if number % 2 else 10**9)
             dist = str(tmp_path / f"dist{number % 4}")
             built = build_bundle(pipeline.project(), pipeline.settings({}), dist, cache=small)
             return Path(built.archive).read_bytes() if number % 4 == number else good
@@ -371,19 +377,36 @@ class TestSize:
 
     def test_the_least_recently_used_goes_first(self, tmp_path: Path) -> None:
         """What was read lately stays."""
-        cache = Cache(str(tmp_path), limit=350)
-        for number, name in enumerate("abcd"):
-            cache.write(name, bytes(96))
+        cache = Cache(str(tmp_path), b"key", limit=500)
+        names = [f"part-{letter * 64}" for letter in "abcd"]
+        for number, name in enumerate(names):
+            cache.write(name, bytes(128))
             os.utime(tmp_path / name, (number, number))
-        assert cache.read("a") == bytes(96)
+        assert cache.read(names[0]) == bytes(128)
         cache.trim()
-        assert {path.name for path in tmp_path.iterdir()} == {"a", "c", "d"}
+        assert {path.name for path in tmp_path.iterdir()} == {names[0], names[2], names[3]}
+
+    def test_what_others_put_there_stays(self, tmp_path: Path) -> None:
+        """Whatever the size and the age of files that no build writes; what killed builds left goes in time."""
+        names = ["thesis.txt", "part-1", "part-" + "g" * 64, ".new-", "xpart-" + "a" * 64, "CACHEDIR.TAG"]
+        for name in names:
+            (tmp_path / name).write_bytes(bytes(1000))
+            os.utime(tmp_path / name, (0, 0))
+        (tmp_path / f"part-{'d' * 64}").mkdir()
+        cache = Cache(str(tmp_path), b"key", limit=100)
+        cache.write("part-" + "b" * 64, bytes(200))
+        (tmp_path / ".new-abcdefgh").write_bytes(b"1")
+        cache.trim()
+        assert {path.name for path in tmp_path.iterdir()} == {*names, f"part-{'d' * 64}", ".new-abcdefgh"}
+        os.utime(tmp_path / ".new-abcdefgh", (0, 0))
+        cache.trim()
+        assert {path.name for path in tmp_path.iterdir()} == {*names, f"part-{'d' * 64}"}
 
     @pytest.mark.usefixtures("later")
     def test_builds_trim(self, pipeline: Pipeline, tmp_path: Path) -> None:
         """A build that kept something removes what is too much."""
-        build(pipeline, Cache(str(tmp_path / "cache"), limit=1500))
-        assert sum(path.stat().st_size for path in (tmp_path / "cache").iterdir()) <= 1500
+        build(pipeline, made_cache(tmp_path / "cache", limit=2500))
+        assert sum(path.stat().st_size for path in (tmp_path / "cache").iterdir()) <= 2500
 
 
 @pytest.mark.usefixtures("later")

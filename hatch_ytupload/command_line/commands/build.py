@@ -30,10 +30,10 @@ def command(console: Console, directory: str | None, config: str | None, *, no_c
     settings = console.settings(project, config=config)
     # Only now: whoever has to mend the settings need not wait for it.
     from hatch_ytupload.packing.build import build_bundle
-    from hatch_ytupload.packing.cache import user_cache
+    from hatch_ytupload.packing.user_cache import user_cache
 
     target = os.path.abspath(directory) if directory else project.build_directory
-    cache = None if no_cache else user_cache(os.environ)
+    cache = None if no_cache else user_cache(os.environ, console.warning)
     with console.progress() as progress:
         built = build_bundle(
             project, settings, target, reproducible=project.reproducible, cache=cache, progress=progress

@@ -1,0 +1,309 @@
+"""The cache of this user: where it is, that nobody else can write to it, its key, what it holds.
+
+It is a directory of its own below the one that is named, marked as a cache.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import tempfile
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from hatch_ytupload.packing.cache import (
+    DIRECTORY_VARIABLE,
+    KINDS,
+    OFF_VARIABLE,
+    Cache,
+    CacheError,
+    cannot_write,
+    entries_of,
+)
+from hatch_ytupload.wording import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ENVIRONMENTS = "environments"
+"""The directory of the environments of `run` in a cache."""
+
+# Says where the key lies, on Linux.
+_STATE_VARIABLE = "XDG_STATE_HOME"
+_NAME = "hatch-ytupload"
+_KEY_NAME = "cache-key"
+_KEY_SIZE = 32
+_MARK = "CACHEDIR.TAG"
+# As https://bford.info/cachedir/ has it: programs that make backups pass over the directory.
+_MARK_TEXT = b"Signature: 8a477f597d28d172789f06886806bc55\n# What hatch-ytupload remembers; it may be deleted.\n"
+_ENVIRONMENT = re.compile(r"[0-9a-f]{24}(\.lock)?")
+_MOST_LINKS = 40
+
+
+class CacheKind(NamedTuple):
+    """Files of a cache that have one purpose."""
+
+    name: str
+    files: int
+    """How many; of environments, how many of them."""
+    size: int
+    """In bytes."""
+
+
+def user_cache(environ: Mapping[str, str], warn: Callable[[str], None]) -> Cache | None:
+    """Return the cache of this user, None if it is switched off or cannot be used.
+
+    Args:
+        environ: the environment.
+        warn: is told why it cannot be used.
+    """
+    directory = cache_directory(environ, warn)
+    if directory is None:
+        return None
+    try:
+        return Cache(directory, _key())
+    except CacheError as error:
+        warn(str(error))
+        return None
+
+
+def cache_directory(environ: Mapping[str, str], warn: Callable[[str], None]) -> str | None:
+    """Return the directory of this user's cache, made and checked; None if it is switched off or cannot be used.
+
+    Args:
+        environ: the environment.
+        warn: is told why it cannot be used.
+    """
+    if environ.get(OFF_VARIABLE, "") not in ("", "0", "false"):
+        return None
+    try:
+        directory = place_of_cache(environ)
+        _prepare(directory)
+    except CacheError as error:
+        warn(str(error))
+        return None
+    return directory
+
+
+def place_of_cache(environ: Mapping[str, str]) -> str:
+    """Return the absolute path of this user's cache, whether it is there or not.
+
+    Raises:
+        CacheError: there is no home directory that it could be in.
+    """
+    named = environ.get(DIRECTORY_VARIABLE)
+    if named:
+        return os.path.join(os.path.abspath(named), _NAME)
+    from platformdirs import user_cache_dir
+
+    return _in_home(user_cache_dir)
+
+
+def cache_contents(directory: str) -> list[CacheKind]:
+    """Return what a cache holds, kind by kind.
+
+    Args:
+        directory: as `place_of_cache` returns it.
+    """
+    found = [*entries_of(directory)]
+    kinds = []
+    for kind in KINDS:
+        sizes = [entry.size for entry in found if entry.kind == kind]
+        kinds.append(CacheKind(kind, len(sizes), sum(sizes)))
+    environments = [path for path in _environments(directory) if not path.endswith(".lock")]
+    return [*kinds, CacheKind(ENVIRONMENTS, len(environments), sum(map(_tree_size, environments)))]
+
+
+def empty_cache(directory: str) -> None:
+    """Remove everything that is written to a cache, and nothing else.
+
+    Args:
+        directory: as `place_of_cache` returns it.
+
+    Raises:
+        CacheError: it is none, or something cannot be removed.
+    """
+    if not os.path.lexists(directory):
+        return
+    _check(directory)
+    try:
+        for entry in entries_of(directory):
+            with suppress(FileNotFoundError):
+                os.unlink(entry.path)
+        for path in _environments(directory):
+            if os.path.isdir(path) and not os.path.islink(path):
+                shutil.rmtree(path)
+            else:
+                os.unlink(path)
+    except OSError as error:
+        raise CacheError(cannot_write(directory, error)) from None
+
+
+def _environments(directory: str) -> list[str]:
+    with suppress(OSError), os.scandir(os.path.join(directory, ENVIRONMENTS)) as entries:
+        return [entry.path for entry in entries if _ENVIRONMENT.fullmatch(entry.name)]
+    return []
+
+
+def _tree_size(directory: str) -> int:
+    size = 0
+    for place, _, names in os.walk(directory):
+        for name in names:
+            with suppress(OSError):
+                size += os.lstat(os.path.join(place, name)).st_size
+    return size
+
+
+def _in_home(find: Callable[[str, Literal[False]], str]) -> str:
+    """Return one of platformdirs' directories for us.
+
+    Raises:
+        CacheError: the user has no home directory.
+    """
+    path = ""
+    with suppress(RuntimeError):  # older versions return a relative path
+        path = find(_NAME, False)  # noqa: FBT003 - no directory of an author
+    if not os.path.isabs(path):
+        raise CacheError("there is no home directory for the cache and its key", "HOME")
+    return path
+
+
+def _prepare(directory: str) -> None:
+    """Make the directory of a cache if it is missing, for this user alone, and check it.
+
+    Raises:
+        CacheError: it cannot be made, or others could write to it.
+    """
+    above = os.path.dirname(directory)
+    _refuse_links_of_others(directory)
+    try:
+        _make_directories(above)
+        status = os.stat(above)
+        if status.st_uid not in (os.geteuid(), 0):
+            raise CacheError(f"`{one_line(above)}` belongs to somebody else, so no cache is kept there")
+        # In a directory such as /tmp nobody can rename what belongs to others.
+        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+            raise CacheError(f"`{one_line(above)}` can be written by everybody, so no cache is kept there")
+        if not os.path.lexists(directory):
+            _make_marked(directory)
+        _check(directory)
+        if stat.S_IMODE(os.lstat(directory).st_mode) != stat.S_IRWXU:
+            os.chmod(directory, stat.S_IRWXU)
+    except OSError as error:
+        raise CacheError(cannot_write(directory, error)) from None
+
+
+def _make_directories(directory: str) -> None:
+    """Make a directory and those above it, each for this user alone whatever the umask."""
+    if not os.path.isdir(directory):
+        _make_directories(os.path.dirname(directory))
+        with suppress(FileExistsError):
+            os.mkdir(directory, stat.S_IRWXU)
+            os.chmod(directory, stat.S_IRWXU)
+
+
+def _make_marked(directory: str) -> None:
+    """Make the directory of a cache with its mark, in one step: others make it at the same time."""
+    temporary = tempfile.mkdtemp(prefix=f".{_NAME}-", dir=os.path.dirname(directory))
+    try:
+        with open(os.path.join(temporary, _MARK), "wb") as file:
+            file.write(_MARK_TEXT)
+        os.rename(temporary, directory)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if not os.path.isdir(directory):
+            raise
+
+
+def _check(directory: str) -> None:
+    """Check that a directory is a cache of this user, which nobody else can write to.
+
+    Raises:
+        CacheError: it is not.
+    """
+    shown = f"`{one_line(directory)}`"
+    try:
+        status = os.lstat(directory)
+        if stat.S_ISLNK(status.st_mode) or not stat.S_ISDIR(status.st_mode):
+            raise CacheError(f"{shown} is not a directory, so no cache is kept there")
+        if status.st_uid != os.geteuid():
+            raise CacheError(f"the cache {shown} belongs to somebody else, and is not used")
+        if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise CacheError(f"the cache {shown} can be written by others, and is not used; remove it")
+        if not os.path.lexists(os.path.join(directory, _MARK)):
+            raise CacheError(f"{shown} is not a cache of hatch-ytupload: it has no `{_MARK}`")
+    except OSError as error:
+        raise CacheError(cannot_write(directory, error)) from None
+
+
+def _refuse_links_of_others(path: str) -> None:
+    """Check that no symbolic link on the way to a path belongs to another user, who could make it lead elsewhere.
+
+    Raises:
+        CacheError: one does.
+    """
+    place, left, links = "/", path.split("/"), 0
+    while left:
+        place = os.path.normpath(os.path.join(place, left.pop(0)))
+        try:
+            status = os.lstat(place)
+            if not stat.S_ISLNK(status.st_mode):
+                continue
+            links += 1
+            if status.st_uid not in (os.geteuid(), 0) or links > _MOST_LINKS:
+                raise CacheError(
+                    f"the cache `{one_line(path)}` is reached through the link `{one_line(place)}` of somebody else"
+                )
+            left[:0] = os.readlink(place).split("/")
+            place = "/" if os.readlink(place).startswith("/") else os.path.dirname(place)
+        except OSError:
+            return  # not there yet
+
+
+def _key() -> bytes:
+    """Return the key of this user's caches, which is made if it is missing.
+
+    Raises:
+        CacheError: it cannot be read or made, or others could know it.
+    """
+    from platformdirs import user_state_dir
+
+    directory = _in_home(user_state_dir)
+    path = os.path.join(directory, _KEY_NAME)
+    try:
+        try:
+            return _read_key(path)
+        except FileNotFoundError:
+            _make_directories(directory)
+            _make_key(path)
+            return _read_key(path)
+    except OSError as error:
+        problem = f"cannot use the key of the cache, `{one_line(path)}`: {error.strerror or error}"
+        raise CacheError(problem, _STATE_VARIABLE) from None
+
+
+def _make_key(path: str) -> None:
+    """Write a new key, whole, unless another process was faster."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{_KEY_NAME}-", dir=os.path.dirname(path))
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(os.urandom(_KEY_SIZE))
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
+
+
+def _read_key(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(file.fileno())
+        secret = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
+        key = file.read(_KEY_SIZE + 1) if secret else b""
+    if len(key) != _KEY_SIZE:
+        raise CacheError(
+            f"the key of the cache, `{one_line(path)}`, is damaged or no secret; remove it", _STATE_VARIABLE
+        )
+    return key
