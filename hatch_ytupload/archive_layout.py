@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 ARCHIVE_NAME = "source.tar.gz"
 MANIFEST_NAME = "manifest.json"
+SBOM_NAME = "sbom.cdx.json"
 """Beside the archive."""
 
 YTJOBS = "ytjobs"

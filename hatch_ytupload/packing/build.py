@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.__about__ import __version__
-from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
-from hatch_ytupload.byte_reader import no_progress
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SBOM_NAME
+from hatch_ytupload.byte_reader import no_progress, sha256_of
 from hatch_ytupload.configuration.values import UploadPath
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.file_names import as_text
@@ -19,6 +19,7 @@ from hatch_ytupload.packing.manifest import (
     Manifest,
     ModuleInfo,
     ProjectInfo,
+    SbomInfo,
     Selection,
     StageInfo,
     ToolInfo,
@@ -26,6 +27,7 @@ from hatch_ytupload.packing.manifest import (
 )
 from hatch_ytupload.packing.memory import ArchiveIdentity, BuildMemory
 from hatch_ytupload.packing.provenance import GitQuestion
+from hatch_ytupload.packing.sbom import components_of, sbom_of
 from hatch_ytupload.packing.sizes import size_warning
 from hatch_ytupload.packing.tar_format import LATEST_TIME
 from hatch_ytupload.planning.own_output import refuse_own_output
@@ -109,6 +111,9 @@ def build_bundle(
                         plan.parts, file, epoch=epoch, keep_times=not reproducible, memory=parts, progress=progress
                     )
                 manifest = _manifest(project, selection, plan, packed, git=git.answer(), epoch=epoch)
+                sbom = sbom_of(manifest, components_of(plan, packed.files, manifest.wheels))
+                manifest = manifest._replace(sbom=SbomInfo(len(sbom), sha256_of([sbom])))
+                write_file(os.path.join(temporary, SBOM_NAME), sbom)
                 _write_beside(temporary, manifest, plan if settings.standalone_wrappers else None)
             archive = ArchiveIdentity(packed.size, packed.sha256, manifest.content_sha256)
     if memory:

@@ -41,6 +41,13 @@ class ArchiveInfo(NamedTuple):
     md5: str
 
 
+class SbomInfo(NamedTuple):
+    """The bill of materials beside the archive; size in bytes."""
+
+    size: int
+    sha256: str
+
+
 class FileInfo(NamedTuple):
     """One member of the archive: size in bytes, mode as octal digits."""
 
@@ -139,6 +146,7 @@ class Manifest(NamedTuple):
     tool: ToolInfo
     wheels: tuple[WheelInfo, ...] = ()
     target: TargetInfo | None = None
+    sbom: SbomInfo = SbomInfo(0, "")
 
     def dump(self) -> bytes:
         """Return the manifest as JSON text; the same manifest is always the same bytes."""
@@ -154,6 +162,7 @@ class Manifest(NamedTuple):
             "tool": self.tool._asdict(),
             "content_sha256": self.content_sha256,
             "source_date_epoch": self.source_date_epoch,
+            "sbom": self.sbom._asdict(),
             "target": self.target and self.target._asdict(),
             "selection": selection,
         }
@@ -247,6 +256,7 @@ def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
             git=None if git is None else read_item(GitInfo, git),
             source_date_epoch=value_of(content, "source_date_epoch", int),
             tool=read_item(ToolInfo, value_of(content, "tool", dict)),
+            sbom=read_item(SbomInfo, value_of(content, "sbom", dict)),
             wheels=read_items(WheelInfo, value_of(content, "wheels", list)),
             target=None if target is None else read_item(TargetInfo, target),
         )

@@ -25,9 +25,11 @@ def find_ytjobs(own_directories: Sequence[str]) -> Module:
         ModuleNotFoundInEnvironmentError: it is not there; the message shows the ways to get it.
     """
     try:
-        return find_module("ytjobs", own_directories)
+        found = find_module("ytjobs", own_directories)
     except ModuleMissingError:
         raise ModuleNotFoundInEnvironmentError(_ways_to_ytjobs()) from None
+    # One that the pipeline carries itself is not the framework's, whatever else is installed here.
+    return found._replace(roots=tuple(root for root in found.roots if root.own)) if found.own else found
 
 
 def framework_requirements(requirements: Sequence[str]) -> list[str]:

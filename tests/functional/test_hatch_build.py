@@ -36,6 +36,7 @@ requires-python = ">=3.10"
 bypass-selection = true
 """
 BUNDLE = "demo-1.0.ytarchive"
+FILES = ("manifest.json", "sbom.cdx.json", "source.tar.gz")
 HATCHS_OWN_TIME = 1580601600
 
 
@@ -93,7 +94,7 @@ def test_hatch_prints_the_path_of_the_archive(project: Project) -> None:
 def test_the_bundle_holds_the_archive_and_its_manifest(project: Project, wheel: Path) -> None:
     """What the manifest says of the archive is so; nothing else lies in `dist`."""
     project.hatch("build", "-t", "ytarchive")
-    assert sorted(tree_state(project.dist)) == [BUNDLE, f"{BUNDLE}/manifest.json", f"{BUNDLE}/source.tar.gz"]
+    assert sorted(tree_state(project.dist)) == [BUNDLE, *(f"{BUNDLE}/{name}" for name in FILES)]
     manifest = json.loads((project.dist / BUNDLE / "manifest.json").read_bytes())
     assert manifest["archive"]["sha256"] == sha256(project.archive)
     assert manifest["project"] == {"name": "demo", "version": "1.0"}
@@ -163,8 +164,7 @@ def test_building_clean_removes_what_was_in_the_bundle(project: Project) -> None
     project.hatch("build", "-c", "-t", "ytarchive")
     assert {name for name in tree_state(project.dist) if name not in neighbours} == {
         BUNDLE,
-        f"{BUNDLE}/manifest.json",
-        f"{BUNDLE}/source.tar.gz",
+        *(f"{BUNDLE}/{name}" for name in FILES),
     }
 
 

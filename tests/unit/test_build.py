@@ -38,7 +38,7 @@ class TestBundle:
         """In a directory of their own, and nothing beside it."""
         built = pipeline.build()
         assert os.listdir(pipeline.root / "dist") == [NAME]
-        assert sorted(os.listdir(pipeline.root / "dist" / NAME)) == ["manifest.json", "source.tar.gz"]
+        assert sorted(os.listdir(pipeline.root / "dist" / NAME)) == ["manifest.json", "sbom.cdx.json", "source.tar.gz"]
         assert built.archive == str(pipeline.archive())
         assert set(contents(built.archive)) == {
             "operation_wrapper_first_map.sh", "stages/first/src/mapper.py", "ytjobs/__init__.py",
@@ -70,7 +70,7 @@ class TestBundle:
         """Files that are no longer made go."""
         pipeline.build(table={"standalone_wrappers": True})
         pipeline.build()
-        assert sorted(os.listdir(pipeline.root / "dist" / NAME)) == ["manifest.json", "source.tar.gz"]
+        assert sorted(os.listdir(pipeline.root / "dist" / NAME)) == ["manifest.json", "sbom.cdx.json", "source.tar.gz"]
 
     def test_other_files_in_the_build_directory_stay(self, pipeline: Pipeline) -> None:
         """It belongs to many builds."""

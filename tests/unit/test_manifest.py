@@ -76,8 +76,8 @@ class TestOfABuild:
         content = json.loads(data)
         archive = pipeline.archive().read_bytes()
         assert list(content) == [
-            "schema", "project", "archive", "git", "tool", "content_sha256", "source_date_epoch", "target", "selection",
-            "stages", "modules", "wheels", "parts", "files",
+            "schema", "project", "archive", "git", "tool", "content_sha256", "source_date_epoch", "sbom", "target",
+            "selection", "stages", "modules", "wheels", "parts", "files",
         ]  # fmt: skip
         assert content["schema"] == 2
         assert content["project"] == {"name": "demo", "version": "1.0"}
