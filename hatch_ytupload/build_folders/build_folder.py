@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from hatch_ytupload.byte_reader import Reader
@@ -58,7 +58,7 @@ class Look(Protocol):
     """Reading."""
 
     def look(self, *directories: str) -> list[Mapping[str, Node] | None]:
-        """List directories, all at one time where the build folder can do that; None: there is no such directory.
+        """List directories, all as they were at one time; None: there is no such directory.
 
         Raises:
             BuildFolderError: they cannot be read.
@@ -83,7 +83,7 @@ class Changes(Look, Protocol):
         """
 
     def write(self, path: str, content: Content, *, attribute: Plain = None, executable: bool = False) -> None:
-        """Write a file in place of whatever lies there.
+        """Write a file in place of whatever lies there; what has arrived is compared before anybody sees it.
 
         Raises:
             BuildFolderError: it cannot be written.
@@ -108,6 +108,24 @@ class Changes(Look, Protocol):
 
         Raises:
             BuildFolderError: it cannot be removed.
+        """
+
+    def remove_unless_held(self, path: str) -> str | None:
+        """Remove a node and all below it, unless somebody else holds something there: then return who.
+
+        Raises:
+            BuildFolderError: it cannot be removed for another reason.
+        """
+
+    def require_means(self, replaced: Collection[str], size: int) -> None:
+        """Find out, before anything is sent, whether all that comes will be allowed, as far as can be known.
+
+        Args:
+            replaced: what will be replaced or removed.
+            size: of what will be sent, in bytes.
+
+        Raises:
+            BuildFolderError: a right, or room, is missing.
         """
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 _POLL_SECONDS = 0.1
+# Of what others say of themselves.
+_LONGEST = 300
 
 
 def user_name() -> str:
@@ -51,8 +53,9 @@ def describe_holder(holder: object) -> str:
     """Say in words who holds a folder, of what `describe_ourselves` returned somewhere else."""
     if not isinstance(holder, dict) or not holder.get("user"):
         return "another publisher"
-    text = f"`{holder['user']}@{holder.get('host', '?')}` (process {holder.get('pid', '?')})"
-    return one_line(f"{text}, {holder.get('purpose', 'at work')}, since {holder.get('since', '?')}")
+    process = f" (process {holder['pid']})" if holder.get("pid") else ""
+    parts = [f"`{holder['user']}@{holder.get('host', '?')}`{process}", holder.get("purpose") or "at work"]
+    return one_line(", ".join([*map(str, parts), f"since {holder.get('since', '?')}"])[:_LONGEST])
 
 
 def waiting(location: str, holder: str) -> str:

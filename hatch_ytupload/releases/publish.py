@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.build_folder import BuildFolder, content_of
 from hatch_ytupload.build_folders.destination import open_build_folder
 from hatch_ytupload.byte_reader import no_progress
-from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.packing.bundle import bundle_directory
 from hatch_ytupload.releases.current import make_current, scripts_are_right
 from hatch_ytupload.releases.outgoing import Outgoing, open_outgoing
@@ -21,7 +20,6 @@ from hatch_ytupload.releases.records import (
     Record,
     archive_of,
     directory_of,
-    holds,
     is_whole,
     manifest_of,
     read_state_and,
@@ -53,6 +51,8 @@ class Outcome:
     replaced_project: str | None = None
     """Whose release that was."""
     pruned: tuple[str, ...] = ()
+    held: tuple[tuple[str, str], ...] = ()
+    """What should have been pruned and is held by somebody else, and who that is."""
 
 
 def publish(folder: BuildFolder, outgoing: Outgoing, *, keep: int, now: datetime, dry_run: bool = False) -> Outcome:
@@ -120,16 +120,21 @@ class _Publishing:
         if kept is not None and self._is_done(state, kept):
             return self._nothing(kept)
         record = self._record(state, kept)
+        outcome = self._outcome(state, record, upload=kept is None)
         if kept is None:
+            replaced = {ARCHIVE_NAME, *self.outgoing.scripts} & set(state.nodes)
+            changes.require_means([*sorted(replaced), *map(directory_of, outcome.pruned)], record.size)
             self._upload(changes, record)
         else:
             changes.set_attribute(directory_of(record.release), record.record())
         carried = record.attribute() if kept is None else files[ARCHIVE_NAME].attribute
         make_current(changes, record, state, self.outgoing.scripts, carried)
-        outcome = self._outcome(state, record, upload=kept is None)
-        for name in outcome.pruned:
-            changes.remove(directory_of(name))
-        return outcome
+        holders = {name: changes.remove_unless_held(directory_of(name)) for name in outcome.pruned}
+        return replace(
+            outcome,
+            pruned=tuple(name for name, holder in holders.items() if holder is None),
+            held=tuple((name, holder) for name, holder in holders.items() if holder is not None),
+        )
 
     def _kept(self, state: State, files: Mapping[str, Node]) -> Record | None:
         """Return the release as the build folder has it; None: it has it not, or not whole."""
@@ -172,19 +177,9 @@ class _Publishing:
         )
 
     def _upload(self, changes: Changes, record: Record) -> None:
-        """Send the archive, and compare size and MD5 as the build folder computed them from what it received."""
         changes.make_directory(directory_of(record.release), record.record())
-        archive = archive_of(record.release)
-        changes.write(archive, self.outgoing.archive, attribute=record.attribute())
+        changes.write(archive_of(record.release), self.outgoing.archive, attribute=record.attribute())
         changes.write(manifest_of(record.release), content_of(self.outgoing.manifest_data))
-        (files,) = changes.look(directory_of(record.release))
-        node = (files or {}).get(ARCHIVE_NAME)
-        if not holds(node, record):
-            found = f"{node.size} bytes with the MD5 {node.md5()}" if node is not None else "nothing"
-            raise BuildFolderError(
-                f"what arrived at `{self.folder.path(archive)}` is not what was sent: {found} instead of "
-                f"{record.size} bytes with the MD5 {record.md5}; nothing was published, try again"
-            )
 
     def _outcome(self, state: State, record: Record, *, upload: bool) -> Outcome:
         claimed = state.claimed
@@ -214,11 +209,15 @@ class Published:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What the user should know."""
+        warnings = [
+            f"the release `{name}` is held by {holder}, and was not removed; the next publish will try again"
+            for name, holder in self.outcome.held
+        ]
         other = self.outcome.replaced_project
-        if other is None or other == self.project:
-            return ()
-        problem = f"`{self.folder.location}` held a release of the project `{other}`"
-        return (f"{problem}; give each project a build folder of its own",)
+        if other is not None and other != self.project:
+            problem = f"`{self.folder.location}` held a release of the project `{other}`"
+            warnings.append(f"{problem}; give each project a build folder of its own")
+        return tuple(warnings)
 
 
 def publish_bundle(

@@ -88,10 +88,24 @@ class SystemAttributes:
         if parent is not None:
             found["parent_id"] = lambda: parent.id
             found["key"] = lambda: tree.key_of(node, parent, transaction) or "?"
+            if tree.path_of(parent, transaction) == "//sys/accounts":
+                found |= self._of_account(tree.key_of(node, parent, transaction) or "?")
         for name in ("expiration_time", "expiration_timeout"):
             if name in custom:
                 found[name] = functools.partial(custom.__getitem__, name)
         return found | self._by_type(node, call)
+
+    def _of_account(self, name: str) -> dict[str, Callable[[], Value]]:
+        """Give what the object of an account says of its limits."""
+        account, usage = self.tree.accounts.get(name), self.tree.usage(name)
+        limits = {"node_count": account.node_count_limit, "disk_space": account.disk_space_limit}
+        used = {"node_count": usage.node_count, "disk_space": usage.disk_space}
+
+        def resources(of: dict[str, int | None]) -> Value:
+            count, space = (2**40 if of[key] is None else of[key] for key in ("node_count", "disk_space"))
+            return {"node_count": count, "disk_space": space, "disk_space_per_medium": {"default": space}}
+
+        return {"resource_limits": lambda: resources(limits), "resource_usage": lambda: resources({**used})}
 
     def _by_type(self, node: Node, call: Call) -> dict[str, Callable[[], Value]]:
         transaction = call.transaction

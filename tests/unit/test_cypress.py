@@ -16,7 +16,6 @@ from build_folders import (
     Bundle,
     current,
     make_bundle,
-    names,
     on_cluster,
     publish_to,
     read_current,
@@ -36,6 +35,8 @@ from hatch_ytupload.build_folders.cypress import nodes as cypress_nodes
 from hatch_ytupload.build_folders.cypress import transaction as cypress_transaction
 from hatch_ytupload.build_folders.cypress.client import Cluster
 from hatch_ytupload.build_folders.cypress.redaction import MASK
+from hatch_ytupload.build_folders.cypress.shapes import listing
+from hatch_ytupload.build_folders.cypress.shapes import text as text_shape
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.releases.records import read_state
 
@@ -80,20 +81,23 @@ class TestWhatIsSent:
         assert proxy.log.commands() == [
             "api",
             "execute_batch",
+            "execute_batch",
             "get_current_user",
             "start_transaction",
             "lock",
             "create",
             "execute_batch",
-            "create",
-            "create",
-            "hosts",
-            "write_file",
-            "create",
-            "hosts",
-            "write_file",
             "execute_batch",
+            "execute_batch",
+            "create",
+            "create",
+            "hosts",
+            "write_file",
+            "create",
+            "hosts",
+            "write_file",
             "copy",
+            "execute_batch",
             "commit_transaction",
         ]
         archive, manifest = proxy.log.of("write_file")
@@ -102,20 +106,20 @@ class TestWhatIsSent:
         assert archive.transaction_id == manifest.transaction_id == proxy.log.of("commit_transaction")[0].transaction_id
 
     def test_the_same_content_again(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
-        """Two light requests."""
+        """Three light requests."""
         publish_to(on_cluster(proxy), bundles[0], wrappers=True)
         proxy.log.clear()
         assert not publish_to(on_cluster(proxy), bundles[0], wrappers=True).changed
-        assert proxy.log.commands() == ["api", "execute_batch"]
+        assert proxy.log.commands() == ["api", "execute_batch", "execute_batch"]
 
     def test_status_and_history_and_a_dry_run(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
-        """One request each."""
+        """Two requests each: what is read twice alike was so at one time."""
         publish_to(on_cluster(proxy), bundles[0])
         proxy.log.clear()
         folder = on_cluster(proxy)
         read_state(folder)
         publish_to(folder, bundles[1], dry_run=True)
-        assert proxy.log.commands() == ["api", "execute_batch", "execute_batch"]
+        assert proxy.log.commands() == ["api", *["execute_batch"] * 4]
 
     def test_a_rollback_moves_no_data(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
         """Only a name is changed."""
@@ -246,7 +250,7 @@ class TestWaiting:
         other = proxy.cypress.start_transaction(user="anna", title="nightly cleaning")
         proxy.cypress.lock(PATH, other)
         line = refusal(lambda: publish_to(on_cluster(proxy), bundles[1]))
-        assert f"is held by `anna@{proxy.address}` (process ?), nightly cleaning, since 20" in line
+        assert f"is held by `anna@{proxy.address}`, nightly cleaning, since 20" in line
 
     def test_a_folder_that_somebody_else_makes_is_waited_for(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
         """And so is one above it; the winner of the conflict is named."""
@@ -272,7 +276,11 @@ class TestWaiting:
             publish_to(on_cluster(proxy), bundles[0])
             cluster = Cluster(proxy.address, token=proxy.token, timeout_seconds=10, attempts=1)
             dead = cluster.change(
-                "start_transaction", "start", timeout=cypress_transaction.TIMEOUT_SECONDS * 1000, attributes={}
+                "start_transaction",
+                "start",
+                text_shape,
+                timeout=cypress_transaction.TIMEOUT_SECONDS * 1000,
+                attributes={},
             )
             cluster.change("lock", "lock", path=PATH, mode="exclusive", transaction_id=dead)
             refusal(lambda: publish_to(on_cluster(proxy), bundles[1]))
@@ -363,16 +371,6 @@ class TestJobs:
             assert file.read(3, 5) == bundles[0].data[3:8]
             assert file.read(file.size, 5) == b""
 
-    def test_a_lock_of_somebody_on_the_archive_itself_is_told(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
-        """It cannot be replaced; nothing has changed."""
-        publish_to(on_cluster(proxy), bundles[0])
-        other = proxy.cypress.start_transaction(user="anna")
-        proxy.cypress.lock(CURRENT, other)
-        line = refusal(lambda: publish_to(on_cluster(proxy), bundles[1]))
-        assert line.startswith(f"cannot replace `{CURRENT}`: ")
-        assert "lock" in line
-        assert names(read_state(on_cluster(proxy))) == [bundles[0].release]
-
 
 class TestRefusals:
     """One line each, that says what to do."""
@@ -411,7 +409,7 @@ class TestRefusals:
         proxy.cypress.rules.deny(PATH, [permission])
         line = refusal(lambda: publish_to(on_cluster(proxy), bundles[1], keep=1))
         assert f"the user `tester` has no permission `{permission}` for `{PATH}" in line
-        assert line.endswith("ask its owner for it")
+        assert "; ask its owner for it" in line
         assert proxy.cypress.read(CURRENT) == bundles[0].data
 
     def test_a_quota_that_is_exceeded(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
@@ -420,7 +418,8 @@ class TestRefusals:
         proxy.cypress.add_account("poor", disk_space_limit=0)
         proxy.cypress.set(f"{PATH}/@account", "poor")
         line = refusal(lambda: publish_to(on_cluster(proxy), bundles[0]))
-        assert 'there is no quota left (Account "poor" is over disk space limit' in line
+        assert "there is no quota left (the account `poor` has 0 B left on `default`" in line
+        assert "remove old releases with `hatch-ytupload delete`, or ask for more" in line
         assert proxy.cypress.keys(PATH) == []
 
     def test_a_build_folder_that_is_a_file(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
@@ -477,7 +476,7 @@ class TestRefusals:
 
     def test_more_nodes_than_the_cluster_lists(self, proxy: ProxyServer) -> None:
         """A listing that is not complete decides nothing."""
-        answer = {"$attributes": {"incomplete": True}, "$value": ["a"]}
+        answer = listing({"$attributes": {"incomplete": True}, "$value": ["a"]})
         assert "holds more nodes than the cluster lists" in refusal(lambda: cypress_nodes._listed(answer, PATH))
 
 

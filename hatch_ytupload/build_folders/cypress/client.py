@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hatch_ytupload.build_folders.cypress.connection import HEAVY_FACTOR, Connection, unwrapped
-from hatch_ytupload.build_folders.cypress.errors import Circumstances, CypressError, client_errors, forget, translate
+from hatch_ytupload.build_folders.cypress.errors import Circumstances, CypressError, forget, translate
+from hatch_ytupload.build_folders.cypress.shapes import anything, items, mapping, text
+from hatch_ytupload.errors import YtUploadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,6 +22,15 @@ _FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 15.0
 # All tries of a request together may take so many times as long as one.
 _TOTAL_FACTOR = 3
+
+
+class Part(NamedTuple):
+    """One of several commands that are done in one request."""
+
+    command: str
+    parameters: dict[str, Plain]
+    shape: Callable[[Plain], Plain]
+    """One of `shapes`, for the answer."""
 
 
 class Cluster:
@@ -77,40 +88,60 @@ class Cluster:
         """Close the sockets that are open; the next request opens new ones."""
         self._connection.close()
 
-    def read(self, command: str, action: str, **parameters: Plain) -> Plain:
+    def read(self, command: str, action: str, shape: Callable[[Plain], Result], **parameters: Plain) -> Result:
         """Do a command that changes nothing.
 
         Args:
             command: its name in API v4.
             action: what it is for, as in "cannot ...".
+            shape: one of `shapes`, for the answer.
             parameters: of the command.
 
         Raises:
             CypressError: it failed, and so did its repetitions.
         """
-        return self._repeat(action, lambda _attempt: self._connection.structured(command, parameters))
+        return self._repeat(action, lambda _attempt: shape(self._connection.structured(command, parameters)))
 
-    def read_many(self, action: str, requests: list[dict[str, Plain]]) -> list[Plain | CypressError]:
+    def user(self) -> str | None:
+        """Return our name on the cluster; None: it does not tell.
+
+        Raises:
+            CypressError: it does not answer.
+        """
+        return self._told(self._connection.current_user) or self._told(self._connection.owner_of_token)
+
+    def read_many(self, action: str, parts: list[Part]) -> list[Plain | CypressError]:
         """Do several commands that change nothing in one request; any of the answers may be an error.
+
+        Each part is done at a moment of its own.
 
         Raises:
             CypressError: it failed, or a part of it did for a reason that may pass, and so did the repetitions.
         """
+        requests = [{"command": part.command, "parameters": part.parameters} for part in parts]
 
         def perform(_attempt: int) -> list[Plain | CypressError]:
-            answers = self._connection.structured("execute_batch", {"requests": requests})
-            return [self._part(answer, action) for answer in answers]
+            answers = items(self._connection.structured("execute_batch", {"requests": requests}))
+            return [self._part(answer, part, action) for answer, part in zip(answers, parts, strict=True)]
 
         return self._repeat(action, perform)
 
     def change(
-        self, command: str, action: str, *, value: Plain = None, attempts: int | None = None, **parameters: Plain
-    ) -> Plain:
+        self,
+        command: str,
+        action: str,
+        shape: Callable[[Plain], Result] = anything,
+        *,
+        value: Plain = None,
+        attempts: int | None = None,
+        **parameters: Plain,
+    ) -> Result:
         """Do a command that changes something; it is done once, however often it has to be sent.
 
         Args:
             command: its name in API v4.
             action: what it is for, as in "cannot ...".
+            shape: one of `shapes`, for the answer.
             value: its input, of a command that takes one.
             attempts: how often it is tried; None: as often as others.
             parameters: of the command.
@@ -121,10 +152,9 @@ class Cluster:
         # The server keeps the answer to a mutation, and gives it again when it is asked again.
         mutation_id = "-".join(f"{secrets.randbits(32):x}" for _ in range(4))
 
-        def perform(attempt: int) -> Plain:
-            return self._connection.structured(
-                command, {**parameters, "mutation_id": mutation_id, "retry": attempt > 1}, value
-            )
+        def perform(attempt: int) -> Result:
+            repeatable = {**parameters, "mutation_id": mutation_id, "retry": attempt > 1}
+            return shape(self._connection.structured(command, repeatable, value))
 
         return self._repeat(action, perform, attempts)
 
@@ -188,6 +218,15 @@ class Cluster:
             time.sleep(wait)
             attempt += 1
 
+    def _told(self, ask: Callable[[], Plain]) -> str | None:
+        """Return our name; None: the cluster does not tell it in this way."""
+        try:
+            return self._repeat("ask for the user's name", lambda _attempt: text(ask()))
+        except CypressError as error:
+            if error.passing:
+                raise
+            return None
+
     def _repeat(self, action: str, perform: Callable[[int], Result], attempts: int | None = None) -> Result:
         return self.patiently(lambda attempt: self._translated(action, lambda: perform(attempt)), attempts)
 
@@ -195,10 +234,10 @@ class Cluster:
         """Call `perform`; what it raises leaves no trace of the client's exceptions, which hold requests."""
         try:
             return perform()
-        except CypressError:
+        except (YtUploadError, MemoryError):
             raise
-        except client_errors() as error:
-            problem = translate(error, self._circumstances(action))
+        except Exception as error:  # noqa: BLE001 - an answer may be anything, and the client may stumble over it anywhere
+            problem = self._problem(error, action)
             forget(error)
         try:
             raise problem
@@ -206,12 +245,20 @@ class Cluster:
             # An error that a frame of its own traceback holds would keep the connection open.
             del problem
 
-    def _part(self, answer: Plain, action: str) -> Plain | CypressError:
+    def _problem(self, error: Exception, action: str) -> CypressError:
+        circumstances = self._circumstances(action)
+        try:
+            return translate(error, circumstances)
+        except Exception:  # noqa: BLE001 - the same holds for what it says of an error
+            return translate(ValueError(), circumstances)
+
+    def _part(self, answer: Plain, part: Part, action: str) -> Plain | CypressError:
         from yt.wrapper.errors import create_response_error
 
+        answer = mapping(answer)
         if "error" not in answer:
-            return unwrapped(answer["output"])
-        problem = translate(create_response_error(answer["error"]), self._circumstances(action))
+            return part.shape(unwrapped(answer.get("output")))
+        problem = translate(create_response_error(mapping(answer["error"])), self._circumstances(action))
         if problem.passing:
             raise problem
         return problem

@@ -6,6 +6,7 @@ are cut off. `cypress_client` repeats.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import json
 import logging
@@ -77,6 +78,17 @@ class Connection:
             data = yson.dumps(value)
         return unwrapped(_decoded(json.loads(self._request(command, parameters, data=data) or b"{}")))
 
+    def current_user(self) -> Plain:
+        """Return our name on the cluster."""
+        return self.structured("get_current_user", {})
+
+    def owner_of_token(self) -> Plain:
+        """Return the same, of proxies that do not know the command."""
+        from yt.wrapper.http_helpers import get_user_name
+
+        with self._watched():
+            return get_user_name(client=self._connected())
+
     def write_file(self, path: str, blocks: Iterator[bytes], *, append: bool, transaction_id: str) -> None:
         """Send a file, with its MD5 to be computed by the cluster."""
         from yt import yson
@@ -93,9 +105,7 @@ class Connection:
     def _request(self, command: str, parameters: dict[str, Plain], *, data: Plain = None, heavy: bool = False) -> Any:  # noqa: ANN401 - of an untyped module
         from yt.wrapper.driver import make_request
 
-        self.answer.forget()
-        reset = _redaction.set(self.redact)
-        try:
+        with self._watched():
             return make_request(
                 command,
                 parameters,
@@ -105,6 +115,14 @@ class Connection:
                 response_format=None if heavy else "json",
                 client=self._connected(),
             )
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Remember what the answer to a request is, and keep the token out of what the client writes to its log."""
+        self.answer.forget()
+        reset = _redaction.set(self.redact)
+        try:
+            yield
         finally:
             _redaction.reset(reset)
 

@@ -13,7 +13,7 @@ from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from hatch_ytupload.build_folders.cypress.redaction import Redaction
 
@@ -37,8 +37,9 @@ _KINDS = {
 _ACCESS_DENIED = 901
 _ACCOUNT_LIMIT = 902
 _BAD_TOKEN = (900, 111)
-# Timeout, transport, unavailable, queues that are full, masters that cannot be reached, a banned proxy.
-_PASSING_CODES = frozenset({3, 100, 105, 108, 116, 712, 716, 904, 2100})
+# Timeout, transport, unavailable, queues that are full, pressure of memory, storage nodes that all failed, masters that
+# cannot be reached, a banned proxy.
+_PASSING_CODES = frozenset({3, 100, 105, 108, 116, 122, 700, 712, 716, 904, 2100})
 _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST = 400
 _LONGEST_WAIT_SECONDS = 60.0
@@ -88,15 +89,6 @@ class Circumstances:
     """Of the HTTP answer, where there was one."""
     retry_after: str | None = None
     """The header of that name."""
-
-
-def client_errors() -> tuple[type[Exception], ...]:
-    """Return what ytsaurus-client may raise."""
-    from yt.packages.urllib3.exceptions import HTTPError
-    from yt.wrapper import YtError
-
-    # Its copy of requests raises subclasses of OSError; answers that are cut off end in a ValueError or a YtError.
-    return (YtError, OSError, HTTPError, HTTPException, ValueError)
 
 
 def translate(error: BaseException, tried: Circumstances) -> CypressError:
@@ -158,10 +150,22 @@ def _refusal(error: Any, tree: list[Mapping[str, Any]], tried: Circumstances) ->
         return _Problem(f"`{tried.address}` {wrong}; set the right one in `YT_TOKEN` or `configs/secrets.env`")
     for each in tree:
         if _code(each) == _ACCOUNT_LIMIT:
-            return _Problem(f"there is no quota left ({_message(each)}); ask for more, or lower `keep_releases`")
+            return _Problem(no_quota(_message(each)))
         if _code(each) == _ACCESS_DENIED:
             return _Problem(_denied(each))
     return None
+
+
+def no_quota(reason: str) -> str:
+    """Say what helps where an account is full: pruning comes too late, what it removes counts until the commit."""
+    return f"there is no quota left ({reason}); remove old releases with `hatch-ytupload delete`, or ask for more"
+
+
+def no_permission(user: object, permissions: Iterable[object], path: object) -> str:
+    """Say who lacks which permission for what."""
+    names = " or ".join(f"`{permission}`" for permission in permissions)
+    place = f" for `{path}`" if path else ""
+    return f"the user `{user}` has no permission {names}{place}; ask its owner for it"
 
 
 def _denied(error: Mapping[str, Any]) -> str:
@@ -169,19 +173,21 @@ def _denied(error: Mapping[str, Any]) -> str:
     permission, user, path = (attributes.get(name) for name in ("permission", "user", "path"))
     if not (permission and user):
         return f"{_message(error)}; ask for the permission"
-    place = f" for `{path}`" if path else ""
-    return f"the user `{user}` has no permission `{permission}`{place}; ask its owner for it"
+    # To the server it is a set of bits, of which any is missing.
+    return no_permission(user, permission if isinstance(permission, list) else [permission], path)
 
 
 def _of_connection(error: BaseException, tried: Circumstances) -> _Problem:
-    """Say why there was no answer."""
+    """Say why there was no answer, or none of use."""
+    from yt.packages.urllib3.exceptions import HTTPError
+
     for each in _causes(error):
         known = _of_cause(each, tried.address)
         if known is not None:
             return known
-    if isinstance(error, ValueError):
-        return _Problem(f"`{tried.address}` gave an answer that makes no sense", passing=True)
-    return _Problem(f"the connection to `{tried.address}` broke ({type(error).__name__})", passing=True)
+    if isinstance(error, (OSError, HTTPError, HTTPException)) and not isinstance(error, ValueError):
+        return _Problem(f"the connection to `{tried.address}` broke ({type(error).__name__})", passing=True)
+    return _Problem(f"`{tried.address}` gave an answer that makes no sense", passing=True)
 
 
 def _of_cause(error: BaseException, address: str) -> _Problem | None:

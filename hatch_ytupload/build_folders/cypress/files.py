@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.build_folders.cypress.client import Part
 from hatch_ytupload.build_folders.cypress.errors import CONFLICT, LOST, CypressError
+from hatch_ytupload.build_folders.cypress.shapes import text, whole_number
+from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from hatch_ytupload.build_folders.build_folder import Content, Plain
     from hatch_ytupload.build_folders.cypress.client import Cluster
@@ -53,7 +58,15 @@ class CypressReader:
         return b"".join(pieces)
 
 
-def upload(cluster: Cluster, path: str, transaction_id: str, content: Content, progress: Progress) -> None:
+class Written(NamedTuple):
+    """What was sent to a file."""
+
+    size: int
+    """In bytes."""
+    md5: str
+
+
+def upload(cluster: Cluster, path: str, transaction_id: str, content: Content, progress: Progress) -> Written:
     """Write a file that exists, with its MD5.
 
     Args:
@@ -67,9 +80,45 @@ def upload(cluster: Cluster, path: str, transaction_id: str, content: Content, p
         CypressError: it failed.
     """
     sent = 0
+    digest = hashlib.md5(usedforsecurity=False)
     for piece in _pieces(content.blocks()):
+        for block in piece:
+            digest.update(block)
         _Piece(cluster, path, transaction_id, piece, sent).send(progress, content.size)
         sent += sum(map(len, piece))
+    return Written(sent, digest.hexdigest())
+
+
+def compare_written(cluster: Cluster, sent: Mapping[str, Written], transaction_id: str) -> None:
+    """Compare size and MD5 of files, as the cluster computed them from what it received, with what was sent.
+
+    Args:
+        cluster: where.
+        sent: by path.
+        transaction_id: in which.
+
+    Raises:
+        BuildFolderError: one of them is something else.
+    """
+    if not sent:
+        return
+    names = {"uncompressed_data_size": whole_number, "md5": text}
+    parts = [
+        Part("get", {"path": f"{path}/@{name}", "transaction_id": transaction_id}, shape)
+        for path in sent
+        for name, shape in names.items()
+    ]
+    answers = iter(cluster.read_many("compare what has arrived", parts))
+    for path, written in sent.items():
+        size, md5 = next(answers), next(answers)
+        for answer in (size, md5):
+            if isinstance(answer, CypressError):
+                raise answer
+        if (size, md5) != written:
+            raise BuildFolderError(
+                f"what arrived at `{path}` is not what was sent: {size} bytes with the MD5 {one_line(md5)} instead of "
+                f"{written.size} bytes with the MD5 {written.md5}; nothing was published, try again"
+            )
 
 
 class _Piece:
@@ -108,6 +157,7 @@ class _Piece:
         size = self._cluster.read(
             "get",
             self._action,
+            whole_number,
             path=f"{self._path}/@uncompressed_data_size",
             transaction_id=self._transaction_id,
         )

@@ -6,23 +6,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, FILE, FOLDER, Node
-from hatch_ytupload.build_folders.cypress.errors import LOST, CypressError
-from hatch_ytupload.build_folders.cypress.files import CypressReader, upload
-from hatch_ytupload.build_folders.cypress.lock import FolderLock
+from hatch_ytupload.build_folders.cypress.errors import CONFLICT, LOST, MISSING, OTHER, CypressError
+from hatch_ytupload.build_folders.cypress.files import CypressReader, Written, compare_written, upload
+from hatch_ytupload.build_folders.cypress.lock import FolderLock, Waiting
+from hatch_ytupload.build_folders.cypress.means import Means
 from hatch_ytupload.build_folders.cypress.nodes import look_at, open_file
+from hatch_ytupload.build_folders.cypress.shapes import text, value_of
 from hatch_ytupload.build_folders.cypress.transaction import transaction
 from hatch_ytupload.build_folders.folder_lock import user_name
 from hatch_ytupload.byte_reader import no_progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from hatch_ytupload.build_folders.build_folder import Changes, Content, Plain, Result
     from hatch_ytupload.build_folders.cypress.client import Cluster
     from hatch_ytupload.byte_reader import Progress
-
-_ATTRIBUTES = ["type", "uncompressed_data_size", "md5", "executable", ATTRIBUTE]
-_POLL_SECONDS = 0.5
 
 
 class CypressFolder:
@@ -50,6 +49,7 @@ class CypressFolder:
         self._wait_seconds = wait_seconds
         self._notice = notice
         self._progress = progress
+        self._user: str | None = None
 
     @property
     def host(self) -> str | None:
@@ -66,15 +66,12 @@ class CypressFolder:
         Raises:
             CypressError: the cluster does not answer.
         """
-        try:
-            return str(self._cluster.read("get_current_user", "ask for the user's name"))
-        except CypressError as error:
-            if error.passing:
-                raise
-            return user_name()
+        if self._user is None:
+            self._user = self._cluster.user() or user_name()
+        return self._user
 
     def look(self, *directories: str) -> list[Mapping[str, Node] | None]:
-        """List directories, in one request.
+        """List directories, all of one state of the folder.
 
         Raises:
             CypressError: they cannot be read.
@@ -90,10 +87,15 @@ class CypressFolder:
         """
         place = self.path(path)
         with transaction(self._cluster, f"reading {place}") as opened:
-            lock = self._cluster.change(
-                "lock", f"read `{place}`", path=place, mode="snapshot", transaction_id=opened.id
+            node_id = self._cluster.change(
+                "lock",
+                f"read `{place}`",
+                value_of("node_id", text),
+                path=place,
+                mode="snapshot",
+                transaction_id=opened.id,
             )
-            yield open_file(self._cluster, f"#{lock['node_id']}", opened.id, place)
+            yield open_file(self._cluster, f"#{node_id}", opened.id, place)
 
     def change(self, purpose: str, action: Callable[[Changes], Result]) -> Result:
         """Run `action` in a transaction that holds the folder; once more, when the transaction was lost on the way.
@@ -111,20 +113,35 @@ class CypressFolder:
 
     def _change(self, purpose: str, action: Callable[[Changes], Result]) -> Result:
         with transaction(self._cluster, purpose) as opened:
-            FolderLock(self._cluster, self.location, opened, self._wait_seconds, self._notice).acquire()
-            result = action(_CypressChanges(self._cluster, self.location, opened.id, self._progress))
-            opened.commit(f"commit the changes of `{self.location}`")
+            waiting = Waiting(self._cluster, self._wait_seconds, self._notice)
+            try:
+                FolderLock(self._cluster, self.location, opened, waiting).acquire()
+                changes = _CypressChanges(self._cluster, self, opened.id, waiting, self._progress)
+                result = action(changes)
+                changes.require_arrival()
+                opened.commit(f"commit the changes of `{self.location}`")
+            except CypressError as error:
+                # An upload that loses its transaction ends in an error which does not say so.
+                if error.kind in (OTHER, MISSING) and not error.passing:
+                    opened.require()
+                raise
         return result
 
 
 class _CypressChanges:
     """The changes of one publisher, in his transaction."""
 
-    def __init__(self, cluster: Cluster, location: str, transaction_id: str, progress: Progress) -> None:
+    def __init__(
+        self, cluster: Cluster, folder: CypressFolder, transaction_id: str, waiting: Waiting, progress: Progress
+    ) -> None:
         self._cluster = cluster
-        self._location = location
+        self._folder = folder
+        self._location = folder.location
         self._transaction_id = transaction_id
+        self._waiting = waiting
         self._progress = progress
+        self._written: dict[str, Written] = {}
+        """What was sent to which path."""
 
     def look(self, *directories: str) -> list[Mapping[str, Node] | None]:
         """List directories."""
@@ -139,10 +156,9 @@ class _CypressChanges:
     def make_directory(self, path: str, attribute: Plain) -> None:
         """Make an empty directory in place of whatever lies there, and the directories above it."""
         place = self._place(path)
-        attributes = {ATTRIBUTE: attribute}
-        self._change(
-            "create", f"make `{place}`", type=FOLDER, path=place, recursive=True, force=True, attributes=attributes
-        )
+        how = {"type": FOLDER, "recursive": True, "force": True, "attributes": {ATTRIBUTE: attribute}}
+        self._change("create", f"make `{place}`", place, path=place, **how)
+        self._forget(path)
 
     def write(self, path: str, content: Content, *, attribute: Plain = None, executable: bool = False) -> None:
         """Write a file in place of whatever lies there."""
@@ -150,26 +166,76 @@ class _CypressChanges:
         attributes: dict[str, Plain] = {} if attribute is None else {ATTRIBUTE: attribute}
         if executable:
             attributes["executable"] = True
-        self._change("create", f"make `{place}`", type=FILE, path=place, force=True, attributes=attributes)
-        upload(self._cluster, place, self._transaction_id, content, self._progress)
+        self._change("create", f"make `{place}`", place, type=FILE, path=place, force=True, attributes=attributes)
+        self._written[path] = upload(self._cluster, place, self._transaction_id, content, self._progress)
 
     def copy(self, source: str, target: str) -> None:
         """Copy a file with its attribute: only its name is new, no data is moved."""
         place = self._place(target)
-        self._change("copy", f"replace `{place}`", source_path=self._place(source), destination_path=place, force=True)
+        self._change(
+            "copy", f"replace `{place}`", place, source_path=self._place(source), destination_path=place, force=True
+        )
+        self._forget(target)
 
     def set_attribute(self, path: str, value: Plain) -> None:
         """Set the attribute of a node."""
-        place = f"{self._place(path)}/@{ATTRIBUTE}"
-        self._change("set", f"set `{place}`", path=place, value=value)
+        place = self._place(path)
+        attribute = f"{place}/@{ATTRIBUTE}"
+        self._change("set", f"set `{attribute}`", place, path=attribute, value=value)
 
     def remove(self, path: str) -> None:
         """Remove a node and all below it."""
         place = self._place(path)
-        self._change("remove", f"remove `{place}`", path=place, recursive=True, force=True)
+        self._waiting.until_free(place, lambda: self._remove(place))
+        self._forget(path)
+
+    def remove_unless_held(self, path: str) -> str | None:
+        """Remove a node and all below it, unless somebody else holds something there: then return who."""
+        place = self._place(path)
+        try:
+            self._remove(place)
+        except CypressError as error:
+            if error.kind != CONFLICT:
+                raise
+            return self._waiting.holder(place, error)
+        self._forget(path)
+        return None
+
+    def require_means(self, replaced: Collection[str], size: int) -> None:
+        """Find out whether all that comes will be allowed."""
+        means = Means(self._cluster, self._location, self._transaction_id)
+        means.require(self._folder.user(), [self._place(path) for path in replaced], size)
+
+    def require_arrival(self) -> None:
+        """Compare what has arrived with what was sent.
+
+        Raises:
+            BuildFolderError: it is something else.
+        """
+        sent = {self._place(path): written for path, written in self._written.items()}
+        compare_written(self._cluster, sent, self._transaction_id)
+
+    def _forget(self, path: str) -> None:
+        """What was written here is no longer there."""
+        for known in [known for known in self._written if known == path or known.startswith(f"{path}/")]:
+            del self._written[known]
 
     def _place(self, path: str) -> str:
         return f"{self._location}/{path}"
 
-    def _change(self, command: str, action: str, **parameters: Plain) -> None:
-        self._cluster.change(command, action, **parameters, transaction_id=self._transaction_id)
+    def _remove(self, place: str) -> None:
+        self._cluster.change(
+            "remove",
+            f"remove `{place}`",
+            path=place,
+            recursive=True,
+            force=True,
+            transaction_id=self._transaction_id,
+        )
+
+    def _change(self, command: str, action: str, place: str, **parameters: Plain) -> None:
+        """Do a command, as soon as nobody else holds what it changes."""
+        self._waiting.until_free(
+            place,
+            lambda: self._cluster.change(command, action, **parameters, transaction_id=self._transaction_id),
+        )

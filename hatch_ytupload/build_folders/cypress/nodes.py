@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, Node
+from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, FOLDER, Node
+from hatch_ytupload.build_folders.cypress.client import Part
 from hatch_ytupload.build_folders.cypress.errors import MISSING, NO_FOLDER, CypressError
 from hatch_ytupload.build_folders.cypress.files import CypressReader
+from hatch_ytupload.build_folders.cypress.shapes import is_whole_number, listing, text, whole_number
 from hatch_ytupload.errors import BuildFolderError
 
 if TYPE_CHECKING:
@@ -15,24 +17,42 @@ if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import Plain
     from hatch_ytupload.build_folders.cypress.client import Cluster
 
-_ATTRIBUTES = ["type", "uncompressed_data_size", "md5", "executable", ATTRIBUTE]
+LINK = "link"
+"""What Cypress calls a symbolic link."""
+
+# The revision tells a node from one that was put in its place.
+_ATTRIBUTES = ["type", "uncompressed_data_size", "md5", "executable", "revision", ATTRIBUTE]
+# Each time somebody has published between two requests.
+_ROUNDS = 50
 
 
 def look_at(
     cluster: Cluster, location: str, directories: tuple[str, ...], transaction_id: str | None = None
 ) -> list[Mapping[str, Node] | None]:
-    """List directories of a build folder in one request.
+    """List directories of a build folder, all as they were at one time.
+
+    The parts of one request are of different moments: somebody may commit in between. What two readings one after the
+    other say in the same words was so when the first had ended.
+
+    Args:
+        cluster: where.
+        location: of the folder.
+        directories: relative to it.
+        transaction_id: of the transaction that holds the folder, so that nobody commits in between.
 
     Raises:
         BuildFolderError: they cannot be read.
     """
-    places = [f"{location}/{directory}" if directory else location for directory in directories]
-    inside = {} if transaction_id is None else {"transaction_id": transaction_id}
-    answers = cluster.read_many(
-        f"read the build folder `{location}`",
-        [{"command": "list", "parameters": {"path": place, "attributes": _ATTRIBUTES, **inside}} for place in places],
-    )
-    return [_listed(answer, place) for answer, place in zip(answers, places, strict=True)]
+    seen = _read(cluster, location, directories, transaction_id)
+    if transaction_id is None and len(directories) > 1:
+        for _ in range(_ROUNDS):
+            before, seen = seen, _read(cluster, location, directories, transaction_id)
+            if before == seen:
+                break
+        else:
+            raise CypressError(f"cannot read the build folder `{location}`: it changes all the time; try again")
+    _check_folder(seen, location)
+    return [_nodes(found) for found in seen.listings]
 
 
 def open_file(cluster: Cluster, path: str, transaction_id: str, shown: str) -> CypressReader:
@@ -42,31 +62,79 @@ def open_file(cluster: Cluster, path: str, transaction_id: str, shown: str) -> C
         CypressError: there is none, or it cannot be read.
     """
     parameters = {"path": path, "transaction_id": transaction_id}
-    size = cluster.read("get", f"read `{shown}`", **{**parameters, "path": f"{path}/@uncompressed_data_size"})
-    return CypressReader(cluster, parameters, shown, int(size))
+    asked = {**parameters, "path": f"{path}/@uncompressed_data_size"}
+    size = cluster.read("get", f"read `{shown}`", whole_number, **asked)
+    return CypressReader(cluster, parameters, shown, size)
 
 
-def _listed(answer: Plain, place: str) -> Mapping[str, Node] | None:
+def broken_link(path: str) -> BuildFolderError:
+    """Return the error of a link that leads to nothing."""
+    return BuildFolderError(f"`{path}` is a link that leads nowhere; remove it, or make what it leads to")
+
+
+class _Seen(NamedTuple):
+    """What was read, in a form that can be compared."""
+
+    listings: list[Mapping[str, Mapping[str, Plain]] | None]
+    type: str | None
+    """Of the folder."""
+    type_of_name: str | None
+    """The same, or that it is a link which leads there."""
+
+
+def _read(cluster: Cluster, location: str, directories: tuple[str, ...], transaction_id: str | None) -> _Seen:
+    places = [f"{location}/{directory}" if directory else location for directory in directories]
+    inside = {} if transaction_id is None else {"transaction_id": transaction_id}
+    parts = [Part("list", {"path": place, "attributes": _ATTRIBUTES, **inside}, listing) for place in places]
+    parts += [Part("get", {"path": f"{location}{end}/@type", **inside}, text) for end in ("", "&")]
+    answers = cluster.read_many(f"read the build folder `{location}`", parts)
+    *listings, kind, kind_of_name = answers
+    listed = [_listed(answer, place) for answer, place in zip(listings, places, strict=True)]
+    return _Seen(listed, _type(kind), _type(kind_of_name))
+
+
+def _type(answer: Plain) -> str | None:
+    if not isinstance(answer, CypressError):
+        return str(answer)
+    if answer.kind == MISSING:
+        return None
+    raise answer
+
+
+def _check_folder(seen: _Seen, location: str) -> None:
+    """Refuse what lies where the folder should; a link to a folder is one."""
+    if seen.type is None and seen.type_of_name == LINK:
+        raise broken_link(location)
+    if seen.type not in (None, FOLDER):
+        raise _no_folder(location)
+
+
+def _no_folder(place: str) -> BuildFolderError:
+    return BuildFolderError(f"`{place}` is no folder, and one is expected there; remove or rename it")
+
+
+def _listed(answer: Plain, place: str) -> Mapping[str, Mapping[str, Plain]] | None:
     if isinstance(answer, CypressError):
         if answer.kind == MISSING:
             return None
         if answer.kind == NO_FOLDER:
-            raise BuildFolderError(f"`{place}` is no folder, and one is expected there; remove or rename it")
+            raise _no_folder(place)
         raise answer
-    if isinstance(answer, dict):  # the server has more than it lists
+    if answer is None:  # the server has more than it lists
         raise BuildFolderError(f"`{place}` holds more nodes than the cluster lists; move other files elsewhere")
-    return {name: _node(attributes) for name, attributes in map(_item, answer)}
+    found: Mapping[str, Mapping[str, Plain]] = answer
+    return found
 
 
-def _item(item: Plain) -> tuple[str, Mapping[str, Plain]]:
-    return (item["$value"], item["$attributes"]) if isinstance(item, dict) else (item, {})
+def _nodes(found: Mapping[str, Mapping[str, Plain]] | None) -> Mapping[str, Node] | None:
+    return None if found is None else {name: _node(attributes) for name, attributes in found.items()}
 
 
 def _node(attributes: Mapping[str, Plain]) -> Node:
-    md5 = attributes.get("md5")
+    md5, size = attributes.get("md5"), attributes.get("uncompressed_data_size")
     return Node(
         kind=str(attributes.get("type", "node")),
-        size=int(attributes.get("uncompressed_data_size", 0)),
+        size=int(size or 0) if is_whole_number(size) else 0,
         executable=attributes.get("executable") is True,
         attribute=attributes.get(ATTRIBUTE),
         md5=lambda: md5 if isinstance(md5, str) else None,

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.build_folders.cypress.errors import LOST, CypressError
+from hatch_ytupload.build_folders.cypress.shapes import text
 from hatch_ytupload.build_folders.folder_lock import describe_ourselves
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ class Transaction:
         self._cluster = cluster
         self.id = transaction_id
         self.is_committed = False
+
+    def require(self) -> None:
+        """See that it is still open.
+
+        Raises:
+            CypressError: the cluster has ended it, or does not answer.
+        """
+        self._cluster.change("ping_transaction", "go on", transaction_id=self.id)
 
     def commit(self, action: str) -> None:
         """Make everything that was done in it visible.
@@ -63,6 +72,7 @@ def transaction(cluster: Cluster, purpose: str) -> Iterator[Transaction]:
         cluster.change(
             "start_transaction",
             "start a transaction",
+            text,
             timeout=TIMEOUT_SECONDS * 1000,
             attributes={"title": title, "ytupload": ourselves},
         ),

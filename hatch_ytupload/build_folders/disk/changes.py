@@ -19,7 +19,7 @@ from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from hatch_ytupload.build_folders.build_folder import Content, Node, Plain
@@ -130,6 +130,13 @@ class Staging:
                 for name in names + files:
                     self._attributes.pop(f"{below}/{name}", None)
             shutil.rmtree(place)
+
+    def remove_unless_held(self, path: str) -> None:
+        """Remove a node and all below it: nobody holds a part of a folder on disk."""
+        self.remove(path)
+
+    def require_means(self, replaced: Collection[str], size: int) -> None:
+        """Find out whether there is room."""
 
     def commit(self) -> None:
         """Make everything visible in one step, once it has reached the disk."""

@@ -1,0 +1,116 @@
+"""Whether a publish may do what comes at its end: found out before anything is sent, as far as the cluster tells."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hatch_ytupload.build_folders.cypress.client import Part
+from hatch_ytupload.build_folders.cypress.errors import CypressError, no_permission, no_quota
+from hatch_ytupload.build_folders.cypress.shapes import anything, is_whole_number, mapping, text
+from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.wording import counted, megabytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from hatch_ytupload.build_folders.build_folder import Plain
+    from hatch_ytupload.build_folders.cypress.client import Cluster
+
+_ACCOUNTS = "//sys/accounts"
+# What a cluster takes where a folder does not say.
+_MEDIUM = "default"
+_REPLICAS = 3
+# A release has a directory and two files; the current archive is another.
+_NODES = 4
+
+
+class Means:
+    """What a publisher has, to change a build folder with. What the cluster does not tell is left to the end.
+
+    Args:
+        cluster: where.
+        location: of the build folder.
+        transaction_id: in which it was made, perhaps.
+    """
+
+    def __init__(self, cluster: Cluster, location: str, transaction_id: str) -> None:
+        self._cluster = cluster
+        self._location = location
+        self._transaction_id = transaction_id
+
+    def require(self, user: str, replaced: Collection[str], size: int) -> None:
+        """Refuse a change that would fail at its end.
+
+        Args:
+            user: who we are.
+            replaced: paths of what will be replaced or removed.
+            size: of what will be sent, in bytes.
+
+        Raises:
+            BuildFolderError: a right, or room, is missing.
+        """
+        names = ("account", "primary_medium", "replication_factor", "erasure_codec")
+        account, *storage = self._ask([self._part("get", anything, f"{self._location}/@{name}") for name in names])
+        of_account = f"{_ACCOUNTS}/{account}"
+        # Either of the first two suffices to put something into a folder.
+        rights = [("write", self._location), ("modify_children", self._location), ("use", of_account)]
+        rights += [("remove", path) for path in replaced]
+        parts = [self._part("check_permission", _verdict, path, user=user, permission=right) for right, path in rights]
+        parts += [self._part("get", mapping, f"{of_account}/@resource_{name}") for name in ("limits", "usage")]
+        *answers, limits, usage = self._ask(parts)
+        denied = [right for right, answer in zip(rights, answers, strict=True) if answer == "deny"]
+        if not set(rights[:2]) <= set(denied):
+            denied = [right for right in denied if right not in rights[:2]]
+        if denied:
+            problem = no_permission(user, [right for right, path in denied if path == denied[0][1]], denied[0][1])
+        else:
+            problem = _lack(str(account), limits or {}, usage or {}, _Storage(*storage), size)
+        if problem:
+            raise BuildFolderError(f"cannot change `{self._location}`: {problem}; nothing was sent")
+
+    def _part(self, command: str, shape: Callable[[Plain], Plain], path: str, **parameters: Plain) -> Part:
+        return Part(command, {**parameters, "path": path, "transaction_id": self._transaction_id}, shape)
+
+    def _ask(self, parts: list[Part]) -> list[Any]:
+        """Return the answers; None: the cluster does not tell."""
+        with suppress(CypressError):
+            answers = self._cluster.read_many(f"ask what may be done with `{self._location}`", parts)
+            return [None if isinstance(answer, CypressError) else answer for answer in answers]
+        return [None] * len(parts)
+
+
+def _verdict(answer: Plain) -> str:
+    """Return `allow` or `deny`; newer clusters tell more beside it."""
+    return text(answer.get("action") if isinstance(answer, dict) else answer)
+
+
+class _Storage(NamedTuple):
+    """How a folder has its files kept, in the words of the cluster."""
+
+    medium: Plain
+    replicas: Plain
+    erasure_codec: Plain
+
+
+def _lack(account: str, limits: Mapping[str, Plain], usage: Mapping[str, Plain], storage: _Storage, size: int) -> str:
+    """Say of what an account has not enough; an empty text: of nothing that we know of."""
+    medium = storage.medium if isinstance(storage.medium, str) else _MEDIUM
+    if storage.erasure_codec in (None, "none"):
+        size *= storage.replicas if is_whole_number(storage.replicas) else _REPLICAS
+    left = _left(limits.get("disk_space_per_medium"), usage.get("disk_space_per_medium"), medium)
+    if left is not None and size > left:
+        rest = f"{megabytes(left)} left on `{medium}`"
+        return no_quota(f"the account `{account}` has {rest}, and {megabytes(size)} are needed")
+    left = _left(limits, usage, "node_count")
+    if left is not None and left < _NODES:
+        return no_quota(f"the account `{account}` has room for {counted(left, 'node')}, and {_NODES} are needed")
+    return ""
+
+
+def _left(limits: Plain, usage: Plain, name: str) -> int | None:
+    """Return how much of something there is; None: nobody says."""
+    limit, used = (each.get(name) if isinstance(each, dict) else None for each in (limits, usage))
+    if limit is None or used is None or not (is_whole_number(limit) and is_whole_number(used)):
+        return None
+    return max(int(limit) - int(used), 0)

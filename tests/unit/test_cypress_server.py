@@ -1,0 +1,363 @@
+"""What a real server does and a simple one does not: moments, links, locks of strangers, rights and rooms."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+from build_folders import PATH, Bundle, current, make_bundle, names, on_cluster, publish_to, read_current
+from pipelines import make_pipeline, refusal
+from proxy import AbortTransaction, Answer, Corrupt, ProxyServer, Run
+from proxy.fixtures import connect
+
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.build_folders.cypress import client as cypress_client
+from hatch_ytupload.build_folders.cypress import lock as cypress_lock
+from hatch_ytupload.build_folders.folder_lock import user_name
+from hatch_ytupload.releases.records import read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from proxy import Record
+    from proxy.commands import Command, Request
+
+    from hatch_ytupload.releases.publish import Outcome
+
+CURRENT = f"{PATH}/{ARCHIVE_NAME}"
+
+
+@pytest.fixture
+def proxy() -> Iterator[ProxyServer]:
+    """Return a proxy with an empty tree."""
+    with ProxyServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Repeat and look again at once."""
+    monkeypatch.setattr(cypress_client, "_FIRST_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(cypress_lock, "_POLL_SECONDS", 0.01)
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Bundle]:
+    """Return bundles of one project, each another release."""
+    pipeline = make_pipeline(tmp_path_factory.mktemp("server") / "demo")
+    return [make_bundle(pipeline, f"text {number}", wrappers=True) for number in range(4)]
+
+
+def in_another_thread(action: Callable[[], object]) -> threading.Thread:
+    """Start something that waits for us."""
+    thread = threading.Thread(target=action)
+    thread.start()
+    return thread
+
+
+class TestWhatIsNoFolder:
+    """Whatever lies at the build folder's path: one line, at once, and nothing has changed."""
+
+    @pytest.mark.parametrize(
+        ("kind", "attributes"),
+        [
+            ("document", {"value": {"releases": {}}}),
+            ("table", {}),
+            ("file", {}),
+            ("string_node", {}),
+        ],
+    )
+    def test_another_node(
+        self, proxy: ProxyServer, bundles: list[Bundle], kind: str, attributes: dict[str, object]
+    ) -> None:
+        """Be it readable like a folder, or not."""
+        proxy.cypress.create(kind, PATH, attributes=attributes)
+        for action in (lambda: publish_to(on_cluster(proxy), bundles[0]), lambda: read_state(on_cluster(proxy))):
+            assert refusal(action) == f"`{PATH}` is no folder, and one is expected there; remove or rename it"
+        assert proxy.cypress.get(f"{PATH}/@type") == kind
+
+    @pytest.mark.parametrize("aim", ["//home/nothing", PATH])
+    def test_a_link_that_leads_nowhere(self, proxy: ProxyServer, bundles: list[Bundle], aim: str) -> None:
+        """To what is not there, or in a circle: also for a publisher who waits, and for one who only looks."""
+        proxy.cypress.create("map_node", "//home/demo")
+        with connect(proxy) as client:
+            client.create("map_node", "//home/nothing")
+            client.link("//home/nothing", PATH)
+            client.remove("//home/nothing")
+        if aim == PATH:
+            proxy.master.tree.nodes[str(proxy.cypress.get(f"{PATH}&/@id"))].trunk.value = PATH
+        publishing = on_cluster(proxy, wait_seconds=30)
+        for action in (
+            lambda: publish_to(on_cluster(proxy), bundles[0]),
+            lambda: publishing.change("making it", lambda _changes: None),
+        ):
+            line = refusal(action)
+            assert line == f"`{PATH}` is a link that leads nowhere; remove it, or make what it leads to"
+        assert len(proxy.log.requests()) < 40
+
+    def test_a_link_to_a_folder_is_one(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Everything happens in what it leads to."""
+        proxy.cypress.create("map_node", "//home/real")
+        proxy.cypress.create("map_node", "//home/demo")
+        with connect(proxy) as client:
+            client.link("//home/real", PATH)
+        for bundle in bundles[:2]:
+            publish_to(on_cluster(proxy), bundle, wrappers=True)
+        assert proxy.cypress.read(f"//home/real/{ARCHIVE_NAME}") == bundles[1].data
+        assert current(on_cluster(proxy)) == bundles[1].release
+
+    def test_a_link_to_a_file_is_none(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """And stays."""
+        proxy.cypress.create("map_node", "//home/demo")
+        proxy.cypress.write("//home/file", b"mine")
+        with connect(proxy) as client:
+            client.link("//home/file", PATH)
+        assert "is no folder" in refusal(lambda: publish_to(on_cluster(proxy), bundles[0]))
+        assert proxy.cypress.read("//home/file") == b"mine"
+
+
+class TestLostTransactions:
+    """Whatever a lost transaction looks like, the publish is begun again once."""
+
+    def test_during_an_upload(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """The error has no code of its own, and nothing within that tells."""
+        notices: list[str] = []
+        proxy.faults.add(AbortTransaction(), command="write_file")
+        proxy.faults.add(Answer(400, code=1, message="Transaction 1-2-10001-4 aborted"), command="write_file")
+        publish_to(on_cluster(proxy, notice=notices.append), bundles[0])
+        assert current(on_cluster(proxy)) == bundles[0].release
+        (line,) = notices
+        assert line.endswith("try again; beginning again")
+
+    def test_another_error_of_an_upload_ends_it(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """As the transaction is still there."""
+        proxy.faults.add(Answer(400, code=1, message="Disk failure"), command="write_file")
+        assert refusal(lambda: publish_to(on_cluster(proxy), bundles[0])).endswith(": Disk failure")
+
+    def test_the_folder_is_removed_while_we_wait(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Our lock goes with it; the folder is made again."""
+        publish_to(on_cluster(proxy), bundles[0])
+        other = proxy.cypress.start_transaction(user="anna", title="tidying up")
+        notices: list[str] = []
+        told = threading.Event()
+
+        def notice(text: str) -> None:
+            notices.append(text)
+            told.set()
+
+        with connect(proxy) as client:
+            with client.Transaction(transaction_id=other, ping=False, acquire=False):
+                client.lock(PATH)
+            folder = on_cluster(proxy, wait_seconds=30, notice=notice)
+            thread = in_another_thread(lambda: publish_to(folder, bundles[1]))
+            told.wait(60)
+            with client.Transaction(transaction_id=other, ping=False, acquire=False):
+                client.remove(PATH, recursive=True)
+            proxy.cypress.commit_transaction(other)
+        thread.join()
+        assert names(read_state(on_cluster(proxy))) == [bundles[1].release]
+        assert "tidying up" in notices[0]
+
+    def test_our_transaction_is_lost_while_we_wait(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Then there is another one, which waits again."""
+        publish_to(on_cluster(proxy), bundles[0])
+        other = proxy.cypress.start_transaction(user="anna")
+        proxy.cypress.lock(PATH, other)
+        notices: list[str] = []
+
+        def meanwhile(record: Record) -> None:
+            for transaction in proxy.cypress.transactions:
+                if transaction["id"] != other:
+                    proxy.cypress.abort_transaction(str(transaction["id"]))
+            proxy.cypress.abort_transaction(other)
+
+        proxy.faults.add(Run(meanwhile), command="get", where=lambda record: str(record.path).endswith("/@state"))
+        publish_to(on_cluster(proxy, wait_seconds=30, notice=notices.append), bundles[1])
+        assert current(on_cluster(proxy)) == bundles[1].release
+        assert "the transaction expired" in notices[-1]
+
+
+class TestLocksOfStrangers:
+    """On single nodes: they are waited for as the folder is."""
+
+    def test_the_current_archive(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Who holds it is said, as far as the cluster tells."""
+        publish_to(on_cluster(proxy), bundles[0])
+        other = proxy.cypress.start_transaction(user="anna", title="Copying the archive")
+        proxy.cypress.lock(CURRENT, other)
+        line = refusal(lambda: publish_to(on_cluster(proxy, wait_seconds=0.05), bundles[1]))
+        assert line.startswith(f"`{CURRENT}` is held by `anna@{proxy.address}`, Copying the archive, since 20")
+        assert "waited 0.05 s, nothing was changed" in line
+        notices: list[str] = []
+
+        def notice(text: str) -> None:
+            notices.append(text)
+            proxy.cypress.abort_transaction(other)
+
+        publish_to(on_cluster(proxy, wait_seconds=30, notice=notice), bundles[1])
+        assert notices[0].startswith(f"waiting: `{CURRENT}` is held by `anna@")
+        assert read_current(on_cluster(proxy)) == bundles[1].data
+
+    def test_time_counts_for_all_waits_together(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """And for what the requests take, not only for the pauses."""
+        publish_to(on_cluster(proxy), bundles[0])
+        other = proxy.cypress.start_transaction(user="anna")
+        proxy.cypress.lock(CURRENT, other)
+        folder = on_cluster(proxy, wait_seconds=0.2)
+        proxy.log.clear()
+        refusal(lambda: publish_to(folder, bundles[1]))
+        assert len(proxy.log.of("copy")) < 60
+
+    def test_an_old_release_stays_for_the_next_publish(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """What is held by somebody else is not waited for; whoever publishes next removes it."""
+        publish_to(on_cluster(proxy), bundles[0])
+        held = f"{PATH}/releases/{bundles[0].release}/{ARCHIVE_NAME}"
+        other = proxy.cypress.start_transaction(user="anna", title="Running a job")
+        proxy.cypress.lock(held, other)
+        outcome: Outcome = publish_to(on_cluster(proxy, wait_seconds=30), bundles[1], keep=1)
+        ((release, holder),) = outcome.held
+        assert (release, outcome.pruned) == (bundles[0].release, ())
+        assert "Running a job" in holder
+        assert names(read_state(on_cluster(proxy))) == [bundles[1].release, bundles[0].release]
+        proxy.cypress.abort_transaction(other)
+        outcome = publish_to(on_cluster(proxy), bundles[2], keep=1)
+        assert outcome.pruned == (bundles[0].release, bundles[1].release)
+        assert names(read_state(on_cluster(proxy))) == [bundles[2].release]
+
+
+class TestMoments:
+    """The parts of one request are of different moments."""
+
+    @pytest.mark.parametrize("part", [1, 2])
+    def test_a_commit_between_the_parts_is_seen_whole_or_not_at_all(
+        self, proxy: ProxyServer, bundles: list[Bundle], monkeypatch: pytest.MonkeyPatch, part: int
+    ) -> None:
+        """Whichever part comes after it."""
+        from proxy.commands import execution
+
+        publish_to(on_cluster(proxy), bundles[0])
+        ready: queue.Queue[str] = queue.Queue()
+        committed = threading.Event()
+
+        def hold(record: Record) -> None:
+            ready.put(str(record.transaction_id))
+            committed.wait(30)
+
+        proxy.faults.add(Run(hold), command="commit_transaction")
+        thread = in_another_thread(lambda: publish_to(on_cluster(proxy, timeout_seconds=60), bundles[1], keep=1))
+        transaction_id = ready.get(timeout=30)
+        execute, parts = execution.execute, count(1)
+
+        def disturbed(command: Command, request: Request) -> object:
+            if command.name == "list" and next(parts) == part + 1:
+                proxy.cypress.commit_transaction(transaction_id)
+            return execute(command, request)
+
+        monkeypatch.setattr(execution, "execute", disturbed)
+        state = read_state(on_cluster(proxy))
+        assert next(parts) > part + 1
+        committed.set()
+        thread.join()
+        assert state.current is not None
+        assert state.current.release == bundles[1].release
+
+
+class TestAnswers:
+    """Errors as the server spells them."""
+
+    @pytest.mark.parametrize("code", [122, 700])
+    def test_what_passes_is_repeated(self, proxy: ProxyServer, bundles: list[Bundle], code: int) -> None:
+        """No memory for a moment; no storage node that takes a chunk."""
+        proxy.faults.add(Answer(400, code=code, message="Not now"), command="write_file")
+        publish_to(on_cluster(proxy), bundles[0])
+        assert read_current(on_cluster(proxy)) == bundles[0].data
+
+    @pytest.mark.parametrize("without", ["command", "whoami"])
+    def test_a_proxy_that_does_not_know_the_command_for_the_user(
+        self, proxy: ProxyServer, bundles: list[Bundle], without: str
+    ) -> None:
+        """It is asked as older ones are, else we are who we are here."""
+        proxy.faults.add(Answer(404, message="Unknown command"), command="get_current_user", times=None)
+        if without == "whoami":
+            proxy.faults.add(Answer(404, message="Unknown"), command="whoami", times=None)
+        publish_to(on_cluster(proxy), bundles[0])
+        state = read_state(on_cluster(proxy))
+        assert state.current is not None
+        assert state.current.published_by == ("tester" if without == "command" else user_name())
+
+
+class TestMeans:
+    """What comes at the end is asked about before anything is sent."""
+
+    @pytest.mark.parametrize(
+        ("permission", "place"),
+        [
+            ("remove", CURRENT),
+            ("remove", f"{PATH}/releases/{{}}"),
+            ("remove", f"{PATH}/operation_wrapper_first_map.sh"),
+            ("use", "//sys/accounts/rich"),
+        ],
+    )
+    def test_a_right_that_is_missing(
+        self, proxy: ProxyServer, bundles: list[Bundle], permission: str, place: str
+    ) -> None:
+        """One line, and no upload."""
+        place = place.format(bundles[0].release)
+        proxy.cypress.add_account("rich")
+        proxy.cypress.create("map_node", PATH, attributes={"account": "rich"})
+        publish_to(on_cluster(proxy), bundles[0], wrappers=True)
+        proxy.cypress.rules.deny(place, [permission])
+        proxy.log.clear()
+        line = refusal(lambda: publish_to(on_cluster(proxy), bundles[1], wrappers=True, keep=1))
+        assert line == (
+            f"cannot change `{PATH}`: the user `tester` has no permission `{permission}` for `{place}`; "
+            "ask its owner for it; nothing was sent"
+        )
+        assert proxy.log.of("write_file") == []
+
+    def test_one_of_two_rights_suffices_for_a_folder(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Without both there is no publish."""
+        proxy.cypress.create("map_node", PATH)
+        proxy.cypress.rules.deny(PATH, ["write", "modify_children"])
+        line = refusal(lambda: publish_to(on_cluster(proxy), bundles[0]))
+        assert "has no permission `write`" in line
+
+    def test_room_that_is_missing(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Three copies of the archive, and a few nodes."""
+        proxy.cypress.add_account("small", disk_space_limit=len(bundles[0].data) * 3 - 1)
+        proxy.cypress.add_account("few", node_count_limit=4)
+        for account, lack in (("small", "are needed"), ("few", "room for 3 nodes, and 4 are needed")):
+            path = f"//home/{account}"
+            proxy.cypress.create("map_node", path, attributes={"account": account})
+            proxy.log.clear()
+            line = refusal(lambda path=path: publish_to(on_cluster(proxy, path), bundles[0]))  # type: ignore[misc]
+            assert line.startswith(f"cannot change `{path}`: there is no quota left (the account `{account}` has ")
+            assert lack in line
+            assert "remove old releases with `hatch-ytupload delete`, or ask for more; nothing was sent" in line
+            assert proxy.log.of("write_file") == []
+
+    def test_no_request_that_only_administrators_may_send(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Nor is a publish refused where the cluster does not tell."""
+        proxy.faults.add(Answer(400, message="Unknown account"), command="check_permission", times=None)
+        proxy.cypress.rules.deny("//sys", ["read", "administer"])
+        publish_to(on_cluster(proxy), bundles[0])
+        assert read_current(on_cluster(proxy)) == bundles[0].data
+
+
+class TestArrival:
+    """Every file that a publish writes is compared with what arrived."""
+
+    @pytest.mark.parametrize("name", [ARCHIVE_NAME, "manifest.json", "operation_wrapper_first_map.sh"])
+    def test_a_flipped_bit(self, proxy: ProxyServer, bundles: list[Bundle], name: str) -> None:
+        """In whichever of them: nothing is published."""
+        publish_to(on_cluster(proxy), bundles[0])
+        where = Corrupt(offset=17)
+        proxy.faults.add(where, command="write_file", where=lambda record: str(record.path).endswith(f"/{name}"))
+        line = refusal(lambda: publish_to(on_cluster(proxy), bundles[1], wrappers=True))
+        assert line.startswith(f"what arrived at `{PATH}/")
+        assert f"/{name}` is not what was sent: " in line
+        assert names(read_state(on_cluster(proxy))) == [bundles[0].release]
+        assert current(on_cluster(proxy)) == bundles[0].release
