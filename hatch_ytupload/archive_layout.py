@@ -9,6 +9,8 @@ ARCHIVE_NAME = "source.tar.gz"
 MANIFEST_NAME = "manifest.json"
 SBOM_NAME = "sbom.cdx.json"
 """Beside the archive."""
+BUNDLE_SUFFIX = ".ytarchive"
+"""Of the directory that a build leaves."""
 
 YTJOBS = "ytjobs"
 """The package that every job imports."""

@@ -115,7 +115,7 @@ def _in_stage(planner: Planner, path: str, kind: str, names: list[str]) -> Expla
 def _rule_above(planner: Planner, names: list[str], *, is_dir: bool) -> Decision | None:
     """Apply the rules of the pipeline to a path in it; None: nothing keeps it out."""
     top = planner.settings.pipeline_dir
-    whole = Source(top, "", planner.scopes.of(top), top, os.curdir, "", own=True)
+    whole = Source(top, "", planner.scopes.of(top), top, os.curdir, "", own=True, exclusions=planner.exclusions)
     decision = decide(whole, names, is_dir=is_dir)
     return decision if decision.excluded else None
 

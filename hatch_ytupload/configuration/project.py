@@ -57,6 +57,8 @@ class Pyproject(NamedTuple):
     root: str
     """The directory, absolute and resolved."""
     content: dict[str, Any]
+    build_file: str = "pyproject.toml"
+    """Which of the two files holds the options of Hatch's builds."""
 
     @property
     def table(self) -> Any:  # noqa: ANN401 - unchecked TOML
@@ -70,6 +72,10 @@ class HatchBuild(NamedTuple):
     directory: str
     """Absolute path of where builds go."""
     reproducible: bool
+    exclude: tuple[str, ...] = ()
+    """Patterns of the pipeline's own files that stay out."""
+    file: str = "pyproject.toml"
+    """Where they stand."""
 
 
 def find_project(start: str) -> Project:
@@ -96,15 +102,22 @@ def find_pyproject(start: str) -> Pyproject:
             way_out = "`hatch-ytupload init` in the pipeline's directory makes one"
             raise NoProjectError([f"no `{PYPROJECT}` in `{where}` or above it; {way_out}"])
         root = above
+    return _read_pyproject(root)
+
+
+def _read_pyproject(root: str) -> Pyproject:
     content = _read_toml(os.path.join(root, PYPROJECT))
+    build_file = PYPROJECT
     hatch_file = os.path.join(root, _HATCH_TOML)
     if os.path.isfile(hatch_file):
         # As Hatch has it: a table of the file stands in the place of the whole table of that name.
         tool = _table(content, "tool")
-        of_pyproject = tool.get("hatch", {})
-        tool["hatch"] = {**(of_pyproject if isinstance(of_pyproject, dict) else {}), **_read_toml(hatch_file)}
+        of_pyproject, of_file = tool.get("hatch", {}), _read_toml(hatch_file)
+        tool["hatch"] = {**(of_pyproject if isinstance(of_pyproject, dict) else {}), **of_file}
         content["tool"] = tool
-    return Pyproject(root, content)
+        if "build" in of_file:
+            build_file = _HATCH_TOML
+    return Pyproject(root, content, build_file)
 
 
 def load_project(pyproject: Pyproject) -> Project:
@@ -113,7 +126,7 @@ def load_project(pyproject: Pyproject) -> Project:
     Raises:
         SettingsError: it has no name and version, or they cannot be found out.
     """
-    root, content = pyproject
+    root, content, _ = pyproject
     table = pyproject.table
     metadata = _table(content, "project")
     name, version = _text(metadata, "name", "project."), _text(metadata, "version", "project.")
@@ -126,12 +139,37 @@ def load_project(pyproject: Pyproject) -> Project:
         _valid_name(name, where),
         _valid_version(version, where),
         table,
-        *hatch_build(pyproject),
+        *hatch_build(pyproject)[:2],
     )
 
 
+def hatch_build_of(root: str) -> HatchBuild:
+    """Return how Hatch would build our target of the project in a directory; Hatch's defaults if there is none.
+
+    Raises:
+        SettingsError: its files cannot be parsed, or hold what means nothing for our target.
+    """
+    exists = os.path.isfile(os.path.join(root, PYPROJECT))
+    return hatch_build(_read_pyproject(root) if exists else Pyproject(root, {}))
+
+
+# What selects files in other targets, and what says here what it says there.
+_SELECTION = {
+    "include": "`upload_paths` and `upload_modules`",
+    "only-include": "`upload_paths` and `upload_modules`",
+    "packages": "`upload_modules`",
+    "force-include": "`upload_paths`",
+    "sources": "`target` of an entry of `upload_paths`",
+    "artifacts": "a line with `!` in `.ytignore`; `.gitignore` plays no part",
+}
+
+
 def hatch_build(pyproject: Pyproject) -> HatchBuild:
-    """Return how Hatch would build our target, so that both ways leave the same files."""
+    """Return how Hatch would build our target, so that both ways leave the same files.
+
+    Raises:
+        SettingsError: an option means nothing for our target, or is of the wrong type.
+    """
     hatch = _table(pyproject.content, "tool").get("hatch", {})
     build = _inner(hatch, "build")
     target = _inner(_inner(build, "targets"), "ytarchive")
@@ -142,7 +180,26 @@ def hatch_build(pyproject: Pyproject) -> HatchBuild:
             os.path.join(pyproject.root, directory if isinstance(directory, str) and directory else "dist")
         ),
         reproducible is not False,
+        _exclude(build, target, pyproject.build_file),
+        pyproject.build_file,
     )
+
+
+def _exclude(build: dict[str, Any], target: dict[str, Any], file: str) -> tuple[str, ...]:
+    """Return the patterns of `exclude`: the target's own, else those for all targets."""
+    above = "build." if file == _HATCH_TOML else "tool.hatch.build."
+    problems = [
+        f"`{above}targets.ytarchive.{option}` in `{file}` has no meaning for this target: use {instead}"
+        for option, instead in _SELECTION.items()
+        if option in target
+    ]
+    patterns = target.get("exclude", build.get("exclude", []))
+    if not isinstance(patterns, list) or not all(isinstance(pattern, str) and pattern for pattern in patterns):
+        key = "targets.ytarchive.exclude" if "exclude" in target else "exclude"
+        problems.append(f"`{above}{key}` in `{file}` must be an array of patterns, found {describe(patterns)}")
+    if problems:
+        raise SettingsError(problems)
+    return tuple(patterns)
 
 
 def _inner(table: object, key: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from hatch_ytupload.packing.provenance import GitQuestion
 from hatch_ytupload.packing.sbom import components_of, sbom_of
 from hatch_ytupload.packing.sizes import size_warning
 from hatch_ytupload.packing.tar_format import LATEST_TIME
-from hatch_ytupload.planning.own_output import refuse_own_output
+from hatch_ytupload.planning.outputs import exclusions_of
 from hatch_ytupload.planning.plan import Generated, entry_size, make_plan
 from hatch_ytupload.wording import counted, megabytes, one_line
 
@@ -96,10 +96,10 @@ def build_bundle(
     epoch = source_date_epoch(os.environ if environ is None else environ)
     directory = bundle_directory(build_directory, project.file_name)
     memory = BuildMemory(cache, project.root, epoch, keep_times=not reproducible) if cache else None
-    with GitQuestion(project.root, build_directory) as git:
+    exclusions = exclusions_of(settings, build_directory)
+    with GitQuestion(project.root, exclusions.outputs) as git:
         selection = _selection(settings)
-        plan = make_plan(settings, memory.listings if memory else None)
-        refuse_own_output(settings, plan, directory)
+        plan = make_plan(settings, memory.listings if memory else None, exclusions=exclusions)
         inputs = memory.inputs(project, settings, selection, plan, git.answer()) if memory else ""
         archive = memory.unchanged(directory, inputs) if memory else None
         changed = archive is None

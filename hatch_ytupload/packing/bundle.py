@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload import atomic_rename
-from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, BUNDLE_SUFFIX, MANIFEST_NAME
 from hatch_ytupload.byte_reader import FileReader
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.packing.manifest import Manifest
 
-SUFFIX = ".ytarchive"
 # A build makes its directory and locks it a moment later; younger ones are left alone.
 _GRACE_SECONDS = 60
 
@@ -46,7 +45,7 @@ def bundle_directory(build_directory: str, file_name: str) -> str:
         build_directory: such as `dist`.
         file_name: name and version, as in `Project.file_name`.
     """
-    return os.path.join(build_directory, file_name + SUFFIX)
+    return os.path.join(build_directory, file_name + BUNDLE_SUFFIX)
 
 
 def read_bundle(path: str) -> Bundle:

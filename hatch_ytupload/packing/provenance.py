@@ -6,10 +6,12 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from hatch_ytupload.archive_layout import BUNDLE_SUFFIX
 from hatch_ytupload.packing.manifest import GitInfo
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -25,13 +27,15 @@ class GitQuestion:
 
     Args:
         directory: the project root; changes outside of it do not count.
-        outputs: a directory whose content does not count: where builds go.
+        outputs: directories whose content does not count: where builds and runs write. Nor do bundles anywhere.
     """
 
-    def __init__(self, directory: str, outputs: str) -> None:
-        relative = os.path.relpath(os.path.realpath(outputs), os.path.realpath(directory))
-        inside = relative not in (os.curdir, os.pardir) and not relative.startswith(os.pardir + os.sep)
-        exclude = [f":(exclude,literal){relative}"] if inside else []
+    def __init__(self, directory: str, outputs: Sequence[str]) -> None:
+        exclude = [f":(exclude,glob)**/*{BUNDLE_SUFFIX}/**"]
+        for output in outputs:
+            relative = os.path.relpath(os.path.realpath(output), os.path.realpath(directory))
+            if relative not in (os.curdir, os.pardir) and not relative.startswith(os.pardir + os.sep):
+                exclude.append(f":(exclude,literal){relative}")
         self._process: subprocess.Popen[bytes] | None = None
         self._output: bytes | None = None
         if not _is_in_a_work_tree(directory):

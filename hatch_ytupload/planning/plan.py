@@ -20,8 +20,9 @@ from hatch_ytupload.archive_layout import (
     wrapper_name,
 )
 from hatch_ytupload.errors import MissingSourceError, NoStagesError, SourceError, YtUploadError
-from hatch_ytupload.file_names import as_system_spells
+from hatch_ytupload.file_names import as_system_spells, as_text
 from hatch_ytupload.planning import targets
+from hatch_ytupload.planning.outputs import exclusions_of
 from hatch_ytupload.planning.source import Source
 from hatch_ytupload.planning.stages import (
     ENTRY_POINTS,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.configuration.values import UploadPath
     from hatch_ytupload.requirements.reading import Requirements
+    from hatch_ytupload.sources.exclusions import Exclusions
     from hatch_ytupload.sources.ignoring import Rule
     from hatch_ytupload.sources.modules import Module, ModuleRoot
 
@@ -87,12 +89,19 @@ class Plan(NamedTuple):
             yield from part.entries
 
 
-def make_plan(settings: Settings, listings: Listings | None = None, *, require_code: bool = True) -> Plan:
+def make_plan(
+    settings: Settings,
+    listings: Listings | None = None,
+    *,
+    exclusions: Exclusions | None = None,
+    require_code: bool = True,
+) -> Plan:
     """Find out what goes into the archive.
 
     Args:
         settings: of the pipeline.
         listings: what lists directories; a new one, which remembers nothing, where None.
+        exclusions: what stays out besides what is ignored; what builds write and Hatch's `exclude` where None.
         require_code: a pipeline in which nothing can be run is an error.
 
     Raises:
@@ -100,7 +109,7 @@ def make_plan(settings: Settings, listings: Listings | None = None, *, require_c
         SourceError: something can neither be packed nor is it ignored; two sources collide; a module is missing.
         SettingsError: a stage's config or the selection of stages is wrong.
     """
-    planner = Planner(settings, listings, require_code=require_code)
+    planner = Planner(settings, listings, exclusions=exclusions, require_code=require_code)
     if planner.errors:
         raise planner.errors[0]
     return planner.plan()
@@ -112,11 +121,20 @@ class Planner:
     Args:
         settings: of the pipeline.
         listings: what lists directories; a new one, which remembers nothing, where None.
+        exclusions: what stays out besides what is ignored; what builds write and Hatch's `exclude` where None.
         require_code: a pipeline in which nothing can be run is an error.
     """
 
-    def __init__(self, settings: Settings, listings: Listings | None = None, *, require_code: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        listings: Listings | None = None,
+        *,
+        exclusions: Exclusions | None = None,
+        require_code: bool = True,
+    ) -> None:
         self.settings = settings
+        self.exclusions = exclusions or exclusions_of(settings)
         self.scopes = IgnoreScopes(settings.pipeline_dir)
         self.found: list[Source] = []
         """Where it looked for files, in this order."""
@@ -163,7 +181,7 @@ class Planner:
         directory = os.path.join(top, STAGES)
         scope = self.scopes.of(directory if os.path.isdir(directory) else top)
         try:
-            names = stage_names(self.settings, scope)
+            names = stage_names(self.settings, scope, self.exclusions)
         except NoStagesError:
             if require_code:
                 raise
@@ -291,6 +309,11 @@ class Planner:
         """List the files of a source; none where that fails. One that has files, but none left, is an error."""
         self.found.append(source)
         try:
+            if source.own:
+                source.exclusions = self.exclusions
+                rule = None if source.is_file else self.exclusions.rule_above(as_text(source.place))
+                if rule is not None:
+                    raise _nothing_left(source, rule)
             return self._file(source) if source.is_file else self._walk(source)
         except YtUploadError as error:
             self.errors.append(error)
@@ -303,6 +326,8 @@ class Planner:
         if source.in_stage and not os.path.lexists(source.place):
             return []
         rule = source.scope.excluding(name, is_dir=is_dir)
+        if rule is None and source.exclusions is not None:
+            rule = source.exclusions.rule_above(as_text(source.place), is_dir=is_dir)
         if rule is not None and source.in_stage:
             self.ignored += 1
             return []
@@ -316,7 +341,9 @@ class Planner:
     def _walk(self, source: Source) -> list[SourceFile]:
         """List the files below the directory that a source is."""
         place, target, shown, own = source.place, source.target, source.shown, source.own
-        look = partial(walk, place, target, source.scope, source.boundary, own=own, shown=shown)
+        look = partial(
+            walk, place, target, source.scope, source.boundary, own=own, shown=shown, exclusions=source.exclusions
+        )
         tree = look(self._listings)
         self.ignored += tree.ignored
         if tree.ignored and not tree.files and not tree.excluded:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import STAGES
+from hatch_ytupload.file_names import as_text
 from hatch_ytupload.sources.ignore_scope import join_shown
 from hatch_ytupload.sources.listings import list_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hatch_ytupload.sources.exclusions import Exclusions
     from hatch_ytupload.sources.ignore_scope import IgnoreScope
     from hatch_ytupload.sources.ignoring import Rule
 
@@ -36,6 +38,8 @@ class Source:
     own: bool
     """It belongs to the pipeline, not to an installed package."""
     is_file: bool = False
+    exclusions: Exclusions | None = None
+    """What stays out besides what is ignored."""
     problem: str | None = None
     """Why it cannot be packed as it is."""
 
@@ -66,9 +70,14 @@ def decide(source: Source, names: Sequence[str], *, is_dir: bool) -> Decision:
     Raises:
         SourceError: an ignore file on the way cannot be read.
     """
+    excluding = source.exclusions.rule if source.exclusions else _nothing
     if source.is_file:
-        rule = source.scope.rules.decide(os.path.basename(source.place), is_dir=os.path.isdir(source.place))
+        is_dir = os.path.isdir(source.place)
+        rule = source.scope.rules.decide(os.path.basename(source.place), is_dir=is_dir)
+        if rule is None or rule.negated:
+            rule = excluding(as_text(source.place), is_dir=is_dir) or rule
         return Decision(rule, source.shown, excluded=rule is not None and not rule.negated)
+    place = as_text(source.place)
     scope, real, shown = source.scope, os.path.realpath(source.place), source.shown
     rule = None
     for number, name in enumerate(names, 1):
@@ -76,11 +85,17 @@ def decide(source: Source, names: Sequence[str], *, is_dir: bool) -> Decision:
         last = number == len(names)
         is_directory = _is_directory(path) if os.path.lexists(path) else is_dir or not last
         rule = scope.rules.decide(name, is_dir=is_directory)
+        place = f"{place}/{as_text(name)}"
+        if rule is None or rule.negated:
+            rule = excluding(place, is_dir=is_directory or os.path.isdir(path)) or rule
         if rule is not None and not rule.negated:
             return Decision(rule, shown, excluded=True)
         if not last:
             real = os.path.realpath(path)
             scope = scope.child(name, real, shown)
+    if source.exclusions is not None and os.path.isfile(real := os.path.join(real, *names[-1:])):
+        found = source.exclusions.rule_of_file(os.stat(real))
+        return Decision(found or rule, shown, excluded=found is not None)
     return Decision(rule, shown, excluded=False)
 
 
@@ -96,22 +111,34 @@ def left_out(source: Source, names: Sequence[str]) -> Iterator[tuple[str, Rule]]
     """
     if source.is_file:
         return
+    excluding = source.exclusions.rule if source.exclusions else _nothing
     scope, real, shown = source.scope, os.path.realpath(source.place), source.shown
     for name in names:
         real, shown = os.path.realpath(os.path.join(real, name)), join_shown(shown, name)
         scope = scope.child(name, real, shown)
-    pending = [(real, shown, scope)]
+    pending = [(real, shown, "/".join([as_text(source.place), *map(as_text, names)]), scope)]
     while pending:
-        real, shown, scope = pending.pop()
+        real, shown, place, scope = pending.pop()
         listing = list_directory(real, shown, scope)
         packed = {*listing.files, *listing.links, *listing.directories}
-        for name in sorted(set(os.listdir(real)) - packed):
-            rule = scope.rules.decide(name, is_dir=_is_directory(os.path.join(real, name)))
+        entered = []
+        for name in sorted(os.listdir(real)):
+            path = os.path.join(real, name)
+            if name in packed:
+                rule = excluding(f"{place}/{as_text(name)}", is_dir=os.path.isdir(path))
+            else:
+                rule = scope.rules.decide(name, is_dir=_is_directory(path))
             if rule is not None:
                 yield join_shown(shown, name), rule
-        for name in reversed(listing.directories):
+            elif name in listing.directories:
+                entered.append(name)
+        for name in reversed(entered):
             below = os.path.join(real, name), join_shown(shown, name)
-            pending.append((*below, scope.child(name, *below)))
+            pending.append((*below, f"{place}/{as_text(name)}", scope.child(name, *below)))
+
+
+def _nothing(_path: str, *, is_dir: bool) -> Rule | None:  # noqa: ARG001 - as `Exclusions.rule`
+    return None
 
 
 def _is_directory(path: str) -> bool:

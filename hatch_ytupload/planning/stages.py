@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.requirements.reading import Credential
+    from hatch_ytupload.sources.exclusions import Exclusions
     from hatch_ytupload.sources.ignore_scope import IgnoreScope
     from hatch_ytupload.sources.ignoring import Rule
 
@@ -49,12 +50,13 @@ class Stage(NamedTuple):
     """The lines of it that hold some."""
 
 
-def stage_names(settings: Settings, scope: IgnoreScope) -> list[str]:
+def stage_names(settings: Settings, scope: IgnoreScope, exclusions: Exclusions) -> list[str]:
     """List the selected stages that have a `src` directory, sorted.
 
     Args:
         settings: of the pipeline.
         scope: the ignore rules in force in its `stages` directory.
+        exclusions: what stays out besides what is ignored.
 
     Raises:
         NoStagesError: there is none.
@@ -69,7 +71,11 @@ def stage_names(settings: Settings, scope: IgnoreScope) -> list[str]:
         raise NoStagesError(no_stages_message(settings, [])) from None
     except OSError as error:
         raise SourceError(f"cannot list `{one_line(directory)}`: {error.strerror}") from None
-    rules = {name: scope.excluding(as_system_spells(name), is_dir=True) for name in all_names}
+    rules = {
+        name: scope.excluding(as_system_spells(name), is_dir=True)
+        or exclusions.rule(f"{as_text(directory)}/{name}", is_dir=True)
+        for name in all_names
+    }
     with_code = [name for name in all_names if rules[name] is None and _has_source(directory, name)]
     if settings.stages != "all":
         _refuse_unknown(settings, with_code, rules)

@@ -76,7 +76,7 @@ def installed_owners(site: str, wanted: str) -> Iterator[Distribution]:
         else:
             owns = _normalized(_stem(entry)) == alike or module in _text(info, "top_level.txt").split()
         if owns:
-            yield _distribution(site, entry, _editable_project(info))
+            yield _distribution(site, entry, local_project(info, editable=True))
 
 
 def editable_owner(module: str, source: str, search_path: Sequence[str]) -> Distribution | None:
@@ -137,7 +137,7 @@ def modules_of(name: str, search_path: Sequence[str]) -> list[str]:
     for site in search_path:
         for entry in _metadata_directories(site):
             info = os.path.join(site, entry)
-            if _normalized(_stem(entry)) != alike or _editable_project(info) is not None:
+            if _normalized(_stem(entry)) != alike or local_project(info, editable=True) is not None:
                 continue
             for path in _paths(_read(info, "RECORD") or b""):
                 first, _, rest = path.partition("/")
@@ -154,7 +154,7 @@ def is_inside(path: str, directory: str) -> bool:
 def _editables(search_path: Sequence[str]) -> Iterator[Distribution]:
     for site in search_path:
         for entry in _metadata_directories(site):
-            project = _editable_project(os.path.join(site, entry))
+            project = local_project(os.path.join(site, entry), editable=True)
             if project is not None:
                 yield _distribution(site, entry, project)
         for entry in _entries(site):
@@ -192,15 +192,22 @@ def _exposes(distribution: Distribution, module: str, real: str) -> bool:
     return False
 
 
-def _editable_project(info: str) -> str | None:
+def local_project(info: str, *, editable: bool = False) -> str | None:
+    """Return the directory that a distribution was installed from, None where that was something else.
+
+    Args:
+        info: its metadata directory.
+        editable: only if its modules are still those of that directory.
+    """
     try:
         origin = json.loads(_text(info, "direct_url.json") or "null")
         url = urlsplit(origin["url"])
-        editable = origin["dir_info"]["editable"] is True
+        is_editable = origin["dir_info"].get("editable") is True
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
     project = unquote(url.path)
-    return project if editable and url.scheme == "file" and os.path.isabs(project) and "\0" not in project else None
+    is_local = url.scheme == "file" and os.path.isabs(project) and "\0" not in project
+    return project if is_local and (is_editable or not editable) else None
 
 
 def _distribution(site: str, entry: str, project: str | None) -> Distribution:

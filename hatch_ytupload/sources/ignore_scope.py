@@ -96,8 +96,10 @@ class IgnoreScopes:
 
 
 def describe_rule(rule: Rule) -> str:
-    """Say which rule it is: pattern, file and line."""
-    where = f"line {rule.line} of `{one_line(rule.file)}`" if rule.file else "a built-in rule"
+    """Say which rule it is: pattern, file and line; Hatch's have a file and no line."""
+    where = f"line {rule.line} of `{one_line(rule.file)}`" if rule.line else f"`exclude` in `{one_line(rule.file)}`"
+    if not rule.file:
+        where = "a built-in rule"
     return f"`{one_line(rule.pattern)}` ({where})"
 
 

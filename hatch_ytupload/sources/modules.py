@@ -235,10 +235,14 @@ def _owners(top: str, piece: _Piece, path: ImportPath) -> list[Distribution]:
 
 
 def _installed_elsewhere(piece: _Piece, path: ImportPath) -> list[Distribution]:
-    """Return the distribution that the environment has of an own package, which comes first: its metadata is asked."""
+    """Return the distribution of an own package that was built from its sources, and is hidden by them."""
     if os.path.dirname(piece.source) not in path.own or piece.mark.endswith("/"):
         return []
-    return list(islice((owner for site in path.environment for owner in installed_owners(site, piece.mark)), 1))
+    real = os.path.realpath(piece.source)
+    owners = (owner for site in path.environment for owner in installed_owners(site, piece.mark))
+    return [
+        owner for owner in owners if is_inside(real, os.path.realpath(distributions.local_project(owner.info) or "-"))
+    ]
 
 
 def _root(piece: _Piece, owners: Sequence[Distribution], path: ImportPath) -> ModuleRoot:

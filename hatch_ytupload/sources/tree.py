@@ -19,6 +19,7 @@ from hatch_ytupload.wording import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hatch_ytupload.sources.exclusions import Exclusions
     from hatch_ytupload.sources.ignore_scope import IgnoreScope
     from hatch_ytupload.sources.ignoring import Rule
     from hatch_ytupload.sources.listings import Listing, Listings
@@ -68,7 +69,15 @@ class Tree(NamedTuple):
 
 
 def walk(
-    source: str, target: str, scope: IgnoreScope, boundary: str, listings: Listings, *, own: bool, shown: str
+    source: str,
+    target: str,
+    scope: IgnoreScope,
+    boundary: str,
+    listings: Listings,
+    *,
+    own: bool,
+    shown: str,
+    exclusions: Exclusions | None = None,
 ) -> Tree:
     """List what of a source directory goes into the archive.
 
@@ -80,11 +89,14 @@ def walk(
         listings: what lists directories.
         own: the source belongs to the pipeline.
         shown: its name in messages.
+        exclusions: what stays out besides what is ignored.
 
     Raises:
         SourceError: something in it can neither be packed nor is ignored.
     """
     walker = _Walker(os.path.realpath(boundary), own=own)
+    walker.exclusions = exclusions
+    walker.place, walker.target = as_text(source), target
     real = os.path.realpath(source)
     # It need not be a link itself: one of the directories above it may be.
     walker.check_boundary(real, f"`{one_line(shown)}`, through a symbolic link,")
@@ -101,7 +113,7 @@ def walk(
         finally:
             os.close(descriptor)
         ignored += listing.ignored
-        excluded = excluded or listing.excluded
+        excluded = excluded or listing.excluded or walker.excluded
         # The first of the directories found comes next: of several problems every machine reports the same one.
         pending.extend(reversed(below))
     if walker.credentials:
@@ -151,6 +163,11 @@ class _Walker:
         self.boundary = boundary
         self.own = own
         self.files: list[SourceFile] = []
+        self.exclusions: Exclusions | None = None
+        self.place = self.target = ""
+        """What exclusions know the source by, as text, and its path in the archive."""
+        self.excluded: tuple[str, Rule] | None = None
+        """The first that these keep out, as shown."""
         self.credentials: list[str] = []
         """Names in messages of own files that hold credentials by their name."""
 
@@ -158,6 +175,8 @@ class _Walker:
         """Take the files of a directory that is open; return its subdirectories."""
         below = []
         real, shown, target, *_ = directory
+        if self.exclusions is not None:
+            listing = self._without_excluded(directory, listing)
         for name in listing.files:
             # There may be a hundred thousand: what only an error needs is made when there is one.
             try:
@@ -181,6 +200,25 @@ class _Walker:
                 raise _unreadable(join_shown(shown, name), error) from None
             below.append(_below(directory, f"{real}/{name}", name, status))
         return below
+
+    def _without_excluded(self, directory: _Directory, listing: Listing) -> Listing:
+        """Leave out what exclusions keep out."""
+        exclusions, above = self.exclusions, self.place + directory.target[len(self.target) :]
+
+        def stays(name: str, *, is_dir: bool) -> bool:
+            rule = exclusions.rule(f"{above}/{as_text(name)}", is_dir=is_dir) if exclusions else None
+            if rule is not None and self.excluded is None:
+                self.excluded = join_shown(directory.shown, name), rule
+            return rule is None
+
+        files = listing.files
+        if exclusions and exclusions.concern_files:
+            files = [name for name in files if stays(name, is_dir=False)]
+        return listing._replace(
+            files=files,
+            links=[name for name in listing.links if stays(name, is_dir=os.path.isdir(f"{directory.real}/{name}"))],
+            directories=[name for name in listing.directories if stays(name, is_dir=True)],
+        )
 
     def status(self, real: str, shown: str) -> os.stat_result:
         """Return the status of a path inside the boundary that held no symbolic links when it was resolved.
@@ -268,6 +306,9 @@ class _Walker:
             kind = _KINDS.get(stat.S_IFMT(bits), "no regular file")
             shown = one_line(join_shown(above, name))
             raise SourceError(f"`{shown}` is {kind}, and only regular files can be packed; {_WAY_OUT}")
+        if self.exclusions is not None and (rule := self.exclusions.rule_of_file(status)):
+            self.excluded = self.excluded or (join_shown(above, name), rule)
+            return
         if self.own and is_credential_file(f"{above}/{name}"):
             self.credentials.append(join_shown(above, name))
             return

@@ -166,15 +166,6 @@ class TestFailures:
         assert pipeline.refusal(build=True).startswith("no stage with code to run")
         assert not (pipeline.root / "dist").exists()
 
-    def test_the_bundle_must_not_pack_itself(self, pipeline: Pipeline) -> None:
-        """A source that holds the build directory would pack the archive before; an ignore file helps."""
-        table = {"upload_paths": [{"source": ".", "target": "all"}]}
-        line = pipeline.refusal(table, build=True)
-        assert line.startswith(f"the bundle goes to `{pipeline.root}/dist/{NAME}`, which is inside entry #1 of")
-        pipeline.write({".ytignore": "/dist\n"})
-        first, second = (pipeline.build(table=table).sha256 for _ in range(2))
-        assert first == second
-
 
 class TestCommand:
     """`hatch-ytupload build`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import py_compile
 import sys
@@ -242,11 +243,12 @@ class TestInstalled:
     def test_metadata_of_an_own_package_that_is_installed_comes_along(self, project: Path, site: Path) -> None:
         """The project's wheel is in the environment; its sources are packed, as they come first."""
         write(project, "tools/__init__.py", "single.py")
-        install(site, "Tools", "3.0", "tools/__init__.py", "single.py")
-        for name in ("tools", "single"):
-            module = find_module(name, [str(project)], search_path=[str(site)])
-            assert described(module) == (None, None, "own")
-            assert metadata(module) == ["tools-3.0.dist-info/METADATA"]
+        info = install(site, "Tools", "3.0", "tools/__init__.py", "single.py")
+        for url, found in ((project.as_uri(), ["tools-3.0.dist-info/METADATA"]), ("https://host/tools.whl", [])):
+            write(info, "direct_url.json", text=json.dumps({"url": url, "dir_info": {}}))
+            for name in ("tools", "single"):
+                module = find_module(name, [str(project)], search_path=[str(site)])
+                assert (described(module), metadata(module)) == ((None, None, "own"), found)
 
     @pytest.mark.parametrize(
         "entry",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def asked(pipeline: Pipeline, outputs: str = "dist", directory: str = ".") -> GitInfo | None:
     """Ask git about a directory of the project."""
     place = pipeline.root / directory
-    with GitQuestion(str(place), os.path.normpath(place / outputs)) as question:
+    with GitQuestion(str(place), [os.path.normpath(place / outputs)]) as question:
         answer = question.answer()
         assert question.answer() == answer
         return answer
@@ -133,7 +133,7 @@ class TestDirty:
         pipeline.commit()
         pipeline.write({"dist/x": ""})
         (tmp_path / "link").symlink_to(pipeline.root)
-        with GitQuestion(str(pipeline.root), str(tmp_path / "link/dist")) as question:
+        with GitQuestion(str(pipeline.root), [str(tmp_path / "link/dist")]) as question:
             assert question.answer() == GitInfo(pipeline.git("rev-parse", "HEAD").strip(), dirty=False)
 
     def test_changes_outside_the_project_do_not_count(self, pipeline: Pipeline) -> None:
@@ -168,7 +168,7 @@ class TestManners:
     def test_a_question_without_an_answer_is_dropped(self, pipeline: Pipeline) -> None:
         """A build that fails does not wait for git, and leaves no process behind."""
         pipeline.commit()
-        with GitQuestion(str(pipeline.root), str(pipeline.root / "dist")) as question:
+        with GitQuestion(str(pipeline.root), [str(pipeline.root / "dist")]) as question:
             process = question._process
         assert process is not None
         assert process.returncode is not None

@@ -108,7 +108,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     return {
         "pattern": one_line(rule.pattern),
         "file": None if built_in else rule.file,
-        "line": None if built_in else rule.line,
+        "line": rule.line or None,
         "negated": rule.negated,
     }
 
