@@ -22,7 +22,7 @@ from hatch_ytupload.wording import describe, nearest, one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from hatch_ytupload.configuration.values import UploadPath
+    from hatch_ytupload.configuration.values import Target, UploadPath
 
 TABLE = "tool.ytupload"
 
@@ -62,6 +62,8 @@ KEYS: dict[str, Key] = {
     "keep_releases": Key(values.count, 10),
     "provided_modules": Key(values.module_names, ()),
     "max_archive_mb": Key(values.size_in_mb, 100),
+    "target": Key(values.target, None),
+    "stage_targets": Key(values.stage_targets, ()),
     "lock_wait_seconds": Key(values.seconds, 300),
     "request_timeout_seconds": Key(values.positive_seconds, 20),
     "request_attempts": Key(values.positive_count, 5),
@@ -102,6 +104,10 @@ class Settings:
     keep_releases: int
     provided_modules: tuple[str, ...]
     max_archive_mb: float
+    target: Target | None
+    """What jobs run on, for locked requirements."""
+    stage_targets: tuple[tuple[str, Target], ...]
+    """By name of the stage, where that is something else."""
     lock_wait_seconds: float
     request_timeout_seconds: float
     request_attempts: int
@@ -116,6 +122,10 @@ class Settings:
     """What is wrong with the settings that only publishing needs."""
     secrets: Secrets = field(default_factory=lambda: Secrets({}), compare=False)
     spelling: Spelling = field(default=publisher_option, compare=False)
+
+    def target_of(self, stage: str) -> Target | None:
+        """Return what the jobs of a stage run on; None: nobody says."""
+        return dict(self.stage_targets).get(stage, self.target)
 
 
 def load_settings(

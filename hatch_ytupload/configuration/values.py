@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import NamedTuple, TypeGuard
 
@@ -23,6 +24,23 @@ class UploadPath(NamedTuple):
     source: str
     """As the system spells it."""
     target: str | None
+
+
+_PYTHON = re.compile(r"3\.\d{1,2}")
+# What uv takes for Linux, as `--python-platform`.
+_GLIBC = "2014|_2_17|_2_28|_2_3[1-9]|_2_40"
+_PLATFORM = re.compile(
+    rf"linux|riscv64-unknown-linux|(x86_64|aarch64)-(unknown-linux-(gnu|musl)|manylinux({_GLIBC}))", re.ASCII
+)
+
+
+class Target(NamedTuple):
+    """What the jobs of a stage run on."""
+
+    python: str
+    """The version of Python, such as `3.11`."""
+    platform: str
+    """As uv names it, such as `x86_64-manylinux_2_28`."""
 
 
 def text(value: object) -> str | None:
@@ -154,6 +172,26 @@ def _upload_path(number: int, entry: object) -> UploadPath:
     if target is not None and not _is_path(target):
         raise UnexpectedValueError(f"{ordinal} `target` must be a path inside the archive", target)
     return UploadPath(as_system_spells(source.strip()), target.strip() or None if target else None)
+
+
+def target(value: object) -> Target:
+    """Read what jobs run on."""
+    expected = 'a table such as `{ python = "3.11", platform = "x86_64-manylinux_2_28" }`'
+    if not isinstance(value, Mapping) or set(value) != set(Target._fields):
+        raise UnexpectedValueError(expected, value)
+    python, platform = value["python"], value["platform"]
+    if not isinstance(python, str) or not _PYTHON.fullmatch(python):
+        raise UnexpectedValueError(f'{expected}, with a `python` such as "3.11"', python)
+    if not isinstance(platform, str) or not _PLATFORM.fullmatch(platform):
+        raise UnexpectedValueError(f"{expected}, with a `platform` of Linux as uv names it", platform)
+    return Target(python, platform)
+
+
+def stage_targets(value: object) -> tuple[tuple[str, Target], ...]:
+    """Read what the jobs of single stages run on."""
+    if not isinstance(value, Mapping) or not all(isinstance(item, Mapping) for item in value.values()):
+        raise UnexpectedValueError("a table with a `target` for each stage that has its own", value)
+    return tuple((str(stage), target(item)) for stage, item in value.items())
 
 
 def _is_path(value: object) -> TypeGuard[str]:

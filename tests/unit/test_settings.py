@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pipelines import Pipeline, make_pipeline
 
 from hatch_ytupload.configuration.settings import KEYS, Settings, command_flag, load_settings
-from hatch_ytupload.configuration.values import UploadPath
+from hatch_ytupload.configuration.values import Target, UploadPath
 from hatch_ytupload.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -61,6 +61,8 @@ class TestTable:
             keep_releases=10,
             provided_modules=(),
             max_archive_mb=100,
+            target=None,
+            stage_targets=(),
             lock_wait_seconds=300,
             request_timeout_seconds=20,
             request_attempts=5,
@@ -84,6 +86,8 @@ class TestTable:
             "keep_releases": (0, 0),
             "provided_modules": (["numpy"], ("numpy",)),
             "max_archive_mb": (1.5, 1.5),
+            "target": ({"python": "3.11", "platform": "linux"}, Target("3.11", "linux")),
+            "stage_targets": ({"x": {"python": "3.9", "platform": "linux"}}, (("x", Target("3.9", "linux")),)),
             "lock_wait_seconds": (0, 0),
             "request_timeout_seconds": (0.5, 0.5),
             "request_attempts": (1, 1),

@@ -176,3 +176,32 @@ def test_a_value_that_holds_itself_is_described() -> None:
     value: list[Any] = []
     value.append(value)
     assert describe(value) == "the array [[...]]"
+
+
+@pytest.mark.parametrize(
+    "platform",
+    ["linux", "x86_64-manylinux_2_28", "aarch64-manylinux2014", "x86_64-unknown-linux-musl", "riscv64-unknown-linux"],
+)
+def test_a_target_is_a_python_and_a_platform_of_linux(platform: str) -> None:
+    assert values.target({"python": "3.12", "platform": platform}) == values.Target("3.12", platform)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        {},
+        {"python": "3.11"},
+        {"python": "3.11", "platform": "linux", "more": 1},
+        {"python": 3.11, "platform": "linux"},
+        {"python": "3.11.4", "platform": "linux"},
+        {"python": "2.7", "platform": "linux"},
+        {"python": "3.11", "platform": "windows"},
+        {"python": "3.11", "platform": "x86_64-manylinux_2_5"},
+        {"python": "3.11", "platform": None},
+    ],
+)
+def test_no_other_target_is_taken(target: object) -> None:
+    with pytest.raises(UnexpectedValueError, match=r"must be a table such as `\{ python = "):
+        values.target(target)
+    with pytest.raises(UnexpectedValueError, match="must be a table"):
+        values.stage_targets({"parse": target})
