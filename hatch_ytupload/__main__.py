@@ -5,9 +5,9 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line; ends the process."""
-    from hatch_ytupload.command_line.cli import hatch_ytupload
+    from hatch_ytupload.command_line import cli
 
-    hatch_ytupload(prog_name="hatch-ytupload")
+    cli.main()
 
 
 if __name__ == "__main__":

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
 class YtUploadError(Exception):
     """Something that the user can mend; `str()` of it is the line to show."""
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each problem."""
+        return tuple(str(self).splitlines())
+
 
 class SettingsError(YtUploadError):
     """One or more problems of the configuration, all found in one pass."""
@@ -18,6 +23,11 @@ class SettingsError(YtUploadError):
     def __init__(self, problems: Iterable[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each problem."""
+        return self.problems
 
 
 class NoProjectError(SettingsError):

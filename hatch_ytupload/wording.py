@@ -39,6 +39,38 @@ def describe(value: object) -> str:
     return f"the {kind} {shown if len(shown) <= _LONGEST_SHOWN else shown[: _LONGEST_SHOWN - 3] + '...'}"
 
 
+def printable(text: str, *, bytes_as_they_are: bool = False) -> str:
+    r"""Make text of several lines safe for a terminal: whatever is neither printable nor white space is escaped.
+
+    Args:
+        text: from anywhere.
+        bytes_as_they_are: leave alone what stands for bytes that are not UTF-8.
+
+    >>> printable("a\x1b[31m\n\tb")
+    'a\\x1b[31m\n\tb'
+    """
+
+    def shown(char: str) -> str:
+        plain = char.isprintable() or char in "\n\t" or (bytes_as_they_are and "\udc80" <= char <= "\udcff")
+        return char if plain else one_line(char)
+
+    return text if text.isprintable() else "".join(map(shown, text))
+
+
+def printable_json(text: str) -> str:
+    r"""Make JSON safe for a terminal; it still says the same.
+
+    >>> printable_json('"\x9b\u202e"')
+    '"\\u009b\\u202e"'
+    """
+    import json
+
+    def shown(char: str) -> str:
+        return char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1]
+
+    return text if text.isprintable() else "".join(map(shown, text))
+
+
 def megabytes(size: int) -> str:
     """Return a size in bytes as text, in the unit that suits it (1 MB is a million bytes).
 

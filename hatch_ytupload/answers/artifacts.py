@@ -103,22 +103,19 @@ class Whereabouts:
     """Gives the build folder at a Cypress path; None: the project's own."""
 
 
-def find_artifact(text: str | None, places: Whereabouts, *, release: str | None = None) -> Artifact:
+def find_artifact(text: str | None, places: Whereabouts) -> Artifact:
     """Find what the user means.
 
     Args:
         text: path of an archive, of a bundle's directory or of a manifest; `//path` in Cypress of an archive or of a
             build folder; `current`; the name of a release. None: the local bundle.
         places: where to look.
-        release: the name of a release, which comes instead.
 
     Raises:
         ArtifactError: there is none, or its manifest is damaged.
         BuildFolderError: there is no such release, or the build folder cannot be read.
         SettingsError: the build folder is not known.
     """
-    if release is not None:
-        return _of_release(places.folder(None), release)
     if text is None:
         return _local(places.local())
     if text == CURRENT:

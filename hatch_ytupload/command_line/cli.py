@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import NoReturn
 
 import click
 
 from hatch_ytupload.__about__ import __version__
-from hatch_ytupload.command_line.console import Console, use_colour
+from hatch_ytupload.command_line.console import Console, give_up, use_colour
 from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.wording import nearest, one_line
 
 COMMANDS = {
     "build": "Build the code archive of the pipeline.",
@@ -23,7 +25,7 @@ COMMANDS = {
     "diff": "Show what differs between two archives.",
     "verify": "Compare an archive with its manifest, or with a new build.",
     "explain": "Say whether a file goes into the archive, and which rule decided.",
-    "check": "Look for what would stop a job: imports, requirements, syntax, sizes.",
+    "check": "Look for what would stop a job: imports, requirements, syntax.",
     "cache": "Show what builds and runs remember, or forget it.",
     "run": "Run an operation in a local sandbox, the way a job does.",
 }
@@ -43,30 +45,73 @@ class _Commands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"hatch_ytupload.command_line.commands.{cmd_name}").command
-        if command.help is not None:
-            # What click reads as "do not wrap this paragraph" is two letters in the raw docstrings.
-            command.help = command.help.replace("\\b\n", "\b\n")
-        return command
+        known = {parameter.name for parameter in command.params}
+        command.params += [option for option in _global_options() if option.name not in known]
+        return _with_lines(command)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            near = nearest(name, COMMANDS)
+            way_out = f"did you mean `{near}`?" if near else f"commands: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"there is no command `{one_line(name)}`; {way_out}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        _with_lines(self)
+        super().format_help(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's interface
-        """Run a command; what the user can mend ends it with one line and status 1."""
+    def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except YtUploadError as error:
-            Console.error(str(error))
-            sys.exit(1)
         except KeyboardInterrupt:
-            Console.error("interrupted")
-            sys.exit(_INTERRUPTED)
+            # Before click ends the line that a terminal has begun with `^C`.
+            raise _InterruptedError from None
+
+
+class _InterruptedError(YtUploadError):
+    """Somebody pressed Ctrl-C."""
+
+
+def _with_lines(command: click.Command) -> click.Command:
+    """Have paragraphs of the help keep their lines: what click marks them by is two letters in raw docstrings."""
+    if command.help is not None:
+        command.help = command.help.replace("\\b\n", "\b\n")
+    return command
+
+
+def _global_options() -> list[click.Option]:
+    """Return the options that are taken before a command and after it."""
+
+    def louder(ctx: click.Context, parameter: click.Parameter, value: int) -> None:
+        ctx.find_object(Console).louder(-value if parameter.name == "quiet" else value)  # type: ignore[union-attr]
+
+    def json(ctx: click.Context, _parameter: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's interface
+        console = ctx.find_object(Console)
+        if console is not None and value:
+            console.as_json = True
+
+    return [
+        click.Option(
+            ["--json"], is_flag=True, expose_value=False, callback=json, help="Print results and errors as JSON."
+        ),
+        click.Option(
+            ["-v", "--verbose"], count=True, expose_value=False, callback=louder, help="Tell what is done, and why."
+        ),
+        click.Option(["-q", "--quiet"], count=True, expose_value=False, callback=louder, help="Print results only."),
+    ]
 
 
 @click.group(
     cls=_Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    params=_global_options(),
     epilog="Settings stand in `[tool.ytupload]` of pyproject.toml, see docs/settings.md.",
 )
 @click.option(
@@ -76,14 +121,48 @@ class _Commands(click.Group):
     metavar="DIR",
     help="Work as if started in DIR.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print results as JSON.")
-@click.option("-v", "--verbose", count=True, help="Say more.")
-@click.option("-q", "--quiet", count=True, help="Say only what matters.")
 @click.version_option(__version__, message="%(prog)s %(version)s")
 @click.pass_context
-def hatch_ytupload(ctx: click.Context, directory: str | None, *, as_json: bool, verbose: int, quiet: int) -> None:
-    """Build YT Framework pipelines into reproducible code archives and publish them to YTsaurus."""
+def hatch_ytupload(ctx: click.Context, directory: str | None) -> None:
+    r"""Build YT Framework pipelines into reproducible code archives and publish them to YTsaurus.
+
+    \b
+    Example:
+      hatch-ytupload build
+      hatch-ytupload -C pipelines/ads check --strict
+    """
     if directory is not None:
         os.chdir(directory)
     ctx.color = use_colour(os.environ)
-    ctx.obj = Console(as_json=as_json, verbosity=verbose - quiet)
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run a command; what the user can mend ends it with one line for each problem, and a status.
+
+    Args:
+        args: what stands after the name of the program; None: those of the process.
+    """
+    console = Console()
+    status: object = None
+    try:
+        status = hatch_ytupload.main(args, prog_name="hatch-ytupload", standalone_mode=False, obj=console)
+    except click.ClickException as error:
+        text = io.StringIO()
+        error.show(text)
+        console.usage(text.getvalue())
+        status = error.exit_code
+    except (click.Abort, KeyboardInterrupt, _InterruptedError):
+        console.error("interrupted")
+        status = _INTERRUPTED
+    except YtUploadError as error:
+        console.error(*error.lines)
+        status = 1
+    except OSError as error:
+        place = f"`{one_line(error.filename)}`" if error.filename else "the output"
+        console.error(f"cannot use {place}: {one_line(error.strerror or error)}")
+        if not error.filename:
+            give_up(sys.stdout)
+        status = 1
+    finally:
+        console.close()
+    sys.exit(status if isinstance(status, int) else 0)

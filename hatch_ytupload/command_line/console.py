@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from hatch_ytupload.byte_reader import no_progress
+from hatch_ytupload.errors import NoProjectError, YtUploadError
+from hatch_ytupload.output.details import Details
 from hatch_ytupload.output.progress import bar_on, clear_bars
+from hatch_ytupload.wording import one_line, printable, printable_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from hatch_ytupload.byte_reader import Progress
@@ -23,12 +26,30 @@ if TYPE_CHECKING:
     from hatch_ytupload.configuration.settings import Settings
 
 
-@dataclass(frozen=True)
+class OutputError(YtUploadError):
+    """Results cannot be written to standard output."""
+
+
+@dataclass
 class Console:
-    """The global options of a call."""
+    """The global options of a call, and the only way to the terminal."""
 
     as_json: bool = False
     verbosity: int = 0
+    """1: details as well; -1: results and errors only."""
+    _details: Details | None = None
+
+    def louder(self, steps: int) -> None:
+        """Say more, or less."""
+        self.verbosity += steps
+        if self.verbosity > 0 and self._details is None:
+            self._details = Details(self._detail)
+
+    def close(self) -> None:
+        """Say no more details."""
+        if self._details is not None:
+            self._details.close()
+            self._details = None
 
     def project(self) -> Project:
         """Load the project that the command works on.
@@ -40,52 +61,83 @@ class Console:
 
         return find_project(os.curdir)
 
-    def settings(self, project: Project, **overrides: object) -> Settings:
-        """Load its settings, and show their warnings.
+    def settings(self, flags: Mapping[str, object]) -> Settings:
+        """Load the settings of the project, and show their warnings.
 
         Args:
-            project: whose they are.
-            overrides: values of command-line flags; None: not given.
+            flags: values of command-line flags, by key; None: not given. With a build folder among them, or in its
+                variable, there need not be a project.
 
         Raises:
             SettingsError: with every problem.
         """
-        from hatch_ytupload.configuration.settings import load_settings
+        from hatch_ytupload.configuration.project import find_pyproject
+        from hatch_ytupload.configuration.settings import KEYS, command_flag, load_settings
 
-        settings = load_settings(project.root, project.table, overrides=overrides)
+        root: str
+        table: object
+        try:
+            root, table = (pyproject := find_pyproject(os.curdir)).root, pyproject.table
+        except NoProjectError as error:
+            if "build_folder" not in flags:
+                raise
+            if not (flags["build_folder"] or os.environ.get(str(KEYS["build_folder"].variable))):
+                raise NoProjectError([f"{error}, or name a build folder: `--build-folder //PATH`"]) from None
+            # Nothing that happens to lie here counts.
+            root, table = os.sep, {"config": False}
+        overrides = dict(flags)
+        environment = overrides.pop("environment", None)
+        settings = load_settings(
+            root,
+            table,
+            environment=None if environment is None else str(environment),
+            overrides=overrides,
+            spelling=command_flag,
+        )
         for warning in settings.warnings:
             self.warning(warning)
         return settings
 
-    def result(self, data: Any, text: str) -> None:  # noqa: ANN401 - whatever JSON can hold
-        """Print what the command was called for: data with `--json`, else text."""
+    def result(self, data: Any, text: str, *, colour: Callable[[str], str] | None = None) -> None:  # noqa: ANN401 - whatever JSON can hold
+        """Print what the command was called for.
+
+        Args:
+            data: with `--json`.
+            text: else; an empty one prints nothing.
+            colour: styles a line of the text.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         if self.as_json:
-            _print(json.dumps(data, indent=2, ensure_ascii=False))
+            _print(printable_json(json.dumps(data, indent=2, ensure_ascii=False)))
         elif text:
-            _print(text)
+            # A path that is not UTF-8 goes as it is to a program that opens it.
+            shown = printable(text, bytes_as_they_are=not _is_terminal(sys.stdout))
+            _print("\n".join(map(colour, shown.split("\n"))) if colour else shown)
 
     def info(self, text: str) -> None:
-        """Say what is going on, unless told to be quiet."""
-        if self.verbosity >= 0:
-            _say(text)
-
-    def detail(self, text: str) -> None:
-        """Say more, when asked to."""
-        if self.verbosity > 0:
-            _say(text)
+        """Say what is going on, unless results alone are wanted."""
+        if self.verbosity >= 0 and not self.as_json:
+            _say(printable(text))
 
     def warning(self, text: str) -> None:
-        """Say what the user should know, unless told twice to be quiet."""
-        if self.verbosity >= -1:
-            _say(click.style("Warning: ", fg="yellow") + text)
+        """Say what the user should know, unless results alone are wanted."""
+        if self.verbosity >= 0:
+            _say(click.style("Warning: ", fg="yellow") + one_line(text))
+
+    def error(self, *problems: str) -> None:
+        """Say what went wrong, a line for each problem."""
+        if self.as_json:
+            _say(json.dumps({"errors": problems}))
+            return
+        for problem in problems:
+            _say(click.style("Error: ", fg="red", bold=True) + one_line(problem))
 
     @staticmethod
-    def differences(text: str) -> str:
-        """Colour lines that begin with `+`, `-`, `~` or `@`; without colour they say the same."""
-        colours = {"+": "green", "-": "red", "~": "yellow", "@": "cyan"}
-        return "\n".join(
-            click.style(line, fg=colours[line[0]]) if line[:1] in colours else line for line in text.split("\n")
-        )
+    def usage(text: str) -> None:
+        """Say what is wrong with the call."""
+        _say(printable(text.rstrip("\n")))
 
     def progress(self, *, at_once: bool = False) -> AbstractContextManager[Progress]:
         """Give what shows, on a terminal, how far something is that takes long.
@@ -93,24 +145,55 @@ class Console:
         Args:
             at_once: begin without waiting to see whether it takes long.
         """
-        return nullcontext(no_progress) if self.verbosity < 0 else bar_on(sys.stderr, at_once=at_once)
+        quiet = self.verbosity < 0 or sys.stderr is None
+        return nullcontext(no_progress) if quiet else bar_on(sys.stderr, at_once=at_once)
 
     @staticmethod
-    def error(text: str) -> None:
-        """Say what went wrong, a line for each problem."""
-        for line in text.splitlines():
-            _say(click.style("Error: ", fg="red", bold=True) + line)
+    def _detail(line: str) -> None:
+        _say(click.style(line, dim=True))
 
 
 def _say(line: str) -> None:
-    clear_bars()
-    click.echo(line, err=True)
+    """Print to standard error, where nobody can be told that it cannot be written."""
+    if sys.stderr is None:
+        return
+    try:
+        clear_bars()
+        click.echo(_encodable(line, sys.stderr), err=True)
+    except OSError:
+        give_up(sys.stderr)
 
 
 def _print(text: str) -> None:
-    """Print a text; names that the locale cannot show are written as the bytes that they are."""
+    if sys.stdout is None:
+        raise OutputError("cannot write to standard output: it is closed")
+    clear_bars()
     names_of_bytes = any("\udc80" <= char <= "\udcff" for char in text)
-    click.echo(text.encode("utf-8", "surrogateescape") if names_of_bytes else text)
+    try:
+        click.echo(text.encode("utf-8", "surrogateescape") if names_of_bytes else _encodable(text, sys.stdout))
+    except OSError as error:
+        give_up(sys.stdout)
+        raise OutputError(f"cannot write to standard output: {error.strerror}") from None
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    """Write as escapes what the locale cannot show."""
+    encoding = stream.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def give_up(stream: TextIO | None) -> None:
+    """Forget what is still in the buffer of a stream, which the interpreter would try to write at its end."""
+    if stream is None:
+        return
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
 
 
 def use_colour(environ: Mapping[str, str]) -> bool | None:

@@ -1,4 +1,4 @@
-"""The flags of all commands that work on a build folder: which one."""
+"""The flags that several commands take: which settings count, and where to look."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from hatch_ytupload.answers.artifacts import Whereabouts
+from hatch_ytupload.command_line import completion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
@@ -21,38 +22,94 @@ if TYPE_CHECKING:
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
 
+def settings_flags(function: Function) -> Function:
+    """Add the flags of commands that read settings; they are named as those that they win over."""
+    return _with(
+        function,
+        click.option(
+            "-e",
+            "--environment",
+            metavar="NAME",
+            shell_complete=completion.environments,
+            help="Which of the environments in the settings counts.",
+        ),
+        click.option(
+            "--config",
+            metavar="FILE",
+            type=click.Path(),
+            callback=_setting,
+            help="The pipeline's YAML config, relative to its directory.",
+        ),
+    )
+
+
 def destination_flags(function: Function) -> Function:
-    """Add the flags; they are named as the settings that they win over."""
-    for option in reversed(
-        [
-            click.option("--build-folder", metavar="PATH", help="The build folder, such as //home/ads/build."),
-            click.option("--proxy", metavar="CLUSTER", help="Name or URL of the cluster."),
-            click.option("--mode", metavar="MODE", help="prod: a cluster; dev: a build folder on disk."),
-            click.option("--config", metavar="FILE", help="The pipeline's YAML config, relative to its directory."),
-        ]
-    ):
+    """Add the flags of commands that work on a build folder."""
+    return _with(
+        settings_flags(function),
+        click.option(
+            "--build-folder", metavar="PATH", callback=_setting, help="The build folder, such as //home/ads/build."
+        ),
+        click.option("--proxy", metavar="CLUSTER", callback=_setting, help="Name or URL of the cluster."),
+        click.option(
+            "--mode",
+            metavar="MODE",
+            callback=_setting,
+            shell_complete=completion.modes,
+            help="prod: a cluster; dev: a build folder on disk.",
+        ),
+    )
+
+
+directory_flag = click.option(
+    "-d",
+    "--directory",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="Where bundles are built, relative to here [default: dist].",
+)
+"""The flag of commands that work on the local bundle."""
+
+
+def _with(function: Function, *options: Callable[[Function], Function]) -> Function:
+    for option in reversed(options):
         function = option(function)
     return function
 
 
-def whereabouts(console: Console, **overrides: str | None) -> Whereabouts:
+def _setting(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> object:
+    """Check the value of a setting, so that a wrong one is a wrong call."""
+    from hatch_ytupload.configuration.settings import KEYS
+    from hatch_ytupload.configuration.values import UnexpectedValueError
+
+    if value is None or (parameter.name == "config" and value == "false"):
+        return value and False
+    try:
+        return KEYS[str(parameter.name)].read(value)
+    except UnexpectedValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def whereabouts(console: Console, flags: Mapping[str, object]) -> Whereabouts:
     """Return where to look.
 
     Args:
         console: of the call.
-        overrides: values of the flags that choose the build folder.
+        flags: their values, by key.
     """
 
     @cache
-    def settings() -> Settings:
-        return console.settings(console.project(), **overrides)
+    def settings(path: str | None) -> Settings:
+        return console.settings({**flags, "build_folder": path or flags.get("build_folder")})
 
     @cache
     def folder(path: str | None) -> BuildFolder:
         from hatch_ytupload.build_folders.destination import open_build_folder
 
-        chosen = settings() if path is None else dataclasses.replace(settings(), build_folder=path)
-        return open_build_folder(chosen, notice=console.info)
+        chosen = settings(path)
+        return open_build_folder(
+            chosen if path is None else dataclasses.replace(chosen, build_folder=path), notice=console.info
+        )
 
     def local() -> str:
         from hatch_ytupload.releases.publish import default_artifact

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from hatch_ytupload.configuration.values import Target, UploadPath
+
+_log = logging.getLogger(__name__)
 
 TABLE = "tool.ytupload"
 
@@ -257,9 +260,9 @@ class _Reading:
         return None
 
     def _confirm(self) -> bool:
-        confirm: bool = self._parsed(
-            CONFIRM, f"`{self._place(CONFIRM)}`", values.flag, self.of_environment.get(CONFIRM, False)
-        )
+        if CONFIRM not in self.of_environment:
+            return False
+        confirm: bool = self._parsed(CONFIRM, f"`{self._place(CONFIRM)}`", values.flag, self.of_environment[CONFIRM])
         return confirm
 
     def _place(self, key: str) -> str:
@@ -348,10 +351,17 @@ class _Reading:
 
     def _parsed(self, key: str, place: str, read: Callable[[object], Any], raw: object) -> Any:  # noqa: ANN401
         try:
-            return read(raw)
+            value = read(raw)
         except values.UnexpectedValueError as error:
             self.problems.append(f"{place} {error}")
             return KEYS[key].default if key in KEYS else None
+        shown = describe(_without_password(value) if key == "proxy" else value)
+        _log.debug("setting `%s`: %s says %s", key, place, shown)
+        return value
+
+
+def _without_password(proxy: str | None) -> str | None:
+    return proxy and proxy.rpartition("@")[2]
 
 
 def _unknown_key(table: str, key: str, beside: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 from hatch_ytupload.errors import NoStagesError
-from hatch_ytupload.plugin.hatch_glue import clean, errors_end_the_build, project_of, run_build
+from hatch_ytupload.plugin.hatch_glue import clean, errors_end_the_build, project_of, run_build, say, warn
 from hatch_ytupload.sources.ytjobs import framework_requirements
 
 
@@ -34,10 +34,10 @@ class YtArchiveBuildHook(BuildHookInterface[BuilderConfig]):
                     reproducible=self.build_config.reproducible,
                 )
             except NoStagesError as error:
-                self.app.display_warning(f"Warning: no code archive was built: {error}")
+                warn(self.app, f"no code archive was built: {error}")
             else:
                 inside = archive.startswith(os.path.join(self.root, ""))
-                self.app.display_info(os.path.relpath(archive, self.root) if inside else archive)
+                say(self.app, os.path.relpath(archive, self.root) if inside else archive)
 
     def clean(self, versions: list[str]) -> None:  # noqa: ARG002 - Hatch's interface
         """Remove the bundle that `initialize` builds."""

@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.configuration.project import Project
 from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.wording import one_line, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
     from types import TracebackType
 
     from hatch_ytupload.byte_reader import Progress
+    from hatch_ytupload.output.details import Details
 
 # What a shell reports for a program that SIGINT ended.
 _INTERRUPTED = 130
@@ -40,19 +42,25 @@ class Application(Protocol):
 
 
 class errors_end_the_build:  # noqa: N801 - used as a context manager
-    """Turns our errors into one line and exit status 1."""
+    """Turns our errors into one line and exit status 1; tells details meanwhile where Hatch is told to be verbose."""
 
     def __init__(self, app: Application) -> None:
         self._app = app
+        self._details: Details | None = None
 
     def __enter__(self) -> None:
-        pass
+        if self._app.verbosity > 0:
+            from hatch_ytupload.output.details import Details
+
+            self._details = Details(partial(say, self._app))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Literal[False]:
+        if self._details is not None:
+            self._details.close()
         if isinstance(error, YtUploadError):
-            self._app.abort(str(error))
+            self._app.abort(printable(str(error)))
         elif isinstance(error, KeyboardInterrupt):
             self._app.abort("interrupted", code=_INTERRUPTED)
         return False
@@ -89,8 +97,8 @@ def run_build(project: Project, app: Application, *, reproducible: bool) -> str:
             project, settings, project.build_directory, reproducible=reproducible, cache=cache, progress=progress
         )
     for warning in (*settings.warnings, *built.warnings):
-        app.display_warning(f"Warning: {warning}")
-    app.display_info(built.summary)
+        warn(app, warning)
+    say(app, built.summary)
     return built.archive
 
 
@@ -101,15 +109,17 @@ def progress_bar(app: Application, *, at_once: bool = False) -> AbstractContextM
     return nullcontext(no_progress) if app.verbosity < 0 else bar_on(sys.stderr, at_once=at_once)
 
 
-def notice_of(app: Application) -> Callable[[str], None]:
-    """Return what says a line while a bar may be shown."""
+def say(app: Application, text: str) -> None:
+    """Print text from anywhere, also while a bar is shown."""
     from hatch_ytupload.output.progress import clear_bars
 
-    def notice(line: str) -> None:
-        clear_bars()
-        app.display_info(line)
+    clear_bars()
+    app.display_info(printable(text))
 
-    return notice
+
+def warn(app: Application, text: str) -> None:
+    """Print a warning."""
+    app.display_warning(f"Warning: {one_line(text)}")
 
 
 def clean(project: Project) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hatch.publish.plugin.interface import PublisherInterface
 
-from hatch_ytupload.plugin.hatch_glue import errors_end_the_build, notice_of, progress_bar
+from hatch_ytupload.plugin.hatch_glue import errors_end_the_build, progress_bar, say, warn
 
 if TYPE_CHECKING:
     from hatch_ytupload.configuration.project import Project
@@ -42,16 +43,16 @@ class YtUploadPublisher(PublisherInterface):
             project.root, project.table, environment=options.environment, overrides=options.settings
         )
         for warning in settings.warnings:
-            self.app.display_warning(f"Warning: {warning}")
+            warn(self.app, warning)
         with progress_bar(self.app, at_once=True) as progress:
             published = publish_bundle(
                 settings,
                 artifact or default_artifact(project, options.dist and os.path.join(project.root, options.dist)),
                 project=None if artifact else project.name,
                 dry_run=options.dry_run,
-                notice=notice_of(self.app),
+                notice=partial(say, self.app),
                 progress=progress,
             )
         for warning in published.warnings:
-            self.app.display_warning(f"Warning: {warning}")
-        self.app.display_info(published_text(published))
+            warn(self.app, warning)
+        say(self.app, published_text(published))

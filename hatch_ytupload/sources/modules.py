@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from importlib.machinery import FrozenImporter
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
     from hatch_ytupload.sources.distributions import Distribution
+
+_log = logging.getLogger(__name__)
+
 
 __all__ = ["Module", "ModuleMissingError", "ModuleRoot", "find_module"]
 
@@ -216,6 +220,7 @@ def _described(top: str, pieces: Sequence[_Piece], path: ImportPath) -> Module:
             known.add(source)
             roots.append(ModuleRoot(source, name, os.sep, own=False))
     only = next(iter(owners)) if complete and len(owners) == 1 else None
+    _log.debug("module `%s`: found at %s", top, ", ".join(root.source for root in roots))
     return Module(
         name=top,
         roots=tuple(roots),

@@ -78,7 +78,6 @@ class TestInspect:
             [f"//home/demo/build/releases/{release}"],
             [release],
             [release[:8]],
-            ["--release", release],
         ):
             found = data(published, "inspect", *name)
             assert {**found, "archive": ""} == {**shown, "archive": ""}
@@ -116,10 +115,6 @@ class TestInspect:
         found = data(published, "inspect", "current")
         assert found["project"] is None
         assert [file["path"] for file in found["files"]] == ["foreign.py"]
-
-    def test_two_names_at_once_are_a_usage_error(self, pipeline: Pipeline) -> None:
-        """Status 2."""
-        run(pipeline, "inspect", "current", "--release", "1", status=2)
 
 
 class TestDiff:

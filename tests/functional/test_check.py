@@ -33,7 +33,7 @@ def test_a_sound_pipeline_is_one_line(pipeline: Pipeline) -> None:
 def test_findings_are_lines_with_their_places(broken: Pipeline) -> None:
     """Places are those on disk; notes come with `-v`; without a terminal there is no colour."""
     done = broken.run("check")
-    assert done.returncode == 0
+    assert done.returncode == 1
     first, second, last = done.stdout.splitlines()
     assert first.startswith("stages/first/src/mapper.py:1: error: imports `nowhere`, ")
     assert first.endswith(" [missing-import, stage first]")
@@ -44,11 +44,14 @@ def test_findings_are_lines_with_their_places(broken: Pipeline) -> None:
     assert done.stdout.endswith("1 error, 1 warning, 1 note\n")
 
 
-def test_strict_ends_with_status_1(broken: Pipeline) -> None:
-    """Findings are the result all the same; notes alone do not fail."""
-    done = broken.run("check", "--strict")
-    assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout.endswith("1 error, 1 warning\n")
+def test_the_exit_status(broken: Pipeline) -> None:
+    """1 for errors, with `--strict` for warnings, too, with `--exit-zero` for nothing; findings are printed."""
+    for flags, status in ((), 1), (("--strict",), 1), (("--exit-zero",), 0), (("--strict", "--exit-zero"), 0):
+        done = broken.run("check", *flags)
+        assert (done.returncode, done.stderr) == (status, "")
+        assert done.stdout.endswith("1 error, 1 warning\n")
+    broken.write({"stages/first/src/mapper.py": "print(1)\n"})
+    assert [broken.run("check", *flags).returncode for flags in ((), ("--strict",))] == [0, 1]
     broken.write({"stages/first/src/mapper.py": "try:\n    import faster\nexcept ImportError:\n    pass\n"})
     broken.remove("stages/first/requirements.txt")
     assert broken.run("check", "--strict").returncode == 0
@@ -77,7 +80,7 @@ def test_a_built_archive_is_checked_as_it_is(broken: Pipeline) -> None:
     broken.build()
     broken.write({"stages/first/src/mapper.py": "", "stages/first/requirements.txt": "click==8.1\n"})
     assert broken.run("check").stdout == "no findings\n"
-    done = broken.run("check", "--archive", "dist/demo-1.0.ytarchive")
+    done = broken.run("check", "dist/demo-1.0.ytarchive")
     assert done.stdout.endswith("1 error, 1 warning\n")
     assert done.stdout.startswith("stages/first/src/mapper.py:1: error: imports `nowhere`")
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import click
 import pytest
 from pipelines import CHECKOUT, Pipeline, clean_environment, refused_line, run_command_line
 
 from hatch_ytupload.__about__ import __version__
-from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload
+from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload, main
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +35,7 @@ class Call:
     def __call__(self, *arguments: str) -> tuple[int, str, str]:
         """Return status, standard output and standard error."""
         with pytest.raises(SystemExit) as end:
-            hatch_ytupload(list(arguments), prog_name="hatch-ytupload")
+            main(list(arguments))
         assert isinstance(end.value.code, int)
         return end.value.code, *self.capsys.readouterr()
 
@@ -58,6 +61,19 @@ class TestHelp:
         assert said.startswith(f"Usage: hatch-ytupload {name} ")
         assert "\b" not in said
 
+    @pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS)], ids=str)
+    def test_help_fits_and_has_an_example(
+        self, called: Call, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+    ) -> None:
+        """80 columns, however wide the terminal is; the example is a call of the command."""
+        monkeypatch.setenv("COLUMNS", "200")
+        said = called(*arguments, "--help")[1]
+        assert max(map(len, said.splitlines())) <= 80
+        example = said.partition("Example:\n")[2].partition("\n\n")[0].splitlines()
+        assert example
+        assert all(line.startswith("    hatch-ytupload ") for line in example)
+        assert all(not arguments or arguments[0] in line.split() for line in example)
+
     def test_the_version_is_told(self, called: Call) -> None:
         """That of the package."""
         assert called("--version") == (0, f"hatch-ytupload {__version__}\n", "")
@@ -82,6 +98,53 @@ class TestUsage:
         assert (status, said) == (2, "")
         assert errors.startswith("Usage: ")
 
+    @pytest.mark.parametrize(
+        ("arguments", "hint"),
+        [
+            (["statsu"], "there is no command `statsu`; did you mean `status`?"),
+            (["hist"], "there is no command `hist`; did you mean `history`?"),
+            (["x\x1b"], "there is no command `x\\x1b`; commands: build, publish, "),
+            (["check", "--stric"], "--strict"),
+        ],
+    )
+    def test_what_was_meant_is_guessed(self, called: Call, arguments: list[str], hint: str) -> None:
+        """Commands and flags."""
+        status, _, errors = called(*arguments)
+        assert status == 2
+        assert hint in errors
+        assert errors.replace("\n", "").isprintable()
+
+    @pytest.mark.parametrize(
+        ("arguments", "expected"),
+        [
+            (["history", "--mode", "test"], '"prod" or "dev", found the string "test"'),
+            (["publish", "--build-folder", "home"], "the path of a Cypress folder"),
+            (["build", "--config", ""], "a file relative to the pipeline directory"),
+            (["inspect", "--largest", "0"], "x>=1"),
+            (["check", "--python", "2.7"], "expected is a version such as 3.11"),
+        ],
+    )
+    def test_a_value_that_a_flag_cannot_have(self, called: Call, arguments: list[str], expected: str) -> None:
+        """Is a wrong call as well, and stays text with `--json`."""
+        for more in ([], ["--json"]):
+            status, said, errors = called(*arguments, *more)
+            assert (status, said) == (2, "")
+            assert f"Invalid value for '{arguments[1]}'" in errors
+            assert expected in errors
+
+    def test_no_flag_means_two_things(self) -> None:
+        """And no thing has two flags: each spelling belongs to one destination in all commands."""
+        meanings: dict[str, set[str | None]] = {}
+        for name in COMMANDS:
+            command = hatch_ytupload.get_command(click.Context(hatch_ytupload), name)
+            assert command is not None
+            for option in command.params:
+                if isinstance(option, click.Option):
+                    for spelling in option.opts:
+                        meanings.setdefault(spelling, set()).add(option.name)
+        assert {spelling: names for spelling, names in meanings.items() if len(names) > 1} == {}
+        assert not set(meanings) & {"--release", "--reduce-by", "--archive", "--dist"}
+
     def test_a_file_is_no_directory_to_work_in(self, called: Call) -> None:
         """`-C` takes a directory."""
         assert called("-C", "pyproject.toml", "build")[0] == 2
@@ -102,6 +165,35 @@ class TestStatus:
         status, said, errors = called("build")
         assert (status, said) == (1, "")
         assert [line.partition(" ")[0] for line in errors.splitlines()] == ["Error:", "Error:"]
+
+    @pytest.mark.parametrize("arguments", [["--json", "build"], ["build", "--json"]])
+    def test_problems_as_json(self, called: Call, pipeline: Pipeline, arguments: list[str]) -> None:
+        """One entry for each, on standard error."""
+        pipeline.write({"pyproject.toml": '[project]\nname = "a"\nversion = "1"\n[tool.ytupload]\nx = 1\nmode = 5\n'})
+        status, said, errors = called(*arguments)
+        assert (status, said) == (1, "")
+        first, second = json.loads(errors)["errors"]
+        assert first.startswith("`tool.ytupload.x` is not a known setting")
+        assert second.startswith("`tool.ytupload.mode` must be")
+
+    @pytest.mark.parametrize(
+        "arguments", [["-q", "--json", "build"], ["build", "-q", "--json"], ["--json", "build", "-q"]]
+    )
+    def test_global_flags_are_taken_in_both_places(self, called: Call, arguments: list[str]) -> None:
+        """Before the command and after it."""
+        status, said, errors = called(*arguments)
+        assert (status, errors) == (0, "")
+        assert json.loads(said)["files"] == 3
+
+    def test_details_say_what_decided(self, called: Call, pipeline: Pipeline) -> None:
+        """Settings with their places, and the rules that keep files out."""
+        pipeline.write({".ytignore": "*.log\n", "stages/first/src/x.log": ""})
+        pipeline.write({"configs/config.yaml": "pipeline: {mode: dev, build_folder: //home/x}\n"})
+        errors = called("build", "-v")[2]
+        assert "`stages/first/src/x.log` stays out: `*.log` (line 1 of `.ytignore`)\n" in errors
+        assert 'setting `mode`: `pipeline.mode` in `configs/config.yaml` says the string "dev"\n' in errors
+        assert "put all changes into" in called("publish", "--verbose")[2]
+        assert "stays out" not in called("build")[2]
 
     def test_quiet_and_verbose_take_each_other_away(self, called: Call) -> None:
         """Each step counts."""
@@ -126,12 +218,98 @@ class TestStatus:
             "    os.kill(os.getpid(), signal.SIGINT)\n"
             "    write(*arguments)\n"
             "build.write_file = interrupted\n"
-            "from hatch_ytupload.command_line.cli import hatch_ytupload\n"
-            "hatch_ytupload(['build'])\n"
+            "from hatch_ytupload.command_line.cli import main\n"
+            "main(['build'])\n"
         )
         process = run_command_line(cwd=pipeline.root, command=[sys.executable, "-c", code])
         assert (process.returncode, process.stdout, process.stderr) == (130, "", "Error: interrupted\n")
         assert list((pipeline.root / "dist").iterdir()) == []
+
+
+class TestOutsideOfAProject:
+    """Commands about a build folder."""
+
+    @pytest.fixture
+    def outside(self, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, called: Call) -> Call:
+        """Stand in an empty directory."""
+        (tmp_path / "empty").mkdir()
+        monkeypatch.chdir(tmp_path / "empty")
+        for name in ("YT_PROXY", "YTUPLOAD_BUILD_FOLDER"):
+            monkeypatch.delenv(name, raising=False)
+        return called
+
+    @pytest.mark.parametrize("command", ["history", "status", "rollback", "diff", "publish"])
+    def test_nothing_names_a_folder(self, outside: Call, command: str) -> None:
+        """The message says both ways out."""
+        status, _, errors = outside(command)
+        assert status == 1
+        assert "`hatch-ytupload init`" in errors
+        assert "`--build-folder //PATH`" in errors or command == "publish"
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [["history"], ["status"], ["rollback"], ["inspect", "current"], ["verify", "1.0"], ["diff", "1.0", "current"]],
+    )
+    def test_a_folder_is_named(self, outside: Call, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+        """By flag or variable: then only the cluster is missing."""
+        for more, value in (["--build-folder", "//home/x"], None), ([], "//home/x"):
+            if value:
+                monkeypatch.setenv("YTUPLOAD_BUILD_FOLDER", value)
+            status, _, errors = outside(*arguments, *more)
+            assert status == 1
+            assert errors.startswith("Error: no cluster is set: ")
+            assert "or give the option `--proxy`" in errors
+
+    def test_a_path_names_the_folder(self, outside: Call) -> None:
+        """Of an archive or a build folder in Cypress."""
+        assert "no cluster is set" in outside("inspect", "//home/x/build")[2]
+
+    def test_what_is_built_needs_a_project(self, outside: Call) -> None:
+        """The flag does not help there."""
+        status, _, errors = outside("build")
+        assert status == 1
+        assert "--build-folder" not in errors
+
+
+class TestOutput:
+    """Standard output that cannot be written."""
+
+    @pytest.mark.parametrize("arguments", [["explain", "stages"], ["explain", "stages", "--json"]])
+    @pytest.mark.parametrize(
+        ("redirection", "reason"),
+        [("> /dev/full", "No space left on device"), (">&-", "it is closed"), ("| sleep 0", "Broken pipe")],
+    )
+    def test_is_one_line_and_a_status(
+        self, pipeline: Pipeline, arguments: list[str], redirection: str, reason: str
+    ) -> None:
+        """No traceback, and nothing that the interpreter says at its end."""
+        words = shlex.join([sys.executable, "-m", "hatch_ytupload", *arguments])
+        # Whoever reads has gone before anything is written.
+        call = (
+            f"set -o pipefail; {{ sleep 1; {words}; }} {redirection}"
+            if "|" in redirection
+            else f"{words} {redirection}"
+        )
+        done = run_command_line(cwd=pipeline.root, command=["bash", "-c", call])
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert reason in line
+        assert line.startswith(('{"errors": ["cannot write', "Error: cannot "))
+
+    def test_help_that_cannot_be_written(self, pipeline: Pipeline) -> None:
+        """Click prints it."""
+        words = shlex.join([sys.executable, "-m", "hatch_ytupload", "--help"])
+        done = run_command_line(cwd=pipeline.root, command=["bash", "-c", f"{words} > /dev/full"])
+        assert (done.returncode, done.stderr) == (1, "Error: cannot use the output: No space left on device\n")
+
+    def test_messages_that_cannot_be_written_change_nothing(self, pipeline: Pipeline) -> None:
+        """There is nobody to tell."""
+        words = shlex.join([sys.executable, "-m", "hatch_ytupload"])
+        for redirection in ("2> /dev/full", "2>&-"):
+            for arguments, status in (("build", 0), ("inspect nowhere", 1), ("nonsense", 2)):
+                command = ["bash", "-c", f"{words} {arguments} {redirection}"]
+                done = run_command_line(cwd=pipeline.root, command=command)
+                assert (done.returncode, done.stderr) == (status, "")
 
 
 class TestImports:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING
 
 import click
@@ -28,8 +29,7 @@ def test_results_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("verbosity", "heard"),
     [
-        (-2, ["Error: e"]),
-        (-1, ["Warning: w", "Error: e"]),
+        (-1, ["Error: e"]),
         (0, ["i", "Warning: w", "Error: e"]),
         (1, ["i", "d", "Warning: w", "Error: e"]),
     ],
@@ -37,21 +37,28 @@ def test_results_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> No
 def test_everything_else_goes_to_standard_error(
     capsys: pytest.CaptureFixture[str], verbosity: int, heard: list[str]
 ) -> None:
-    """As much of it as is wanted; errors always."""
-    console = Console(verbosity=verbosity)
+    """As much of it as is wanted; errors always. Details are what any room logs."""
+    console = Console()
+    console.louder(verbosity)
     console.info("i")
-    console.detail("d")
+    logging.getLogger("hatch_ytupload.sources.tree").debug("d")
     console.warning("w")
     console.error("e")
+    console.close()
     said, errors = capsys.readouterr()
     assert said == ""
     assert errors.splitlines() == heard
+    logging.getLogger("hatch_ytupload").debug("nobody listens any more")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_each_problem_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """Several are told one below the other."""
-    Console().error("one\ntwo")
+    """Several are told one below the other; as JSON, together."""
+    Console().error("one", "two")
     assert capsys.readouterr().err == "Error: one\nError: two\n"
+    Console(as_json=True).error("one", "\x1b[31mtwo")
+    said = capsys.readouterr().err
+    assert said == '{"errors": ["one", "\\u001b[31mtwo"]}\n'
 
 
 def test_settings_bring_their_warnings(
@@ -61,13 +68,12 @@ def test_settings_bring_their_warnings(
     pipeline.write({"configs/config.yaml": "pipeline: {mode: dev}\n"})
     monkeypatch.chdir(pipeline.root)
     console = Console()
-    project = console.project()
-    assert project.root == str(pipeline.root)
-    settings = console.settings(project, mode="prod", config=None)
+    assert console.project().root == str(pipeline.root)
+    settings = console.settings({"mode": "prod", "config": None})
     assert settings.mode == "prod"
     assert capsys.readouterr().err == ""
     pipeline.write({"pyproject.toml": '[project]\nname = "a"\nversion = "1"\n[tool.ytupload]\nmode = "prod"\n'})
-    console.settings(console.project())
+    console.settings({})
     assert capsys.readouterr().err.startswith("Warning: `tool.ytupload.mode` in `pyproject.toml` and `pipeline.mode`")
 
 
@@ -86,11 +92,17 @@ def test_colour_follows_the_usual_variables(environ: dict[str, str], colour: boo
     assert use_colour(environ) is colour
 
 
-def test_differences_say_the_same_without_colour() -> None:
-    """Colour only underlines the signs."""
-    text = "+ added\n- removed\n~ changed\n@@ hunk\nplain\n"
-    assert click.unstyle(Console.differences(text)) == text
-    assert Console.differences(text) != text
+def test_colour_only_underlines(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is given to lines after what is not printable was taken from them, and shown on terminals."""
+    seen: list[str] = []
+
+    def colour(line: str) -> str:
+        seen.append(line)
+        return click.style(line, fg="red")
+
+    Console().result({}, "+ a\x1b[31m\n- b", colour=colour)
+    assert seen == ["+ a\\x1b[31m", "- b"]
+    assert capsys.readouterr().out == "+ a\\x1b[31m\n- b\n"
 
 
 def test_progress_is_quiet_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ import contextvars
 import json
 import logging
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.build_folders.cypress.redaction import Redaction
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatch_ytupload.build_folders.build_folder import Plain
+
+_log = logging.getLogger(__name__)
 
 # An upload is answered when the data is safe on several machines.
 HEAVY_FACTOR = 3
@@ -86,7 +89,7 @@ class Connection:
         """Return the same, of proxies that do not know the command."""
         from yt.wrapper.http_helpers import get_user_name
 
-        with self._watched():
+        with self._watched("who am I"):
             return get_user_name(client=self._connected())
 
     def write_file(self, path: str, blocks: Iterator[bytes], *, append: bool, transaction_id: str) -> None:
@@ -105,7 +108,7 @@ class Connection:
     def _request(self, command: str, parameters: dict[str, Plain], *, data: Plain = None, heavy: bool = False) -> Any:  # noqa: ANN401 - of an untyped module
         from yt.wrapper.driver import make_request
 
-        with self._watched():
+        with self._watched(_described(command, parameters)):
             return make_request(
                 command,
                 parameters,
@@ -117,14 +120,22 @@ class Connection:
             )
 
     @contextlib.contextmanager
-    def _watched(self) -> Iterator[None]:
+    def _watched(self, described: str) -> Iterator[None]:
         """Remember what the answer to a request is, and keep the token out of what the client writes to its log."""
         self.answer.forget()
         reset = _redaction.set(self.redact)
+        start = time.monotonic()
         try:
             yield
         finally:
             _redaction.reset(reset)
+            _log.debug(
+                "request to %s: %s, status %s, %.0f ms",
+                self.address,
+                self.redact(described),
+                self.answer.status or "unknown",
+                1000 * (time.monotonic() - start),
+            )
 
     def _connected(self) -> Any:  # noqa: ANN401 - a YtClient
         if self._client is None:
@@ -193,6 +204,15 @@ class _LogFilter(logging.Filter):
 
 
 _log_filter = _LogFilter()
+
+
+def _described(command: str, parameters: Plain) -> str:
+    """Name a request, or all that are in a batch, with the paths they are about."""
+    if command == "execute_batch":
+        parts = (_described(part["command"], part["parameters"]) for part in parameters["requests"])
+        return f"{command} ({', '.join(parts)})"
+    paths = [str(parameters[name]) for name in ("path", "source_path", "destination_path") if name in parameters]
+    return " ".join([command, *paths])
 
 
 def unwrapped(answer: Plain) -> Plain:

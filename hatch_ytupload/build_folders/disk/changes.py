@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import re
 import secrets
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.build_folders.build_folder import Content, Node, Plain
     from hatch_ytupload.byte_reader import FileReader
+
+_log = logging.getLogger(__name__)
+
 
 _RANDOM = r"\.[0-9a-f]{16}"
 _SAVED = ".saved"
@@ -75,6 +79,7 @@ class Staging:
 
     def write(self, path: str, content: Content, *, attribute: Plain = None, executable: bool = False) -> None:
         """Write a file in place of whatever lies there, and compare what has arrived."""
+        _log.debug("write %s in %s", path, self._folder)
         self.remove(path)
         # Never into a file that is there: it may be the same as one that others see.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -102,6 +107,7 @@ class Staging:
 
         It is no hard link: who writes into the current archive by hand must not change the release.
         """
+        _log.debug("copy %s to %s in %s", source, target, self._folder)
         self.remove(target)
         place = self._place(target)
         shutil.copy2(self._place(source), place)
@@ -122,7 +128,9 @@ class Staging:
         self._changed.add(path)
         self._attributes.pop(path, None)
         with suppress(FileNotFoundError, NotADirectoryError):
-            if not stat.S_ISDIR(os.lstat(place).st_mode):
+            is_directory = stat.S_ISDIR(os.lstat(place).st_mode)
+            _log.debug("remove %s from %s", path, self._folder)
+            if not is_directory:
                 os.unlink(place)
                 return
             for directory, names, files in os.walk(place):
@@ -146,6 +154,7 @@ class Staging:
         for directory, _, _ in os.walk(self._tree, topdown=False):
             _sync(directory)
         above = os.path.dirname(self._folder)
+        _log.debug("put all changes into %s in one step", self._folder)
         os.makedirs(above, exist_ok=True)
         self._old = atomic_rename.replace_directory(self._tree, self._folder)
         with self._afterwards("it may not survive a crash of this machine"):

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hatch_ytupload.command_line.flags import directory_flag, settings_flags
+
 if TYPE_CHECKING:
     from hatch_ytupload.command_line.console import Console
 
 
 @click.command()
-@click.option("-d", "--directory", metavar="DIR", help="Where the bundle goes, relative to here [default: dist].")
-@click.option("--config", metavar="FILE", help="The pipeline's YAML config, relative to the pipeline directory.")
+@directory_flag
 @click.option("--no-cache", is_flag=True, help="Pack everything again, and keep nothing for later builds.")
+@settings_flags
 @click.pass_obj
-def command(console: Console, directory: str | None, config: str | None, *, no_cache: bool) -> None:
+def command(console: Console, /, directory: str | None, *, no_cache: bool, **flags: object) -> None:
     r"""Build the code archive of the pipeline, as the Hatch target `ytarchive` does.
 
     Works in the current environment, whatever the project's build backend is.
@@ -27,7 +29,7 @@ def command(console: Console, directory: str | None, config: str | None, *, no_c
       hatch-ytupload -C pipelines/ads build -d /tmp/out
     """
     project = console.project()
-    settings = console.settings(project, config=config)
+    settings = console.settings(flags)
     # Only now: whoever has to mend the settings need not wait for it.
     from hatch_ytupload.packing.build import build_bundle
     from hatch_ytupload.packing.user_cache import user_cache

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hatch_ytupload.checks.findings import ERROR, NOTE, WARNING, Finding
+from hatch_ytupload.command_line.completion import archives
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.wording import counted, one_line
 
@@ -32,45 +33,65 @@ def _version(_ctx: click.Context, _parameter: click.Parameter, value: str | None
 
 
 @click.command()
-@click.option("--strict", is_flag=True, help="Exit with status 1 if there are errors or warnings.")
+@click.argument("archive", required=False, shell_complete=archives)
+@click.option("--strict", is_flag=True, help="Exit with status 1 for warnings, too.")
+@click.option("--exit-zero", is_flag=True, help="Exit with status 0 whatever is found.")
 @click.option("--python", metavar="VERSION", callback=_version, help="Python of the jobs [default: the one that runs].")
-@click.option("--archive", metavar="ARCHIVE", help="Check an archive instead of what a build would pack now.")
 @destination_flags
 @click.pass_obj
-def command(console: Console, /, *, strict: bool, python: str, archive: str | None, **overrides: str | None) -> None:
+def command(
+    console: Console,
+    /,
+    archive: str | None,
+    *,
+    strict: bool,
+    exit_zero: bool,
+    python: str,
+    **flags: object,
+) -> None:
     r"""Look for what would stop a job on the cluster, without running anything.
 
     Follows the imports of every job from its script through the packed files: what neither the archive, nor the
     stage's requirements, nor the standard library, nor `provided_modules` provides is reported. Also: requirements,
     syntax, configs, compiled modules, sizes, and packed files that git ignores. Notes are shown with -v.
 
-    ARCHIVE is a bundle or an archive on disk, `current` or the name of a release, or a path in Cypress.
+    ARCHIVE is a bundle or an archive on disk, `current` or the name of a release, or a path in Cypress; without it,
+    what a build would pack now is checked. The exit status is 1 if there are errors.
 
     \b
     Example:
       hatch-ytupload check
       hatch-ytupload check --strict --python 3.10
-      hatch-ytupload --json check --archive current
+      hatch-ytupload check current --json
     """
     from hatch_ytupload.answers.artifacts import find_artifact
     from hatch_ytupload.checks.checking import check
-    from hatch_ytupload.checks.findings import NOTE
     from hatch_ytupload.checks.packed_code import code_of_archive, code_of_plan
     from hatch_ytupload.command_line.flags import whereabouts
     from hatch_ytupload.planning.plan import make_plan
 
-    settings = console.settings(console.project(), **overrides)
+    settings = console.settings(flags)
     if archive is None:
         code = code_of_plan(make_plan(settings))
     else:
-        artifact = find_artifact(archive, whereabouts(console, **overrides))
+        artifact = find_artifact(archive, whereabouts(console, flags))
         with artifact.opened() as reader, console.progress() as progress:
             code = code_of_archive(reader, artifact.manifest, artifact.shown, progress=progress)
     notes = console.verbosity > 0
     found = check(code, settings, python, sources=archive is None, notes=notes or console.as_json)
-    console.result(check_data(found, python), check_text(found, code, notes=notes))
-    if strict and any(finding.severity != NOTE for finding in found):
+    console.result(check_data(found, python), check_text(found, code, notes=notes), colour=_coloured)
+    failing = {ERROR, WARNING} if strict else {ERROR}
+    if not exit_zero and any(finding.severity in failing for finding in found):
         sys.exit(1)
+
+
+def _coloured(line: str) -> str:
+    """Colour the severity of a finding; without colour the line says the same."""
+    match = re.search(r"(?:^|: )(error|warning|note)(?=: )", line)
+    if match is None:
+        return line
+    severity = click.style(match[1], fg=_COLOURS[match[1]], bold=match[1] == ERROR)
+    return line[: match.start(1)] + severity + line[match.end(1) :]
 
 
 _COLOURS = {ERROR: "red", WARNING: "yellow", NOTE: "cyan"}
@@ -120,7 +141,6 @@ def _line(finding: Finding, code: PackedCode) -> str:
         # As it lies on disk, so that terminals and editors find it.
         place = min(os.path.relpath(file.source), file.source, key=len)
     where = f"{one_line(place)}:{finding.line}" if finding.line else one_line(place)
-    severity = click.style(finding.severity, fg=_COLOURS[finding.severity], bold=finding.severity == ERROR)
     stages = f", {'stage' if len(finding.stages) == 1 else 'stages'} {', '.join(finding.stages)}"
     tail = f"[{finding.rule}{stages if finding.stages else ''}]"
-    return f"{where + ': ' if where else ''}{severity}: {finding.message} {tail}"
+    return f"{where + ': ' if where else ''}{finding.severity}: {finding.message} {tail}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hatch_ytupload.command_line.completion import archives
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.output.layout import fields, table
 from hatch_ytupload.releases.records import release_name
@@ -26,15 +27,13 @@ _COMMIT = re.compile(r"\b[0-9a-f]{40,64}\b")
 
 
 @click.command()
-@click.argument("a", required=False)
-@click.argument("b", required=False)
+@click.argument("a", required=False, shell_complete=archives)
+@click.argument("b", required=False, shell_complete=archives)
 @click.option("--text", is_flag=True, help="Show what changed inside text files.")
 @click.option("--exit-code", is_flag=True, help="End with status 1 if a file differs.")
 @destination_flags
 @click.pass_obj
-def command(
-    console: Console, /, a: str | None, b: str | None, *, text: bool, exit_code: bool, **overrides: str | None
-) -> None:
+def command(console: Console, /, a: str | None, b: str | None, *, text: bool, exit_code: bool, **flags: object) -> None:
     r"""Show what differs between two archives, from A to B.
 
     Without B, from the current release to A; without A too, from the current release to the local bundle: what a
@@ -51,7 +50,7 @@ def command(
     from hatch_ytupload.answers.differences import compare, text_diffs
     from hatch_ytupload.command_line.flags import whereabouts
 
-    places = whereabouts(console, **overrides)
+    places = whereabouts(console, flags)
     before = find_artifact(CURRENT if b is None else a, places)
     after = find_artifact(a if b is None else b, places)
     with console.progress() as progress:
@@ -61,9 +60,15 @@ def command(
     if text:
         for file in data["files"]:
             file["text"] = diffs.get(file["path"])
-    console.result(data, console.differences("\n\n".join([differences_text(differences), *diffs.values()])))
+    console.result(data, "\n\n".join([differences_text(differences), *diffs.values()]), colour=_coloured)
     if exit_code and differences.any:
         sys.exit(1)
+
+
+def _coloured(line: str) -> str:
+    """Colour lines that begin with `+`, `-`, `~` or `@`; without colour they say the same."""
+    colours = {"+": "green", "-": "red", "~": "yellow", "@": "cyan"}
+    return click.style(line, fg=colours[line[0]]) if line[:1] in colours else line
 
 
 def differences_text(differences: Differences) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hatch_ytupload.command_line.completion import files
+from hatch_ytupload.command_line.flags import settings_flags
 from hatch_ytupload.output.layout import wrapped
 from hatch_ytupload.sources.ignore_scope import describe_rule
 from hatch_ytupload.wording import counted, megabytes, one_line
@@ -18,10 +20,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
-@click.option("--config", metavar="FILE", help="The pipeline's YAML config, relative to its directory.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", shell_complete=files)
+@settings_flags
 @click.pass_obj
-def command(console: Console, paths: tuple[str, ...], config: str | None) -> None:
+def command(console: Console, /, paths: tuple[str, ...], **flags: object) -> None:
     r"""Say whether a file goes into the archive, under which name, and which rule decided.
 
     PATH is a file or directory, relative to here or to the pipeline; a path in the archive; or one that does not exist
@@ -34,7 +36,7 @@ def command(console: Console, paths: tuple[str, ...], config: str | None) -> Non
     """
     from hatch_ytupload.answers.explanation import Explainer
 
-    explainer = Explainer(console.settings(console.project(), config=config))
+    explainer = Explainer(console.settings(flags))
     for problem in explainer.problems:
         console.warning(f"as it is, no archive can be built: {problem}")
     found = [explanation for path in paths for explanation in explainer.explain(path)]

@@ -20,12 +20,18 @@ if TYPE_CHECKING:
 @click.command()
 @destination_flags
 @click.pass_obj
-def command(console: Console, /, **overrides: str | None) -> None:
-    """Show the releases of the build folder, newest first; a star marks the current one."""
+def command(console: Console, /, **flags: object) -> None:
+    r"""Show the releases of the build folder, newest first; a star marks the current one.
+
+    \b
+    Example:
+      hatch-ytupload history
+      hatch-ytupload --json history --build-folder //home/ads/build --proxy prod
+    """
     from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.releases.records import read_state
 
-    folder = open_build_folder(console.settings(console.project(), **overrides), notice=console.info)
+    folder = open_build_folder(console.settings(flags), notice=console.info)
     state = read_state(folder)
     console.result(history_data(state, folder), history_text(state, folder))
 

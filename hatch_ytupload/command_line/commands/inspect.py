@@ -8,6 +8,7 @@ import click
 
 from hatch_ytupload.answers.inspection import DEPTH, Branch, branches, directories, largest_files
 from hatch_ytupload.archive_layout import WRAPPERS
+from hatch_ytupload.command_line.completion import archives
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.output.layout import fields, table
 from hatch_ytupload.reading.contents import places
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("archive", required=False)
-@click.option("--release", metavar="NAME", help="A release of the build folder, instead of ARCHIVE.")
-@click.option("-n", "--largest", metavar="N", type=click.IntRange(1), help="Show the N largest files, largest first.")
+@click.argument("archive", required=False, shell_complete=archives)
+@click.option("--largest", metavar="N", type=click.IntRange(1), help="Show the N largest files, largest first.")
 @click.option("--by-size", is_flag=True, help="Sort what lies in a directory by size, largest first.")
 @click.option("--files", is_flag=True, help="Show every file, not directories alone.")
 @click.option("--depth", metavar="N", type=click.IntRange(0), help="How many levels of directories; 0: all.")
@@ -35,13 +35,12 @@ def command(
     console: Console,
     /,
     archive: str | None,
-    release: str | None,
     largest: int | None,
     depth: int | None,
     *,
     by_size: bool,
     files: bool,
-    **overrides: str | None,
+    **flags: object,
 ) -> None:
     r"""Show what an archive holds: sizes of its parts, directories and files.
 
@@ -58,9 +57,7 @@ def command(
     from hatch_ytupload.answers.inspection import DEPTH
     from hatch_ytupload.command_line.flags import whereabouts
 
-    if archive is not None and release is not None:
-        raise click.UsageError("give ARCHIVE or --release, not both")
-    artifact = find_artifact(archive, whereabouts(console, **overrides), release=release)
+    artifact = find_artifact(archive, whereabouts(console, flags))
     with console.progress() as progress:
         found = described(artifact, progress=progress)
     if depth is None:

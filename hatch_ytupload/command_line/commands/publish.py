@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.command_line.completion import files
+from hatch_ytupload.command_line.flags import destination_flags, directory_flag
 
 if TYPE_CHECKING:
     from hatch_ytupload.command_line.console import Console
 
 
 @click.command()
-@click.argument("artifact", required=False)
+@click.argument("artifact", required=False, shell_complete=files)
 @click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be uploaded, replaced and pruned.")
-@click.option("--dist", metavar="DIR", help="Where builds go, relative to here [default: dist].")
+@directory_flag
 @destination_flags
 @click.pass_obj
 def command(
-    console: Console, /, artifact: str | None, dist: str | None, *, dry_run: bool, **overrides: str | None
+    console: Console, /, artifact: str | None, directory: str | None, *, dry_run: bool, **flags: object
 ) -> None:
     r"""Publish a built bundle to the build folder, as the Hatch publisher `ytupload` does.
 
@@ -34,13 +35,13 @@ def command(
     from hatch_ytupload.output.releases import published_data, published_text
     from hatch_ytupload.releases.publish import default_artifact, publish_bundle
 
-    project = console.project()
-    settings = console.settings(project, **overrides)
+    settings = console.settings(flags)
+    project = None if artifact else console.project()
     with console.progress(at_once=True) as progress:
         published = publish_bundle(
             settings,
-            artifact or default_artifact(project, dist),
-            project=None if artifact else project.name,
+            default_artifact(project, directory) if project else str(artifact),
+            project=project and project.name,
             dry_run=dry_run,
             notice=console.info,
             progress=progress,

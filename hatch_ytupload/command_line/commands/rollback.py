@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.command_line.completion import releases
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.output.layout import fields
 from hatch_ytupload.output.releases import folder_data, shown_archive
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("release", required=False)
+@click.argument("release", required=False, shell_complete=releases)
 @destination_flags
 @click.pass_obj
-def command(console: Console, /, release: str | None, **overrides: str | None) -> None:
+def command(console: Console, /, release: str | None, **flags: object) -> None:
     r"""Make a kept release current; no data is moved.
 
     RELEASE is a name that `history` shows, or the beginning of one; without it, the release before the current one.
@@ -35,7 +36,7 @@ def command(console: Console, /, release: str | None, **overrides: str | None) -
     from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.releases.rollback import rollback
 
-    settings = console.settings(console.project(), **overrides)
+    settings = console.settings(flags)
     folder = open_build_folder(settings, notice=console.info)
     outcome = rollback(folder, release, standalone_wrappers=settings.standalone_wrappers)
     console.result(rollback_data(outcome, folder), rollback_text(outcome, folder))

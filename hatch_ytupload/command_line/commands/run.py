@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hatch_ytupload.command_line.completion import archives, operations, stages
 from hatch_ytupload.command_line.flags import destination_flags
 
 if TYPE_CHECKING:
@@ -18,13 +19,16 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("stage")
-@click.argument("operation")
-@click.option("-i", "--input", "source", metavar="FILE", help="Rows to read [default: standard input].")
-@click.option("-o", "--output", "target", metavar="FILE", help="Where rows go, when the job has ended well.")
+@click.argument("stage", shell_complete=stages)
+@click.argument("operation", shell_complete=operations)
+@click.argument("archive", required=False, shell_complete=archives)
+@click.option(
+    "-i", "--input", "source", metavar="FILE", type=click.Path(), help="Rows to read [default: standard input]."
+)
+@click.option(
+    "-o", "--output", "target", metavar="FILE", type=click.Path(), help="Where rows go, when the job has ended well."
+)
 @click.option("--sort-by", metavar="COLUMNS", help="Columns, with commas between them, to sort a reducer's rows by.")
-@click.option("--reduce-by", metavar="COLUMNS", help="The same, where `--sort-by` is not given.")
-@click.option("--archive", metavar="ARCHIVE", help="Another archive than that of the local bundle.")
 @click.option("--python", metavar="PYTHON", help="Path, command or version of the Python for the job.")
 @click.option("--secrets", is_flag=True, help="Give the job the variables of configs/secrets.env.")
 @click.option("--keep", is_flag=True, help="Leave the sandbox there.")
@@ -35,27 +39,27 @@ def command(
     /,
     stage: str,
     operation: str,
+    archive: str | None,
     *,
     source: str | None,
     target: str | None,
     sort_by: str | None,
-    reduce_by: str | None,
-    archive: str | None,
     python: str | None,
     secrets: bool,
     keep: bool,
-    **overrides: str | None,
+    **flags: object,
 ) -> None:
     r"""Run an operation in a local sandbox, from the built archive, the way a job does.
 
     OPERATION is map, vanilla, reduce, map_reduce, map_reduce_mapper or map_reduce_reducer. The exit status is the
-    job's. ARCHIVE is a bundle or an archive on disk, `current` or the name of a release, or a path in Cypress.
+    job's. ARCHIVE is a bundle or an archive on disk, `current` or the name of a release, or a path in Cypress; without
+    it, the bundle of the project's current version.
 
     \b
     Example:
       hatch-ytupload run parse_requests map -i data/requests.jsonl -o hits.jsonl
-      hatch-ytupload run build_sessions map_reduce --sort-by visitor,time < hits.jsonl
-      hatch-ytupload run check_networks vanilla --archive current --keep
+      hatch-ytupload run build_sessions map_reduce --sort-by visitor < hits.jsonl
+      hatch-ytupload run check_networks vanilla current --keep
     """
     from hatch_ytupload.answers.artifacts import copy_of, find_artifact
     from hatch_ytupload.command_line.flags import whereabouts
@@ -63,20 +67,19 @@ def command(
 
     if console.as_json and target is None:
         raise click.UsageError("`--json` needs `--output FILE`: rows would go to standard output, too")
-    project = console.project()
-    settings = console.settings(project, **overrides)
+    settings = console.settings(flags)
 
     run = Run(
         stage,
         operation,
         None if source == "-" else source,
         None if target == "-" else target,
-        _columns(sort_by) or _columns(reduce_by),
+        _columns(sort_by),
         keep,
         tuple(settings.secrets) if secrets else (),
         python,
     )
-    artifact = find_artifact(archive, whereabouts(console, **overrides))
+    artifact = find_artifact(archive, whereabouts(console, flags))
     with ExitStack() as stack:
         with console.progress() as progress:
             copy = stack.enter_context(copy_of(artifact, progress=progress))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.command_line.commands.history import short_time
-from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.command_line.flags import destination_flags, directory_flag
+from hatch_ytupload.errors import NoProjectError
 from hatch_ytupload.output.layout import fields
 from hatch_ytupload.output.releases import folder_data, shown_on_cluster
 from hatch_ytupload.releases.records import State, release_name
@@ -22,28 +24,39 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--dist", metavar="DIR", help="Where builds go, relative to here [default: dist].")
+@directory_flag
 @destination_flags
 @click.pass_obj
-def command(console: Console, /, dist: str | None, **overrides: str | None) -> None:
-    """Show the local bundle, the current release, and whether they are the same."""
+def command(console: Console, /, directory: str | None, **flags: object) -> None:
+    r"""Show the local bundle, the current release, and whether they are the same.
+
+    Outside of a project, there is no local bundle to show.
+
+    \b
+    Example:
+      hatch-ytupload status
+      hatch-ytupload status --build-folder //home/ads/build --proxy prod
+    """
     from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.packing.bundle import read_bundle
     from hatch_ytupload.releases.publish import default_artifact
     from hatch_ytupload.releases.records import read_state
 
-    project = console.project()
-    folder = open_build_folder(console.settings(project, **overrides), notice=console.info)
-    artifact = default_artifact(project, dist)
-    bundle = read_bundle(artifact) if os.path.lexists(artifact) else None
+    folder = open_build_folder(console.settings(flags), notice=console.info)
+    bundle, shown = None, None
+    with suppress(NoProjectError):
+        artifact = default_artifact(console.project(), directory)
+        bundle = read_bundle(artifact) if os.path.lexists(artifact) else None
+        shown = os.path.relpath(artifact)
     state = read_state(folder)
-    shown = os.path.relpath(artifact)
     console.result(status_data(state, bundle, shown, folder), status_text(state, bundle, shown, folder))
 
 
-def status_text(state: State, bundle: Bundle | None, artifact: str, folder: BuildFolder) -> str:
+def status_text(state: State, bundle: Bundle | None, artifact: str | None, folder: BuildFolder) -> str:
     """Show the local bundle, the current release, and whether they are the same."""
-    if bundle is None:
+    if artifact is None:
+        local = ""
+    elif bundle is None:
         local = f"none at `{one_line(artifact)}`: build it first"
     else:
         local = f"{release_name(bundle.manifest)} ({megabytes(bundle.manifest.archive.size)})"
@@ -56,7 +69,7 @@ def status_text(state: State, bundle: Bundle | None, artifact: str, folder: Buil
     )
 
 
-def status_data(state: State, bundle: Bundle | None, artifact: str, folder: BuildFolder) -> dict[str, Any]:
+def status_data(state: State, bundle: Bundle | None, artifact: str | None, folder: BuildFolder) -> dict[str, Any]:
     """Return the same for programs."""
     local = None
     if bundle is not None:

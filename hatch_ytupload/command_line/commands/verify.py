@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hatch_ytupload.answers.second_build import BYTES, CONTENT, Agreement
+from hatch_ytupload.command_line.completion import archives
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.output.layout import wrapped
 from hatch_ytupload.wording import counted
@@ -18,14 +19,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("archive", required=False)
-@click.option("--release", metavar="NAME", help="A release of the build folder, instead of ARCHIVE.")
+@click.argument("archive", required=False, shell_complete=archives)
 @click.option("--rebuild", is_flag=True, help="Build again from the sources, and compare.")
 @destination_flags
 @click.pass_obj
-def command(
-    console: Console, /, archive: str | None, release: str | None, *, rebuild: bool, **overrides: str | None
-) -> None:
+def command(console: Console, /, archive: str | None, *, rebuild: bool, **flags: object) -> None:
     r"""Compare an archive with its manifest, file by file.
 
     ARCHIVE is the path of an archive, of a bundle's directory or of a manifest; a `//path` of an archive or a build
@@ -45,18 +43,16 @@ def command(
     from hatch_ytupload.answers.verification import verify
     from hatch_ytupload.command_line.flags import whereabouts
 
-    if archive is not None and release is not None:
-        raise click.UsageError("give ARCHIVE or --release, not both")
-    artifact = find_artifact(archive, whereabouts(console, **overrides), release=release)
+    artifact = find_artifact(archive, whereabouts(console, flags))
     with console.progress() as progress:
         found = verify(artifact, progress=progress)
     data, text = verification_data(found), verification_text(found)
-    for problem in found.problems:
-        console.error(problem)
+    if found.problems:
+        console.error(*found.problems)
     agrees = True
     if rebuild and not found.problems:
         project = console.project()
-        settings = console.settings(project, **overrides)
+        settings = console.settings(flags)
         with console.progress() as progress:
             agreement = build_again(artifact, project, settings, progress=progress)
         data["rebuild"] = agreement_data(agreement)
