@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -286,6 +285,8 @@ os.write(answer, json.dumps(found).encode())
 
 def _ask_build_backend(root: str, content: dict[str, Any]) -> tuple[str, str]:
     """Have the project's build backend say name and version (PEP 517), in a process of its own."""
+    import subprocess
+
     system = _table(content, "build-system")
     backend = _text(system, "build-backend", "build-system.") or "setuptools.build_meta:__legacy__"
     below = system.get("backend-path", [])

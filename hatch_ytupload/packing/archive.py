@@ -191,29 +191,28 @@ class _PartOutput:
         self.kept: KeptPart | None = None
         self.size = 0
         self.content_size = 0
-        self._sha256 = hashlib.sha256()
-
-    @property
-    def sha256(self) -> str:
+        self.sha256 = ""
         """Of all members, when the part has ended."""
-        return self._sha256.hexdigest() if self.kept is None else self.kept.sha256
+        self._digest = hashlib.sha256()
 
     def put(self, packed: bytes, size: int) -> None:
         packing = self.packing
         packing.output.write(packed)
         packing.digests.update(packed)
         packing.size += len(packed)
-        if self.kept is None:
-            self._sha256.update(packed)
         self.size += len(packed)
         self.content_size += size
         if self.recorder is not None:
             self.recorder.member(packed, size)
+        elif self.kept is None:
+            self._digest.update(packed)
 
     def end(self) -> None:
         if self.recorder is not None:
-            self.recorder.finish(self.files, self.sha256)
+            self.sha256 = self.recorder.finish(self.files)
             self.recorder = None
+        else:
+            self.sha256 = self._digest.hexdigest() if self.kept is None else self.kept.sha256
         self.close()
 
     def close(self) -> None:

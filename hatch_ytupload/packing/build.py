@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.__about__ import __version__
@@ -97,11 +99,11 @@ def build_bundle(
     directory = bundle_directory(build_directory, project.file_name)
     memory = BuildMemory(cache, project.root, epoch, keep_times=not reproducible) if cache else None
     exclusions = exclusions_of(settings, build_directory)
-    with GitQuestion(project.root, exclusions.outputs) as git:
+    with GitQuestion(project.root, exclusions.outputs) as git, _no_garbage():
         selection = _selection(settings)
         plan = make_plan(settings, memory.listings if memory else None, exclusions=exclusions)
-        inputs = memory.inputs(project, settings, selection, plan, git.answer()) if memory else ""
-        archive = memory.unchanged(directory, inputs) if memory else None
+        inputs = memory.inputs(project, settings, selection, plan) if memory else ""
+        archive = memory.unchanged(directory, inputs, git.answer) if memory else None
         changed = archive is None
         if archive is None:
             with replacing(directory) as temporary:
@@ -116,8 +118,8 @@ def build_bundle(
                 write_file(os.path.join(temporary, SBOM_NAME), sbom)
                 _write_beside(temporary, manifest, plan if settings.standalone_wrappers else None)
             archive = ArchiveIdentity(packed.size, packed.sha256, manifest.content_sha256)
-    if memory:
-        memory.close(plan, directory, inputs, archive)
+        if memory:
+            memory.close(plan, directory, inputs, git.answer(), archive)
     warnings = [*size_warning(archive.size, plan, settings.max_archive_mb), *_credentials(plan)]
     if cache and cache.problem:
         warnings.append(cache.problem)
@@ -131,6 +133,18 @@ def build_bundle(
         _summary(plan, archive.size, changed=changed),
         tuple(warnings),
     )
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Do without the search for circles of objects: a plan is a hundred thousand objects and no circle."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def source_date_epoch(environ: Mapping[str, str]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import shutil
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -140,6 +139,8 @@ def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
 
 def _remove(path: str) -> None:
     """Remove a directory with all that is in it, or a file, or a link."""
+    import shutil
+
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     else:
@@ -152,6 +153,8 @@ def _cannot_write(error: OSError, place: str) -> ArtifactError:
 
 def _remove_abandoned(parent: str, name: str) -> None:
     """Remove the directories of builds that were killed, whose lock nobody holds; put back what they moved away."""
+    import shutil
+
     pattern = re.compile(re.escape(f".{name}.") + rf"[a-z0-9_]{{8}}({re.escape(atomic_rename.ASIDE)})?")
     place = os.path.join(parent, name)
     with suppress(FileNotFoundError):

@@ -6,13 +6,13 @@ machine, is not believed.
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import os
 import re
-import tempfile
 import time
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.wording import one_line
@@ -39,6 +39,19 @@ _SEAL_SIZE = 32
 _CHUNK = 1 << 20
 # A build that was killed never finishes its files; no build takes as long as this.
 _UNFINISHED_SECONDS = 3600
+
+
+class Digest(Protocol):
+    """What we use of hashlib's objects."""
+
+    def update(self, data: bytes, /) -> None:
+        """Go on with the next bytes."""
+
+    def digest(self) -> bytes:
+        """Return the digest of all bytes so far."""
+
+    def hexdigest(self) -> str:
+        """Return the same in hexadecimal digits."""
 
 
 class CacheError(YtUploadError):
@@ -78,11 +91,11 @@ class Cache:
             return None
         with suppress(OSError):
             size = os.fstat(file.fileno()).st_size - _SEAL_SIZE
-            seal, left = self.seal(name), size
+            digest, left = hashlib.sha256(), size
             while left > 0 and (chunk := file.read(min(left, _CHUNK))):
-                seal.update(chunk)
+                digest.update(chunk)
                 left -= len(chunk)
-            if size >= 0 and left == 0 and hmac.compare_digest(file.read(), seal.digest()):
+            if size >= 0 and left == 0 and hmac.compare_digest(file.read(), self.seal(name, digest)):
                 file.seek(0)
                 # Used now: the least recently used files go first.
                 os.utime(path)
@@ -112,9 +125,14 @@ class Cache:
         """Begin a file; it is there for others only when it is whole."""
         return NewFile(self, name)
 
-    def seal(self, name: str) -> hmac.HMAC:
-        """Begin the seal of a file, which holds for its name alone."""
-        return hmac.new(self._key, name.encode() + b"\0", "sha256")
+    def seal(self, name: str, digest: Digest) -> bytes:
+        """Return the seal of a file, which holds for its name alone.
+
+        Args:
+            name: of the file.
+            digest: SHA-256 of its content.
+        """
+        return hmac.digest(self._key, digest.digest() + name.encode(), "sha256")
 
     def failed(self, error: OSError) -> None:
         """Remember why something could not be kept."""
@@ -139,10 +157,13 @@ class NewFile:
     def __init__(self, cache: Cache, name: str) -> None:
         self._cache = cache
         self._path = os.path.join(cache.directory, name)
-        self._seal = cache.seal(name)
+        self._name = name
+        self.digest: Digest = hashlib.sha256()
+        """SHA-256 of what was written so far, also where that could not be kept."""
+        self._temporary = os.path.join(cache.directory, f".new-{os.urandom(4).hex()}")
         self._file: IO[bytes] | None = None
         try:
-            self._file = tempfile.NamedTemporaryFile(prefix=".new-", dir=cache.directory, delete=False)  # noqa: SIM115
+            self._file = open_new(self._temporary)
         except FileNotFoundError:
             pass  # somebody has deleted the cache
         except OSError as error:
@@ -150,8 +171,8 @@ class NewFile:
 
     def write(self, data: bytes) -> None:
         """Append to the file."""
+        self.digest.update(data)
         if self._file is not None:
-            self._seal.update(data)
             try:
                 self._file.write(data)
             except OSError as error:
@@ -161,9 +182,9 @@ class NewFile:
         """Finish the file and give it its name."""
         if self._file is not None:
             try:
-                self._file.write(self._seal.digest())
+                self._file.write(self._cache.seal(self._name, self.digest))
                 self._file.close()
-                os.replace(self._file.name, self._path)
+                os.replace(self._temporary, self._path)
                 self._file = None
             except OSError as error:
                 self._failed(error)
@@ -174,7 +195,7 @@ class NewFile:
             with suppress(OSError):
                 self._file.close()
             with suppress(OSError):
-                os.unlink(self._file.name)
+                os.unlink(self._temporary)
             self._file = None
 
     def _failed(self, error: OSError) -> None:
@@ -203,6 +224,15 @@ def entries_of(directory: str) -> Iterator[CacheEntry]:
                 if kind is not None and not entry.is_dir(follow_symlinks=False):
                     status = entry.stat(follow_symlinks=False)
                     yield CacheEntry(status.st_mtime, status.st_size, entry.path, kind)
+
+
+def open_new(path: str) -> IO[bytes]:
+    """Open a file that was not there, for its user alone; nothing that has its name is followed or overwritten.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
 
 
 def cannot_write(place: str, error: OSError) -> str:

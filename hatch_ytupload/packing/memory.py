@@ -17,7 +17,7 @@ from hatch_ytupload.sources.listings import UNSETTLED_NS, Listings
 from hatch_ytupload.sources.tree import SourceFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
@@ -133,16 +133,13 @@ class Recorder:
         self._file.write(member)
         self._sizes.append((len(member), unpacked))
 
-    def finish(self, files: list[FileInfo], sha256: str) -> None:
-        """Keep the part.
-
-        Args:
-            files: that it holds.
-            sha256: of all members.
-        """
+    def finish(self, files: list[FileInfo]) -> str:
+        """Keep the part with what the manifest says about its files, and return the SHA-256 of its members."""
+        sha256 = self._file.digest.hexdigest()
         index = json.dumps({"sha256": sha256, "members": self._sizes, "files": files}, separators=(",", ":")).encode()
         self._file.write(index + len(index).to_bytes(_LENGTH_SIZE, "big"))
         self._file.keep()
+        return sha256
 
     def discard(self) -> None:
         """Keep nothing."""
@@ -182,38 +179,42 @@ class BuildMemory:
         self.listings = Listings(self._json(self._listings_name), now_ns)
         self.parts = PartMemory(cache, now_ns, epoch, keep_times=keep_times)
 
-    def inputs(
-        self, project: Project, settings: Settings, selection: Selection, plan: Plan, git: GitInfo | None
-    ) -> str:
-        """Return a digest of everything that the bundle is made of."""
+    def inputs(self, project: Project, settings: Settings, selection: Selection, plan: Plan) -> str:
+        """Return a digest of everything that the bundle is made of, but for what git says."""
         return _digest(
             *self._inputs,
             project.name,
             project.version,
             str(settings.standalone_wrappers),
-            repr(git),
             repr(selection),
             repr(plan.stages),
             repr([(module.name, module.distribution, module.version) for module in plan.modules]),
             *map(self.parts.key, plan.parts),
         )
 
-    def unchanged(self, directory: str, inputs: str) -> ArchiveIdentity | None:
-        """Return the archive of a bundle if it was made of these inputs, and nobody has touched it since."""
+    def unchanged(self, directory: str, inputs: str, git: Callable[[], GitInfo | None]) -> ArchiveIdentity | None:
+        """Return the archive of a bundle if it was made of these inputs, and nobody has touched it since.
+
+        Args:
+            directory: of the bundle.
+            inputs: what it would be made of now.
+            git: waits for what git says; called only where nothing else has changed.
+        """
         with suppress(ValueError, TypeError):
-            known_inputs, statuses, archive = self._json(_bundle_name(directory)) or (None, None, ())
-            if known_inputs == inputs and statuses == _statuses(directory):
+            known_inputs, statuses, known_git, archive = self._json(_bundle_name(directory)) or (None, None, None, ())
+            if known_inputs == inputs and statuses == _statuses(directory) and known_git == _listed(git()):
                 return ArchiveIdentity(*archive)
         return None
 
-    def close(self, plan: Plan, directory: str, inputs: str, archive: ArchiveIdentity) -> None:
+    def close(self, plan: Plan, directory: str, inputs: str, git: GitInfo | None, archive: ArchiveIdentity) -> None:
         """Remember this build, and keep the cache within its limit."""
         listings = self.listings.state()
         if listings is not None:
             self._cache.write(self._listings_name, _dump(listings))
         # What may change without a trace is looked at again by the next build.
-        if all(map(self.parts.is_settled, plan.parts)) and self.unchanged(directory, inputs) is None:
-            self._cache.write(_bundle_name(directory), _dump([inputs, _statuses(directory), archive]))
+        if all(map(self.parts.is_settled, plan.parts)) and self.unchanged(directory, inputs, lambda: git) is None:
+            record = [inputs, _statuses(directory), _listed(git), archive]
+            self._cache.write(_bundle_name(directory), _dump(record))
         if self.parts.grew:
             self._cache.trim()
 
@@ -225,6 +226,11 @@ class BuildMemory:
 
 def _bundle_name(directory: str) -> str:
     return f"bundle-{_digest(directory)}"
+
+
+def _listed(git: GitInfo | None) -> list[object] | None:
+    """Return what JSON makes of it."""
+    return None if git is None else [*git]
 
 
 def _dump(value: object) -> bytes:

@@ -9,7 +9,6 @@ import json
 import time
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
 
 from hatch_ytupload.configuration.project import normalize_name
 from hatch_ytupload.packing.archive import read_unchanged
@@ -113,6 +112,8 @@ def package_url(name: str, version: str) -> str:
     >>> package_url("Foo_Bar", "1.0+local")
     'pkg:pypi/foo-bar@1.0%2Blocal'
     """
+    from urllib.parse import quote
+
     return f"pkg:pypi/{quote(normalize_name(name), safe='')}" + (f"@{quote(version, safe='')}" if version else "")
 
 

@@ -6,6 +6,8 @@ busybox passes over the names in pax headers. Format: the manual of GNU tar, "Ba
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 BLOCK = 512
 """Bytes of a header, and what contents are padded to."""
 
@@ -50,13 +52,16 @@ def padding(size: int) -> bytes:
 
 
 def _header(name: bytes, size: int, mode: int, mtime: int, kind: bytes) -> bytes:
-    octal_size = b"%011o" % size if size <= LATEST_TIME else b"\x80" + size.to_bytes(11, "big")
-    # Name, mode, uid 0, gid 0, size, time; the checksum counts itself as blanks.
-    before = b"%b%b%07o\x000000000\x000000000\0%b%011o\0" % (
-        name,
-        _ZEROS[: 100 - len(name)],
-        mode,
-        octal_size.ljust(12, b"\0"),
-        min(max(mtime, 0), LATEST_TIME),
-    )
-    return b"%b%06o\0 %b%b" % (before, sum(before) + _CHECKSUM_REST + kind[0], kind, _AFTER_KIND)
+    octal_size = b"%011o\0" % size if size <= LATEST_TIME else b"\x80" + size.to_bytes(11, "big")
+    fixed_mode, fixed_time, fixed_sum = _fixed(mode, mtime, kind)
+    # The checksum counts itself as blanks.
+    checksum = b"%06o\0 " % (sum(name) + sum(octal_size) + fixed_sum)
+    return b"".join((name, _ZEROS[: 100 - len(name)], fixed_mode, octal_size, fixed_time, checksum, kind, _AFTER_KIND))
+
+
+@lru_cache(maxsize=64)
+def _fixed(mode: int, mtime: int, kind: bytes) -> tuple[bytes, bytes, int]:
+    """Return what most headers share: mode, uid 0 and gid 0; the time; the sum of these and of all that follows."""
+    mode_and_owner = b"%07o\x000000000\x000000000\0" % mode
+    time = b"%011o\0" % min(max(mtime, 0), LATEST_TIME)
+    return mode_and_owner, time, sum(mode_and_owner) + sum(time) + kind[0] + _CHECKSUM_REST

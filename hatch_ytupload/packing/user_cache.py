@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
-import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -21,6 +19,7 @@ from hatch_ytupload.packing.cache import (
     CacheError,
     cannot_write,
     entries_of,
+    open_new,
 )
 from hatch_ytupload.wording import one_line
 
@@ -125,6 +124,8 @@ def empty_cache(directory: str) -> None:
     Raises:
         CacheError: it is none, or something cannot be removed.
     """
+    import shutil
+
     if not os.path.lexists(directory):
         return
     _check(directory)
@@ -206,13 +207,17 @@ def _make_directories(directory: str) -> None:
 
 def _make_marked(directory: str) -> None:
     """Make the directory of a cache with its mark, in one step: others make it at the same time."""
-    temporary = tempfile.mkdtemp(prefix=f".{_NAME}-", dir=os.path.dirname(directory))
+    temporary = os.path.join(os.path.dirname(directory), f".{_NAME}-{os.urandom(4).hex()}")
+    mark = os.path.join(temporary, _MARK)
+    os.mkdir(temporary, stat.S_IRWXU)
     try:
-        with open(os.path.join(temporary, _MARK), "wb") as file:
+        with open_new(mark) as file:
             file.write(_MARK_TEXT)
         os.rename(temporary, directory)
     except OSError:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):
+            os.unlink(mark)
+        os.rmdir(temporary)
         if not os.path.isdir(directory):
             raise
 
@@ -286,9 +291,9 @@ def _key() -> bytes:
 
 def _make_key(path: str) -> None:
     """Write a new key, whole, unless another process was faster."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{_KEY_NAME}-", dir=os.path.dirname(path))
+    temporary = f"{path}-{os.urandom(4).hex()}"
     try:
-        with open(descriptor, "wb") as file:
+        with open_new(temporary) as file:
             file.write(os.urandom(_KEY_SIZE))
         with suppress(FileExistsError):
             os.link(temporary, path)

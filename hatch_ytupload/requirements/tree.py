@@ -7,7 +7,6 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -93,6 +92,8 @@ def in_archive(path: str, directory: str = "") -> str | None:
 
 def scheme_of(text: str) -> str:
     """Return the scheme of a URL in small letters; empty: it is none."""
+    from urllib.parse import urlsplit
+
     try:
         return urlsplit(text).scheme
     except ValueError:
@@ -105,6 +106,8 @@ def path_of_file_url(url: str) -> str:
     Raises:
         ValueError: it names another machine.
     """
+    from urllib.parse import unquote, urlsplit
+
     parts = urlsplit(url)
     if parts.netloc not in ("", "localhost"):
         raise ValueError("a `file:` URL of another machine")

@@ -14,7 +14,6 @@ import json
 import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import unquote, urlsplit
 
 from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
 from hatch_ytupload.wording import one_line
@@ -199,6 +198,8 @@ def local_project(info: str, *, editable: bool = False) -> str | None:
         info: its metadata directory.
         editable: only if its modules are still those of that directory.
     """
+    from urllib.parse import unquote, urlsplit
+
     try:
         origin = json.loads(_text(info, "direct_url.json") or "null")
         url = urlsplit(origin["url"])

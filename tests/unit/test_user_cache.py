@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
 import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pipelines import CHECKOUT, Pipeline, clean_environment, contents, run_command_line
@@ -247,7 +247,7 @@ def poisoned(directory: Path, old: bytes, new: bytes) -> int:
         index["members"] = [[len(member), len(tar)]]
         packed = json.dumps(index).encode()
         forged = member + packed + len(packed).to_bytes(8, "big")
-        path.write_bytes(forged + Cache("", b"guessed").seal(path.name).digest())
+        path.write_bytes(forged + Cache("", b"guessed").seal(path.name, hashlib.sha256(forged)))
     return count
 
 
@@ -267,16 +267,9 @@ def test_code_that_somebody_puts_into_the_cache_is_not_packed(
 def test_a_full_disk_is_called_that(pipeline: Pipeline, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     """The build goes on, and says so once."""
 
-    class Full:
-        """A file on a full disk."""
-
-        name = "/nowhere"
-
-        def __init__(self, **_: object) -> None:
-            self.file: IO[bytes] = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
-            self.write, self.close = self.file.write, self.file.close
-
-    monkeypatch.setattr(tempfile, "NamedTemporaryFile", Full)
+    monkeypatch.setattr(
+        "hatch_ytupload.packing.cache.open_new", lambda _: os.fdopen(os.open("/dev/full", os.O_WRONLY), "wb")
+    )
     (warning,) = built(pipeline, user).warnings
     assert warning.startswith(f"cannot write the cache `{user.directory}`: No space left on device; ")
 
@@ -342,10 +335,10 @@ class TestCommand:
 def test_several_processes_make_it_at_once(user: User, tmp_path: Path) -> None:
     """One key, one directory, and nothing else is left."""
     code = (
-        "import os, sys\n"
+        "import hashlib, os, sys\n"
         "from hatch_ytupload.packing.user_cache import user_cache\n"
         "cache = user_cache(os.environ, sys.exit)\n"
-        "print(cache.seal('x').hexdigest())\n"
+        "print(cache.seal('x', hashlib.sha256()).hex())\n"
     )
     environ = clean_environment(PYTHONPATH=str(CHECKOUT), XDG_STATE_HOME=str(tmp_path / "state"), **user.environ)
     environ.pop("YTUPLOAD_NO_CACHE", None)
