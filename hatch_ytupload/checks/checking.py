@@ -9,10 +9,10 @@ from hatch_ytupload.checks.absence import Absence
 from hatch_ytupload.checks.compiled_modules import check_compiled
 from hatch_ytupload.checks.findings import ERROR, NOTE, Finding, merged
 from hatch_ytupload.checks.git_ignored import check_git_ignored
-from hatch_ytupload.checks.import_check import Facts, StageImports
+from hatch_ytupload.checks.import_check import Facts, StageImports, findings_of
 from hatch_ytupload.checks.lfs_pointers import check_lfs_pointers
 from hatch_ytupload.checks.packed_modules import PackedModules
-from hatch_ytupload.checks.provided import Provided, provided_by, standard_library
+from hatch_ytupload.checks.provided import provided_by, standard_library
 from hatch_ytupload.checks.requirements_check import check_requirements
 from hatch_ytupload.checks.size_check import check_sizes
 from hatch_ytupload.planning.stage_config import StageConfig
@@ -20,8 +20,9 @@ from hatch_ytupload.requirements.reading import read_requirements
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
+    from hatch_ytupload.checks.import_check import Missing
     from hatch_ytupload.checks.packed_code import PackedCode
     from hatch_ytupload.configuration.settings import Settings
 
@@ -39,38 +40,19 @@ def check(code: PackedCode, settings: Settings, python: str, *, sources: bool, n
     Raises:
         SourceError: a file cannot be read.
     """
-    major, minor, *_ = map(int, python.split("."))
-    version = major, minor
-    found = [*check_compiled(code, version), *check_sizes(code, settings.max_archive_mb), *check_lfs_pointers(code)]
+    found = [
+        *check_compiled(code, _version(python)),
+        *check_sizes(code, settings.max_archive_mb, settings.pipeline_dir),
+        *check_lfs_pointers(code),
+    ]
     if sources:
         found += check_git_ignored(code, settings.project_root)
     absence = Absence(code, settings) if sources else None
-    facts = Facts(code, version)
-    reached: set[str] = set()
-    modules = PackedModules(code.files)
+    jobs = _Jobs(code, python, settings.provided_modules, absence.explain if absence else _no_explanation)
     for stage in code.stages():
-        config = _config(code, stage)
-        found += [] if config.problem is None else [_config_finding(stage, config.problem)]
-        image = next(filter(None, (config.image(item.name) for item in code.operations if item.stage == stage)), None)
-        requirements = read_requirements(stage_file(stage, REQUIREMENTS), code.contents)
-        found += check_requirements(requirements, stage, python, image)
-        outside = provided_by(requirements.required, code.contents, python)
-        imports = StageImports(
-            stage,
-            code,
-            modules,
-            facts=facts,
-            provided=Provided(outside.modules | set(settings.provided_modules), outside.unknown),
-            library=standard_library(version),
-            explain=absence.explain if absence is not None else _no_explanation,
-        )
-        for operation in code.operations:
-            if operation.stage == stage:
-                found += _script(code, operation.script, stage, imports)
-        found += imports.found
-        reached |= imports.reached
+        found += jobs.check(stage)
     if notes:
-        found += _unreached(code, facts, reached)
+        found += _unreached(code, jobs.facts, jobs.reached)
     return merged(found)
 
 
@@ -78,13 +60,72 @@ def _no_explanation(_name: str, _directories: Sequence[str]) -> str:
     return ""
 
 
-def _script(code: PackedCode, script: str | None, stage: str, imports: StageImports) -> list[Finding]:
-    if script is not None and script not in code.files:
-        message = "is started by a wrapper script, and is not in the archive"
-        return [Finding(ERROR, "missing-file", script, None, message, (stage,))]
-    if script is not None:
-        imports.follow(script)
-    return []
+class _Jobs:
+    """The jobs of all stages, and what is known of the files that they share."""
+
+    def __init__(
+        self,
+        code: PackedCode,
+        python: str,
+        provided_modules: Iterable[str],
+        explain: Callable[[str, Sequence[str]], str],
+    ) -> None:
+        self._code = code
+        self._python = python
+        self._provided_modules = frozenset(provided_modules)
+        self._explain = explain
+        self._modules = PackedModules(code.files)
+        self._library = standard_library(_version(python))
+        self.facts = Facts(code, _version(python))
+        self.reached: set[str] = set()
+
+    def check(self, stage: str) -> list[Finding]:
+        """Look for what would stop the jobs of a stage."""
+        config = _config(self._code, stage)
+        found = [] if config.problem is None else [_config_finding(stage, config.problem)]
+        operations = [operation for operation in self._code.operations if operation.stage == stage]
+        images = {operation.name: config.image(operation.name) for operation in operations}
+        requirements = read_requirements(stage_file(stage, REQUIREMENTS), self._code.contents)
+        found += check_requirements(requirements, stage, self._python, next(filter(None, images.values()), None))
+        outside = provided_by(requirements.required, self._code.contents, self._python)
+        provided = outside._replace(modules=outside.modules | self._provided_modules)
+        for image in dict.fromkeys(images.values()):
+            places: dict[tuple[str, str], list[Missing]] = {}
+            scripts = [operation.script for operation in operations if images[operation.name] == image]
+            for directory, here in _by_directory(filter(None, scripts)).items():
+                imports = StageImports(
+                    stage,
+                    directory,
+                    self._code,
+                    self._modules,
+                    facts=self.facts,
+                    provided=provided,
+                    library=self._library,
+                    explain=self._explain,
+                    places=places,
+                )
+                for script in here:
+                    if script in self._code.files:
+                        imports.follow(script)
+                    else:
+                        message = "is started by a wrapper script, and is not in the archive"
+                        found.append(Finding(ERROR, "missing-file", script, None, message, (stage,)))
+                found += imports.hidden()
+                self.reached |= imports.reached
+            found += findings_of(places.values(), stage, image)
+        return found
+
+
+def _by_directory(scripts: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for script in dict.fromkeys(scripts):
+        found.setdefault(script.rpartition("/")[0], []).append(script)
+    return found
+
+
+def _version(python: str) -> tuple[int, int]:
+    major, minor, *_ = map(int, python.split("."))
+    return major, minor
 
 
 def _config(code: PackedCode, stage: str) -> StageConfig:

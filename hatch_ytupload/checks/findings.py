@@ -22,6 +22,8 @@ class Finding(NamedTuple):
     message: str
     stages: tuple[str, ...] = ()
     """The stages whose jobs it concerns; none: no particular one."""
+    via: tuple[str, ...] = ()
+    """The imports that lead there, `path:line` of each from the script on; none: it is the script's own."""
 
     def sort_key(self) -> tuple[int, str, int, str]:
         """Return what findings are ordered by."""

@@ -17,7 +17,9 @@ OPTIONAL, LATER, ALWAYS = range(3)
 """How surely an import is carried out: a failure is caught; only when something is called or true; on import."""
 
 # A file that does any of these may define names that its syntax does not show.
-_DYNAMIC = re.compile(rb"\b(?:globals|locals|vars|exec|setattr)\s*\(|sys\s*\.\s*modules|__dict__|__getattr__|:=")
+_DYNAMIC = re.compile(rb"\b(?:globals|locals|vars|exec|setattr)\s*\(|sys\s*\.\s*modules|__dict__|__getattr__")
+_MAY_MAKE_MODULES = re.compile(rb"__path__|\b(?:modules|meta_path|path_hooks)\b")
+_OF_IMPORT_SYSTEM = frozenset({"modules", "meta_path", "path_hooks"})
 _MAY_CALL_IMPORT = re.compile(rb"import_module|__import__")
 _IMPORT_FUNCTIONS = frozenset({"import_module", "__import__"})
 _CATCHING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
@@ -42,9 +44,11 @@ class FileFacts(NamedTuple):
 
     imports: tuple[Import, ...] = ()
     names: frozenset[str] | None = None
-    """What it defines at its top; None: that cannot be told."""
-    changes_path: bool = False
-    """It says where the modules of the package lie."""
+    """What it defines at its top, apart from what `stars` bring; None: that cannot be told."""
+    stars: tuple[Import, ...] = ()
+    """`from module import *` at its top."""
+    makes_modules: bool = False
+    """It may make modules appear that have no file where one would look: by `__path__` or `sys.modules`."""
     problem: tuple[int, str] | None = None
     """Line and reason, if it cannot be parsed."""
 
@@ -77,10 +81,11 @@ def _facts(tree: ast.Module, source: bytes, python: tuple[int, int], *, script: 
         reading.imports.extend(_called(tree))
     if b"global" in source:
         reading.names.update(name for node in ast.walk(tree) if isinstance(node, ast.Global) for name in node.names)
-    unknown = reading.star or _DYNAMIC.search(source) is not None
-    return FileFacts(
-        tuple(reading.imports), None if unknown else frozenset(reading.names), changes_path=b"__path__" in source
-    )
+    if b":=" in source:
+        reading.names.update(node.target.id for node in ast.walk(tree) if isinstance(node, ast.NamedExpr))
+    names = None if _DYNAMIC.search(source) else frozenset(reading.names)
+    makes_modules = _MAY_MAKE_MODULES.search(source) is not None and any(map(_makes_modules, ast.walk(tree)))
+    return FileFacts(tuple(reading.imports), names, tuple(reading.stars), makes_modules=makes_modules)
 
 
 class _Reading:
@@ -89,7 +94,7 @@ class _Reading:
     def __init__(self, python: tuple[int, int], *, script: bool) -> None:
         self.imports: list[Import] = []
         self.names: set[str] = set()
-        self.star = False
+        self.stars: list[Import] = []
         self._python = python
         self._script = script
         self._pending: list[tuple[list[ast.stmt], int, bool]] = []
@@ -129,8 +134,10 @@ class _Reading:
             self.imports += [Import(alias.name, (), 0, node.lineno, kind) for alias in node.names]
             return
         names = tuple(alias.name for alias in node.names)
-        self.star = self.star or (top and "*" in names)
-        self.imports.append(Import(node.module or "", names, node.level, node.lineno, kind))
+        found = Import(node.module or "", names, node.level, node.lineno, kind)
+        self.imports.append(found)
+        if top and "*" in names:
+            self.stars.append(found)
 
     def _if(self, node: ast.If, kind: int, *, top: bool) -> None:
         known = truth(node.test, self._python, script=self._script)
@@ -207,6 +214,19 @@ def _targets(node: ast.stmt) -> Iterator[str]:
         for child in ast.walk(target) if target is not None else ():
             if isinstance(child, ast.Name):
                 yield child.id
+
+
+def _makes_modules(node: ast.AST) -> bool:
+    """Tell whether a part of a file has to do with where modules come from."""
+    if isinstance(node, ast.Name):
+        return node.id == "__path__"
+    if isinstance(node, ast.Constant):
+        return node.value == "__path__"
+    if isinstance(node, ast.Attribute):
+        return node.attr == "__path__" or (node.attr in _OF_IMPORT_SYSTEM and _last_name(node.value) == "sys")
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "sys" and any(alias.name in _OF_IMPORT_SYSTEM for alias in node.names)
+    return False
 
 
 def _called(tree: ast.Module) -> Iterator[Import]:

@@ -16,7 +16,7 @@ from hatch_ytupload.requirements.tree import Files
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.packing.manifest import Manifest
@@ -53,10 +53,10 @@ class PackedCode:
 
     Args:
         files: by path in the archive.
-        total: size of the archive in bytes, None where there is none yet.
+        total: returns the size of the archive in bytes.
     """
 
-    def __init__(self, files: Mapping[str, CodeFile], total: int | None = None) -> None:
+    def __init__(self, files: Mapping[str, CodeFile], total: Callable[[], int]) -> None:
         self.files = files
         self.total = total
         self.contents = Files(files, self.read_whole)
@@ -106,7 +106,15 @@ def code_of_plan(plan: Plan) -> PackedCode:
             files[entry.path] = CodeFile(entry_size(entry), own=True, source=None, content=entry.data)
         else:
             files[entry.path] = CodeFile(entry.size, entry.own, os.path.abspath(entry.source), None)
-    return PackedCode(files)
+    return PackedCode(files, lambda: _packed_size(plan))
+
+
+def _packed_size(plan: Plan) -> int:
+    """Return how large the archive would be: that is known when it has been compressed."""
+    from hatch_ytupload.packing.archive import pack
+
+    with open(os.devnull, "wb") as nowhere:
+        return pack(plan.parts, nowhere, epoch=0).size
 
 
 def code_of_archive(archive: Reader, manifest: Manifest | None, shown: str, *, progress: Progress) -> PackedCode:
@@ -130,7 +138,7 @@ def code_of_archive(archive: Reader, manifest: Manifest | None, shown: str, *, p
         content = b"".join(chunks) if text else next(iter(chunks), b"")[:_HEADER]
         top = member.path.partition("/")[0].partition(".")[0]
         files[member.path] = CodeFile(member.size, top not in installed, None, content)
-    code = PackedCode(files, archive.size)
+    code = PackedCode(files, lambda: archive.size)
     whole = {path for path, file in files.items() if file.size <= _HEADER or path.endswith(_READ)}
 
     def read(path: str) -> bytes:

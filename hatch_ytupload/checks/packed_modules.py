@@ -37,8 +37,15 @@ class PackedModules:
         self._files = set(paths)
         self._directories: set[str] = set()
         self._compiled: dict[str, str] = {}
+        self._top_level: dict[str, set[str]] = {}
         for path in self._files:
             directory, _, name = path.rpartition("/")
+            if name.endswith((".py", *_EXTENSIONS)):
+                stem = name.partition(".")[0]
+                place, last = (
+                    (directory.rpartition("/")[0], directory.rpartition("/")[2]) if stem == _INIT else (directory, stem)
+                )
+                self._top_level.setdefault(place, set()).add(last)
             if name.endswith(_EXTENSIONS):
                 self._compiled.setdefault(_inside(directory, name.partition(".")[0]), path)
             while directory and directory not in self._directories:
@@ -66,6 +73,10 @@ class PackedModules:
             if base in self._directories:
                 portions.append(base)
         return PackedModule(name, None, tuple(portions)) if portions else None
+
+    def names_in(self, directory: str) -> list[str]:
+        """Return the names of the modules and regular packages that lie in a directory, sorted."""
+        return sorted(self._top_level.get(directory, ()))
 
     def _file(self, base: str) -> str | None:
         # Python looks for compiled modules first.

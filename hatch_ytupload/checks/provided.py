@@ -77,8 +77,12 @@ class Provided(NamedTuple):
 
     modules: frozenset[str]
     """Dotted names: what lies below one of them is there, too."""
-    unknown: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
     """Requirements that are not installed here, so that nobody knows what they bring along."""
+    top_level: frozenset[str] = frozenset()
+    """Names that are most likely importable themselves."""
+    judged: tuple[str, ...] = ()
+    """Requirements that were judged by what is installed here."""
 
     def has(self, name: str) -> bool:
         """Tell whether a dotted name is there, or lies above or below one that is."""
@@ -110,13 +114,16 @@ def provided_by(required: Iterable[Requirement], files: Mapping[str, bytes], pyt
         python: the version of Python of its jobs.
     """
     modules: set[str] = set()
+    top_level: set[str] = set()
     unknown = set()
+    judged = set()
     pending: list[tuple[str, frozenset[str]]] = []
     for requirement in required:
         if not applies(requirement.marker, python):
             continue
         local = _local(requirement, files)
         modules |= local.modules
+        top_level |= local.modules
         if local.modules:
             pending += _named(local.requires, python, requirement.extras)
         elif requirement.name is not None:
@@ -130,12 +137,21 @@ def provided_by(required: Iterable[Requirement], files: Mapping[str, bytes], pyt
             continue
         seen.add(found)
         installed = modules_of(name, sys.path)
-        modules.update(installed or _KNOWN.get(name) or _guessed(name))
+        brought = installed or _KNOWN.get(name) or _guessed(name)
+        modules.update(brought)
+        # What is only guessed to lie in a namespace hides nothing.
+        top_level.update(module.partition(".")[0] for module in brought if module != name.replace("-", "."))
         if installed:
+            judged.add(name)
             pending += _named(_required(name), python, extras)
         else:
             unknown.add(name)
-    return Provided(frozenset(modules), tuple(sorted(unknown)))
+    return Provided(frozenset(modules), tuple(sorted(unknown)), frozenset(top_level), tuple(sorted(judged)))
+
+
+def distribution_with(module: str) -> str | None:
+    """Return the well-known distribution that brings a top-level module and is not called like it."""
+    return next((name for name, modules in _KNOWN.items() if module in modules), None)
 
 
 def _local(requirement: Requirement, files: Mapping[str, bytes]) -> LocalDistribution:

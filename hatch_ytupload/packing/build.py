@@ -120,7 +120,8 @@ def build_bundle(
             archive = ArchiveIdentity(packed.size, packed.sha256, manifest.content_sha256)
         if memory:
             memory.close(plan, directory, inputs, git.answer(), archive)
-    warnings = [*size_warning(archive.size, plan, settings.max_archive_mb), *_credentials(plan)]
+    sizes = {entry.path: entry_size(entry) for entry in plan.entries()}
+    warnings = [*size_warning(archive.size, sizes, settings.max_archive_mb), *_credentials(plan)]
     if cache and cache.problem:
         warnings.append(cache.problem)
     return Built(

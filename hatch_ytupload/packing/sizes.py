@@ -4,30 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.planning.plan import entry_size
 from hatch_ytupload.wording import MEGABYTE, megabytes, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from hatch_ytupload.planning.plan import Plan
 
 _MOST_LISTED = 5
 # What is smaller than a hundredth of all files together is not what makes them large.
 _LARGE_SHARE = 100
 
 
-def size_warning(size: int, plan: Plan, limit: float) -> list[str]:
+def size_warning(size: int, files: Mapping[str, int], limit: float) -> list[str]:
     """Return a warning that names the largest files, or nothing.
 
     Args:
         size: of the archive, in bytes.
-        plan: what it was made of.
+        files: size of each of its files in bytes, by path.
         limit: in MB; 0: none.
     """
     if not limit or size <= limit * MEGABYTE:
         return []
-    largest = largest_files({entry.path: entry_size(entry) for entry in plan.entries()})
+    largest = largest_files(files)
     problem = f"the archive has {megabytes(size)}, more than `max_archive_mb = {limit:g}`; its largest files: {largest}"
     return [f"{problem}; leave out what jobs do not need with a line in `.ytignore`, or raise the limit"]
 

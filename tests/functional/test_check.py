@@ -71,6 +71,7 @@ def test_json_has_all_findings(broken: Pipeline) -> None:
         "path": "stages/first/src/mapper.py",
         "line": 1,
         "stages": ["first"],
+        "via": [],
     }
     assert [finding["severity"] for finding in findings] == ["error", "warning", "note"]
 

@@ -11,11 +11,16 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from archives import Bytes, archive_of
 from installations import write
+from pipelines import make_pipeline
 
+from hatch_ytupload.byte_reader import no_progress
+from hatch_ytupload.checks.checking import check
+from hatch_ytupload.checks.packed_code import code_of_archive
 from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
 from hatch_ytupload.sources.import_path import grows_on_import
 from hatch_ytupload.sources.modules import ModuleMissingError, find_module
@@ -139,3 +144,70 @@ def test_what_is_found_is_enough_to_import(tmp_path: Path, name: str) -> None:
     command = [sys.executable, "-I", "-S", "-B", "-c", script, str(tmp_path), name]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.stdout.startswith(str(tmp_path)), answer.stderr
+
+
+INITS = [
+    "",
+    "from .gone import gone",
+    "from .gone import *",
+    "from .rows import *",
+    "from .rows import A as gone",
+    "if (gone := 1): pass",
+    "gone = None",
+    "def __getattr__(name): return name",
+    "import sys\nsys.modules[__name__ + '.gone'] = sys",
+    "__path__.append(__path__[0] + '/deep')",
+]
+IMPORTS = ["import pkg", "import pkg.gone", "from pkg import gone", "from pkg.gone import path", "from pkg import A"]
+
+
+class Case(NamedTuple):
+    """A job, and what lies around it."""
+
+    text: str
+    init: str = "HERE = 1"
+    script: str = "mapper.py"
+    beside: str = "nothing.txt"
+    """A file in `src`."""
+
+
+@pytest.mark.parametrize(
+    "cases",
+    [
+        [Case(f"{line}\n", init) for init in INITS for line in IMPORTS],
+        [
+            Case(f"import {name}\nfrom pkg import HERE\nimport random; random.random\n", script=script, beside=place)
+            for script in ("mapper.py", "code/map.py")
+            for name in ("near", "random", "os", "pkg")
+            for place in (f"code/{name}.py", f"{name}.py")
+        ],
+    ],
+    ids=["packages", "files"],
+)
+def test_check_finds_what_stops_a_job(tmp_path: Path, cases: list[Case]) -> None:
+    """Packages whose `__init__` does this and that, files beside the script that hide others: Python decides."""
+    settings = make_pipeline(tmp_path / "settings").settings()
+    for number, case in enumerate(cases):
+        script = f"stages/s/src/{case.script}"
+        files = {
+            "operation_wrapper_s_map.sh": f"exec python3 {script}\n",
+            script: case.text,
+            "pkg/__init__.py": case.init,
+            "pkg/rows.py": "A = 1\n",
+            "pkg/deep/gone.py": "path = 1\n",
+            f"stages/s/src/{case.beside}": "",
+        }
+        tree = tmp_path / str(number)
+        write(tree, "./", *files)
+        for path, content in files.items():
+            (tree / path).write_text(content)
+        environ = {"PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+        job = subprocess.run([sys.executable, "-S", script], cwd=tree, env=environ, capture_output=True, check=False)
+        reader = Bytes(archive_of({path: content.encode() for path, content in files.items()}))
+        code = code_of_archive(reader, None, "x", progress=no_progress)
+        found = check(code, settings, ".".join(map(str, sys.version_info[:3])), sources=False)
+        errors = [finding for finding in found if finding.severity in ("error", "warning")]
+        if "__" not in case.init:
+            assert (job.returncode != 0) == bool(errors), (case, job.stderr.decode(), errors)
+        elif errors:  # of modules that are made while it runs nobody knows; but there is no false alarm
+            assert job.returncode != 0, (case, errors)

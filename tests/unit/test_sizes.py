@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from hatch_ytupload.packing.sizes import largest_files, size_warning
-from hatch_ytupload.planning.plan import Generated, Part, Plan
 from hatch_ytupload.wording import megabytes
 
 
@@ -30,21 +29,15 @@ def test_sizes_are_told_in_the_unit_that_suits_them(size: int, text: str) -> Non
     assert megabytes(size) == text
 
 
-def plan(**sizes: int) -> Plan:
-    """Return a plan with files of these sizes."""
-    entries = tuple(Generated(name, bytes(size), 0o644) for name, size in sizes.items())
-    return Plan((Part("p", entries),), (), (), 0)
-
-
 @pytest.mark.parametrize(("size", "limit"), [(100_000_000, 100), (10**12, 0), (0, 0.001), (1500, 0.0015)])
 def test_what_is_within_the_limit_needs_no_warning(size: int, limit: float) -> None:
     """Exactly the limit is within; 0 is no limit."""
-    assert size_warning(size, plan(a=1), limit) == []
+    assert size_warning(size, {"a": 1}, limit) == []
 
 
 def test_the_warning_names_the_five_largest_files() -> None:
     """With what to do about it; of equal sizes the first name comes first."""
-    files = plan(a=10, b=70, c=30, d=30, e=20, f=5, g=200)
+    files = {"a": 10, "b": 70, "c": 30, "d": 30, "e": 20, "f": 5, "g": 200}
     assert size_warning(2_500_000, files, 2.4) == [
         (
             "the archive has 2.5 MB, more than `max_archive_mb = 2.4`; its largest files: `g` (200 B), `b` (70 B), "
@@ -72,6 +65,5 @@ def test_the_list_ends_where_files_are_small(sizes: dict[str, int], listed: str)
 
 def test_the_warning_stays_on_one_line() -> None:
     """Whatever files are called."""
-    entries = (Generated("a\nb", b"x", 0o644),)
-    (line,) = size_warning(2_000_000, Plan((Part("p", entries),), (), (), 0), 1)
+    (line,) = size_warning(2_000_000, {"a\nb": 1}, 1)
     assert "`a\\nb`" in line

@@ -128,6 +128,7 @@ def check_data(found: Sequence[Finding], python: str) -> dict[str, Any]:
                 "line": finding.line,
                 "message": finding.message,
                 "stages": list(finding.stages),
+                "via": list(finding.via),
             }
             for finding in found
         ],
@@ -142,5 +143,6 @@ def _line(finding: Finding, code: PackedCode) -> str:
         place = min(os.path.relpath(file.source), file.source, key=len)
     where = f"{one_line(place)}:{finding.line}" if finding.line else one_line(place)
     stages = f", {'stage' if len(finding.stages) == 1 else 'stages'} {', '.join(finding.stages)}"
+    via = f" (by way of {' -> '.join(finding.via)})" if finding.via else ""
     tail = f"[{finding.rule}{stages if finding.stages else ''}]"
-    return f"{where + ': ' if where else ''}{finding.severity}: {finding.message} {tail}"
+    return f"{where + ': ' if where else ''}{finding.severity}: {finding.message}{via} {tail}"
