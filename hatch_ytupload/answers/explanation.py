@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, STAGES, wrapper_name
+from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, SRC, STAGES, wrapper_name
 from hatch_ytupload.errors import SourceError
+from hatch_ytupload.file_names import as_text
 from hatch_ytupload.planning.plan import Generated, Planner, entry_size
 from hatch_ytupload.planning.source import Decision, Source, decide, left_out
 from hatch_ytupload.sources.credentials import is_credential_file
@@ -85,13 +86,13 @@ def outside_sources(planner: Planner, path: str, place: str, kind: str) -> Expla
 
 def _in_stage(planner: Planner, path: str, kind: str, names: list[str]) -> Explanation:
     """Explain a path below `stages/` that is not of the code of a packed stage."""
-    stage = names[1]
+    stage = as_text(names[1])
     shown = one_line(stage)
-    src = [STAGES, stage, "src"]
+    src = [STAGES, names[1], SRC]
     is_code = names[: len(src)] == src
     excluding = _rule_above(planner, names if is_code else src[:-1], is_dir=not is_code or path.endswith("/"))
     if excluding is not None and excluding.rule is not None:
-        return excluded(path, kind, excluding, excluding.rule, itself=excluding.at == "/".join(names))
+        return excluded(path, kind, excluding, excluding.rule, itself=excluding.at == "/".join(map(as_text, names)))
     settings = planner.settings
     has_code = os.path.isdir(os.path.join(settings.pipeline_dir, *src))
     if settings.stages != "all" and stage not in settings.stages:
@@ -102,7 +103,7 @@ def _in_stage(planner: Planner, path: str, kind: str, names: list[str]) -> Expla
         text = f"it lies beside `src/`: of a stage only `src/`, `{CONFIG}` and `{REQUIREMENTS}` are packed"
     elif is_code and kind == "missing" and len(names) > len(src):
         found = Explanation(path, kind, packed=True, reason="source", text=f"it belongs to the stage `{shown}`")
-        found.archive_paths = ["/".join(names)]
+        found.archive_paths = ["/".join(map(as_text, names))]
         return found
     elif not has_code:
         reason, text = "stage-without-code", f"a stage has its code in `src/`, and `{STAGES}/{shown}` has none"
@@ -148,10 +149,17 @@ class Explainer:
         Returns:
             One explanation; two if the path means one thing on disk and another one in the archive.
         """
+        explanations = self._explain(path)
+        for found in explanations:
+            found.path = as_text(found.path)
+            found.source = found.source and as_text(found.source)
+        return explanations
+
+    def _explain(self, path: str) -> list[Explanation]:
         place = os.path.abspath(path)
         if not os.path.lexists(place) and os.path.lexists(os.path.join(self._top, path)):
             place = os.path.normpath(os.path.join(self._top, path))
-        name = os.path.normpath(path)
+        name = as_text(os.path.normpath(path))
         in_archive = [entry for known, entry in self._entries.items() if known == name or known.startswith(f"{name}/")]
         if not os.path.lexists(place):
             if in_archive:
@@ -203,7 +211,7 @@ class Explainer:
             return Explanation(path, kind, packed=False, reason="refused", text=str(error))
         if decision.excluded and decision.rule is not None:
             return excluded(path, kind, decision, decision.rule, itself=decision.at == _shown(source, names))
-        target = "/".join([source.target, *names])
+        target = "/".join([source.target, *map(as_text, names)])
         found = Explanation(path, kind, packed=True, reason="source", text=f"it belongs to {source.owner}")
         found.archive_paths = [target]
         if decision.rule is not None:
@@ -318,7 +326,7 @@ def _names(place: str, source: Source) -> list[str] | None:
 
 
 def _shown(source: Source, names: Sequence[str]) -> str:
-    return "/".join([*([] if source.shown == os.curdir else [source.shown]), *names])
+    return "/".join([*([] if source.shown == os.curdir else [source.shown]), *map(as_text, names)])
 
 
 def _same(path: str, other: str) -> bool:

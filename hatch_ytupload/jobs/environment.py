@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from hatch_ytupload.file_names import as_system_spells
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -43,6 +45,8 @@ def job_environment(
         **(installer or {}),
         "PATH": f"{os.path.join(python, 'bin')}{os.pathsep}{_SYSTEM_PATH}",
         "HOME": sandbox,
+        # Under the name that it is given here, which may be a link.
+        "PWD": sandbox,
         "TMPDIR": temporary,
         "YT_STAGE_NAME": stage,
     }
@@ -50,4 +54,4 @@ def job_environment(
     environ.update({f"{_VAULT}{name}": value for name, value in vault.items()})
     for name, value in vault.items():
         environ.setdefault(name, value)
-    return environ
+    return {as_system_spells(name): as_system_spells(value) for name, value in environ.items()}

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.file_names import as_system_spells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +31,7 @@ def job_command(wrapper: str) -> list[str]:
     >>> job_command("operation_wrapper_parse_map.sh")
     ['bash', '-c', 'set -e; tar -xzf source.tar.gz; ./operation_wrapper_parse_map.sh']
     """
-    return ["bash", "-c", f"set -e; tar -xzf {ARCHIVE_NAME}; ./{shlex.quote(wrapper)}"]
+    return ["bash", "-c", f"set -e; tar -xzf {ARCHIVE_NAME}; ./{shlex.quote(as_system_spells(wrapper))}"]
 
 
 class JobProcess:

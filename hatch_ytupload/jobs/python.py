@@ -106,6 +106,9 @@ def job_python(
         JobPythonError: it cannot be made, or the requirements cannot be installed.
     """
     root = cache_directory(environ, notice)
+    if root is not None and os.pathsep in root:
+        notice(f"the environment is not kept: `{one_line(root)}` has a `{os.pathsep}`, which no `PATH` can hold")
+        root = None
     temporary = None if root is not None else tempfile.mkdtemp(prefix="hatch-ytupload-")
     base = os.path.join(root or temporary or "", ENVIRONMENTS)
     try:

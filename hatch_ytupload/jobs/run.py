@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, packed_operation, stage_file
 from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.jobs.environment import job_environment
 from hatch_ytupload.jobs.process import JobProcess, job_command
 from hatch_ytupload.jobs.python import find_python, installer_environment, job_python
@@ -111,6 +112,7 @@ def run_operation(
         rows = stack.enter_context(source_of_rows(run.source))
         target = stack.enter_context(target_of_rows(run.target))
         variables = {**dict(run.secrets), **dict(config.variables(run.operation))}
+        _refuse_unfit(variables)
         requirements = _requirements(archive, paths, texts, run.stage, variables)
         python = stack.enter_context(
             job_python(
@@ -178,25 +180,53 @@ class _Legs:
         run = self._run
         tables = self._config.tables(run.operation)
         source, out = _name(run.source, tables[0], run.stage), _name(run.target, tables[1], run.stage)
-        name = sandbox_name(run.stage, operation, source, out) + ("_reducer" if self._done else "")
+        name = sandbox_name(as_system_spells(run.stage), operation, source, out) + ("_reducer" if self._done else "")
         self._done += 1
         with fresh_sandbox(self._pipeline_dir, name, self._archive.path) as sandbox:
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+                directory = _without_separator(sandbox.directory, temporary)
                 environ = job_environment(
                     self._python,
-                    sandbox.directory,
+                    directory,
                     temporary,
                     run.stage,
                     configured=self._config.variables(run.operation),
                     secrets=run.secrets,
                     installer=self._installer,
                 )
-                job = JobProcess(job_command(wrapper), sandbox.directory, environ)
+                job = JobProcess(job_command(wrapper), directory, environ)
                 status = job.run(subprocess.DEVNULL if operation == "vanilla" else rows, target)
             sandbox.keep = run.keep or (status != 0 and job.stopped_by is None)
             if sandbox.keep:
                 self.kept.append(sandbox.directory)
         return status, job.stopped_by
+
+
+def _without_separator(directory: str, temporary: str) -> str:
+    """Return a path of the directory that `PYTHONPATH` can hold: a colon would be the end of an entry."""
+    if os.pathsep not in directory:
+        return directory
+    link = os.path.join(temporary, ".sandbox")
+    os.symlink(directory, link)
+    return link
+
+
+def _refuse_unfit(variables: Mapping[str, str]) -> None:
+    """Check that a program can be given these variables.
+
+    Raises:
+        RunError: one has a value that none can have.
+    """
+    for name, value in variables.items():
+        try:
+            unfit = "\0" in as_system_spells(value)
+        except UnicodeEncodeError:
+            unfit = True
+        if unfit:
+            raise RunError(
+                f"the variable `{one_line(name)}` has a character in its value that no variable can hold: correct it "
+                "in `configs/secrets.env` or in the `env` of the stage's config"
+            )
 
 
 def _read(archive: ArchiveCopy) -> tuple[dict[str, None], dict[str, bytes]]:
@@ -264,5 +294,5 @@ def _wrappers(paths: Iterable[str], run: Run, name: str) -> list[tuple[str, str]
 def _name(path: str | None, table: str | None, stage: str) -> str:
     """Return how a sandbox's name calls what a job reads or writes."""
     if path is not None:
-        return os.path.splitext(os.path.basename(os.path.normpath(path)))[0] or stage
-    return table or stage
+        return os.path.splitext(os.path.basename(os.path.normpath(path)))[0] or as_system_spells(stage)
+    return as_system_spells(table or stage)

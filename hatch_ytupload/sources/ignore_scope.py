@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.errors import SourceError
+from hatch_ytupload.file_names import as_text
 from hatch_ytupload.sources.ignoring import IGNORE_FILE_NAME, IgnoreRules
 from hatch_ytupload.wording import one_line
 
@@ -104,8 +105,8 @@ def describe_rule(rule: Rule) -> str:
 
 
 def join_shown(shown: str, name: str) -> str:
-    """Return how messages call an entry of a directory that they call `shown`."""
-    return name if shown == os.curdir else f"{shown}/{name}"
+    """Return the name in messages of an entry of a directory, whatever the locale's encoding of file names."""
+    return as_text(name) if shown == os.curdir else f"{shown}/{as_text(name)}"
 
 
 def _read(directory: str, shown: str, *, follows_links: bool) -> bytes | None:

@@ -420,3 +420,51 @@ def test_json_and_rows_do_not_share_standard_output(pipeline: Pipeline, cache: d
     done = pipeline.run("--json", "run", "first", "map", environ=cache)
     assert done.returncode == 2
     assert "`--json` needs `--output FILE`" in done.stderr
+
+
+WEBLIB = {
+    "weblib/__init__.py": "V = 1\n",
+    "stages/first/src/mapper.py": "import sys, weblib\nsys.stdout.write(sys.stdin.read())\n",
+}
+MODULE = {"configs/config.yaml": "pipeline: {upload_modules: [weblib]}\n"}
+
+
+@pytest.mark.parametrize("where", ["file", "table", "pipeline", "cache"])
+@pytest.mark.parametrize("odd", ["a:b", "a b", "a'b;c"])
+def test_odd_names_do_not_matter(tmp_path: Path, cache: dict[str, str], where: str, odd: str) -> None:
+    """A colon would split `PYTHONPATH`, a space or a quote a command: in names of files, tables and directories."""
+    pipeline = built(tmp_path / (odd if where == "pipeline" else "x"), {**WEBLIB, **MODULE})
+    arguments = []
+    if where == "file":
+        (pipeline.root / odd).write_bytes(b"1\n")
+        arguments = ["-i", odd]
+    elif where == "table":
+        config = {"client": {"operations": {"map": {"input_table": f"//home/{odd}"}}}}
+        pipeline.write({"stages/first/config.yaml": json.dumps(config)}).build()
+    environ = {**cache, "YTUPLOAD_CACHE_DIR": str(tmp_path / odd)} if where == "cache" else cache
+    done = run_job(pipeline, "first", "map", *arguments, rows=b"1\n", environ=environ)
+    assert (done.returncode, done.stdout) == (0, b"1\n"), done.stderr
+    told = b"which no `PATH` can hold" in done.stderr
+    assert told == (where == "cache" and ":" in odd)
+    assert sandboxes(pipeline) == []
+
+
+def test_names_that_the_locale_cannot_show_do_not_matter(tmp_path: Path, cache: dict[str, str]) -> None:
+    """Of stages, tables and in variables: the job gets the bytes of their UTF-8."""
+    mapper = "import os\nos.write(1, os.fsencode(os.environ['YT_STAGE_NAME'] + os.environ['ODD']))\n"
+    config = 'client: {operations: {map: {env: {ODD: "ü"}, input_table: "//home/日本"}}}\n'
+    pipeline = built(tmp_path, {"stages/日本/src/mapper.py": mapper, "stages/日本/config.yaml": config})
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = run_job(pipeline, "日本", "map", environ={**cache, **locale})
+    assert (done.returncode, done.stdout) == (0, "日本ü".encode()), done.stderr
+
+
+def test_a_variable_that_no_process_can_be_given_is_one_line(tmp_path: Path, cache: dict[str, str]) -> None:
+    """YAML can hold such values."""
+    config = 'client: {operations: {map: {env: {ODD: "a\\0b"}}}}\n'
+    pipeline = built(tmp_path, {"stages/first/config.yaml": config})
+    done = run_job(pipeline, "first", "map", environ=cache)
+    assert done.returncode == 1
+    assert (
+        done.stderr.decode().splitlines()[-1].startswith("Error: the variable `ODD` has a character in its value that")
+    )

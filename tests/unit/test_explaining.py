@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
@@ -398,3 +399,28 @@ def test_what_explain_says_is_what_a_build_does(
             (found,) = explainer.explain(str(place))
             assert found.packed == (str(place.relative_to(pipeline.root)) in packed), explanation_text(found)
             assert found.packed or found.rule is not None
+
+
+@pytest.mark.parametrize("locale", ["C", "en_US.ISO-8859-1"])
+def test_names_that_the_locale_cannot_show_are_explained(tmp_path: Path, locale: str) -> None:
+    """Stages, files and the archive spell them as they are, whatever the encoding of file names."""
+    files: dict[str, str | bytes] = {
+        "stages/日本/src/mapper.py": "", "stages/日本/src/ü.log": "", "stages/日本/stage.py": "",
+        ".ytignore": "*.log\n",
+    }  # fmt: skip
+    pipeline = make_pipeline(tmp_path / "demo", files, settings='stages = ["日本"]', stage=False)
+    paths = [
+        "stages/日本/src/mapper.py",
+        "stages/日本/src/ü.log",
+        "operation_wrapper_日本_map.sh",
+        "stages/日本/stage.py",
+    ]
+    environ = {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    found = json.loads(pipeline.run("--json", "explain", *paths, environ=environ).stdout)
+    assert [(item["path"], item["reason"], item["archive_paths"]) for item in found["paths"]] == [
+        (paths[0], "source", [paths[0]]),
+        (paths[1], "ignored", []),
+        (paths[2], "generated", [paths[2]]),
+        (paths[3], "beside-src", []),
+    ]
+    assert pipeline.run("build", environ=environ).returncode == 0

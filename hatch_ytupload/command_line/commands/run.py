@@ -63,6 +63,7 @@ def command(
     """
     from hatch_ytupload.answers.artifacts import copy_of, find_artifact
     from hatch_ytupload.command_line.flags import whereabouts
+    from hatch_ytupload.file_names import as_text
     from hatch_ytupload.jobs.run import Run, run_operation
 
     if console.as_json and target is None:
@@ -70,7 +71,7 @@ def command(
     settings = console.settings(flags)
 
     run = Run(
-        stage,
+        as_text(stage),
         operation,
         None if source == "-" else source,
         None if target == "-" else target,
