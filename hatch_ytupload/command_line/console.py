@@ -110,7 +110,10 @@ class Console:
             OutputError: it cannot be written.
         """
         if self.as_json:
-            _print(printable_json(json.dumps(data, indent=2, ensure_ascii=False)))
+            shown = printable_json(json.dumps(data, indent=2, ensure_ascii=False))
+            # What escapes write for the locale is not JSON's.
+            known = sys.stdout is None or shown == _encodable(shown, sys.stdout)
+            _print(shown if known else json.dumps(data, indent=2))
         elif text:
             # A path that is not UTF-8 goes as it is to a program that opens it.
             shown = printable(text, bytes_as_they_are=not _is_terminal(sys.stdout))
