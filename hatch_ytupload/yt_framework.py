@@ -159,9 +159,8 @@ class PublishedCode:
         client = getattr(self.yt, "client", None)
         if client is None:
             raise SettingsError([f"`{type(self.yt).__name__}`, the pipeline's YT client, has no `client` to ask"])
-        cluster = Cluster(
-            client.config["proxy"]["url"],
-            token=client.config["token"],
+        cluster = Cluster.of_client(
+            client,
             timeout_seconds=KEYS["request_timeout_seconds"].default,
             attempts=KEYS["request_attempts"].default,
             notice=self.logger.warning,

@@ -11,6 +11,7 @@ from proxy.faults import (
     Faults,
     Hang,
     Refuse,
+    Rewrite,
     Run,
     Truncate,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "Record",
     "Refuse",
     "RequestLog",
+    "Rewrite",
     "Run",
     "ServerError",
     "Truncate",

@@ -251,6 +251,8 @@ class Exchange(http.server.BaseHTTPRequestHandler):
 
     def _send(self, reply: Reply) -> None:
         body, cut = reply.body, self._truncation
+        if self.strikes is not None:
+            body = self.strikes.rewritten(body)
         if cut is not None and cut.framing == "whole":
             body = body[: cut.keep]
         self._start(reply.status, {**reply.headers, "Content-Length": str(len(body))})

@@ -88,6 +88,13 @@ class Corrupt:
 
 
 @dataclasses.dataclass(frozen=True)
+class Rewrite:
+    """Put another body in place of an answer that is not streamed, as a proxy that is broken, or means harm."""
+
+    function: Callable[[bytes], bytes]
+
+
+@dataclasses.dataclass(frozen=True)
 class Refuse:
     """Close the port and every connection for some seconds, then listen again; None: until `ProxyServer.accept()`."""
 
@@ -103,7 +110,7 @@ class Run:
     when: When = "before"
 
 
-Action: TypeAlias = Drop | Answer | Truncate | Delay | Hang | AbortTransaction | Corrupt | Refuse | Run
+Action: TypeAlias = Drop | Answer | Truncate | Delay | Hang | AbortTransaction | Corrupt | Rewrite | Refuse | Run
 
 
 class Fault:

@@ -88,6 +88,13 @@ class Strikes:
                 data = bytes(changed)
         return data
 
+    def rewritten(self, body: bytes) -> bytes:
+        """Return the body that is answered."""
+        for fault in self._met:
+            if isinstance(fault.action, faults.Rewrite):
+                body = fault.action.function(body)
+        return body
+
     @property
     def truncation(self) -> faults.Truncate | None:
         """How the answer is to be cut."""

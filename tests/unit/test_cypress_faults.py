@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.cypress import client as cypress_client
 from hatch_ytupload.build_folders.cypress import files as cypress_files
 from hatch_ytupload.build_folders.cypress.errors import CypressError
+from hatch_ytupload.byte_reader import blocks
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.releases import outgoing
 
@@ -65,7 +67,7 @@ def _hasty(monkeypatch: pytest.MonkeyPatch, proxy: ProxyServer) -> Iterator[None
     """Repeat at once, and send small pieces, so that an archive has several."""
     monkeypatch.setattr(cypress_client, "_FIRST_WAIT_SECONDS", 0.02)
     monkeypatch.setattr(cypress_files, "_PIECE", 20_000)
-    monkeypatch.setattr(outgoing, "_BLOCK", 10_000)
+    monkeypatch.setattr(outgoing, "blocks", partial(blocks, size=10_000))
     yield
     proxy.faults.clear()
     proxy.accept()

@@ -16,6 +16,8 @@ from proxy.fixtures import connect
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.cypress import client as cypress_client
 from hatch_ytupload.build_folders.cypress import lock as cypress_lock
+from hatch_ytupload.build_folders.cypress.client import Cluster
+from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 from hatch_ytupload.build_folders.folder_lock import user_name
 from hatch_ytupload.releases.records import read_state
 
@@ -287,6 +289,23 @@ class TestAnswers:
         state = read_state(on_cluster(proxy))
         assert state.current is not None
         assert state.current.published_by == ("tester" if without == "command" else user_name())
+
+
+class TestClientsOfOthers:
+    """A pipeline's own client says how its cluster is reached."""
+
+    def test_all_of_its_configuration_counts(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Not only address and token; and it is left alone."""
+        publish_to(on_cluster(proxy), bundles[0])
+        with connect(proxy) as client:
+            client.config["proxy"]["enable_proxy_discovery"] = False
+            before = repr(client.config)
+            proxy.log.clear()
+            cluster = Cluster.of_client(client, timeout_seconds=10, attempts=1)
+            assert read_current(CypressFolder(cluster, PATH)) == bundles[0].data
+            assert proxy.log.of("hosts") == []
+            assert repr(client.config) == before
+            cluster.close()
 
 
 class TestMeans:

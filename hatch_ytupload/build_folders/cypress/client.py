@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from hatch_ytupload.build_folders.cypress.connection import HEAVY_FACTOR, Connection, unwrapped
 from hatch_ytupload.build_folders.cypress.errors import Circumstances, CypressError, forget, translate
@@ -39,7 +39,7 @@ class Cluster:
     Args:
         proxy: name or URL.
         token: None: ytsaurus-client looks for one.
-        timeout_seconds: how long a proxy may be silent.
+        timeout_seconds: how long a request may take that moves no data.
         attempts: how often a request is tried.
         notice: is told, in a line, that a request is tried again.
         connection: None: a new one is made.
@@ -59,6 +59,34 @@ class Cluster:
         self._timeout_seconds = timeout_seconds
         self._attempts = attempts
         self._notice = notice
+
+    @classmethod
+    def of_client(
+        cls,
+        client: Any,  # noqa: ANN401 - a YtClient
+        *,
+        timeout_seconds: float,
+        attempts: int,
+        notice: Callable[[str], None] = lambda _text: None,
+    ) -> Cluster:
+        """Return the cluster that a client of somebody else's is configured for, with all of that configuration.
+
+        Args:
+            client: is left alone.
+            timeout_seconds: how long a request may take that moves no data.
+            attempts: how often a request is tried.
+            notice: is told, in a line, that a request is tried again.
+        """
+        proxy, token = client.config["proxy"]["url"], client.config["token"]
+        connection = Connection(proxy, token, timeout_seconds, client.config)
+        return cls(
+            proxy,
+            token=token,
+            timeout_seconds=timeout_seconds,
+            attempts=attempts,
+            notice=notice,
+            connection=connection,
+        )
 
     def __repr__(self) -> str:
         return f"<Cluster {self.address}>"

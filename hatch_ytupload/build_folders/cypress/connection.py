@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import copy
 import json
 import logging
 import os
+import socket
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +22,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatch_ytupload.build_folders.build_folder import Plain
+    from hatch_ytupload.build_folders.cypress.transport import Transport
 
 _log = logging.getLogger(__name__)
 
 # An upload is answered when the data is safe on several machines.
 HEAVY_FACTOR = 3
 """How much longer than others a request may take that moves data."""
+
+# What moves data has so much more time, whatever its size: 32 MiB, the largest piece, at 100 kB a second.
+_SLOWEST_SECONDS = 320.0
 
 _redaction: contextvars.ContextVar[Redaction | None] = contextvars.ContextVar("redaction", default=None)
 
@@ -38,13 +44,16 @@ class Connection:
     Args:
         proxy: name or URL of the cluster.
         token: None: ytsaurus-client looks for one.
-        timeout_seconds: how long a proxy may be silent.
+        timeout_seconds: how long a request may take that moves no data.
+        config: of ytsaurus-client; None: the user's own, of environment and files.
     """
 
-    def __init__(self, proxy: str, token: str | None, timeout_seconds: float) -> None:
+    def __init__(self, proxy: str, token: str | None, timeout_seconds: float, config: Any = None) -> None:  # noqa: ANN401 - of an untyped module
         self._proxy = proxy
         self._timeout_seconds = timeout_seconds
+        self._config = config
         self._client: Any = None
+        self._transport: Any = None
         self.token = token
         self.redact = Redaction(token)
         self.answer = LastAnswer()
@@ -59,7 +68,7 @@ class Connection:
         from yt.wrapper.config import get_option, set_option
 
         seconds = self._timeout_seconds if timeout_seconds is None else min(timeout_seconds, self._timeout_seconds)
-        other = Connection(self._proxy, self.token, seconds)
+        other = Connection(self._proxy, self.token, seconds, self._config)
         for name in ("_commands", "_api_version"):
             set_option(name, get_option(name, self._connected()), other._connected())
         return other
@@ -89,8 +98,9 @@ class Connection:
         """Return the same, of proxies that do not know the command."""
         from yt.wrapper.http_helpers import get_user_name
 
-        with self._watched("who am I"):
-            return get_user_name(client=self._connected())
+        client = self._connected()
+        with self._watched("who am I", self._timeout_seconds):
+            return get_user_name(client=client)
 
     def write_file(self, path: str, blocks: Iterator[bytes], *, append: bool, transaction_id: str) -> None:
         """Send a file, with its MD5 to be computed by the cluster."""
@@ -108,7 +118,9 @@ class Connection:
     def _request(self, command: str, parameters: dict[str, Plain], *, data: Plain = None, heavy: bool = False) -> Any:  # noqa: ANN401 - of an untyped module
         from yt.wrapper.driver import make_request
 
-        with self._watched(_described(command, parameters)):
+        client = self._connected()
+        seconds = self._timeout_seconds * HEAVY_FACTOR + _SLOWEST_SECONDS if heavy else self._timeout_seconds
+        with self._watched(_described(command, parameters), seconds):
             return make_request(
                 command,
                 parameters,
@@ -116,12 +128,13 @@ class Connection:
                 use_heavy_proxy=heavy,
                 allow_retries=False,
                 response_format=None if heavy else "json",
-                client=self._connected(),
+                client=client,
             )
 
     @contextlib.contextmanager
-    def _watched(self, described: str) -> Iterator[None]:
-        """Remember what the answer to a request is, and keep the token out of what the client writes to its log."""
+    def _watched(self, described: str, seconds: float) -> Iterator[None]:
+        """Bound a request, remember its answer, and keep the token out of what the client writes to its log."""
+        self._transport.seconds = seconds
         self.answer.forget()
         reset = _redaction.set(self.redact)
         start = time.monotonic()
@@ -146,7 +159,7 @@ class Connection:
             client = YtClient(config=self._configuration())
             self.token = get_token(client=client)
             self.redact = Redaction(self.token)
-            _session(client).hooks["response"].append(self.answer.note)
+            self._transport = _transport(client, self.answer)
             self._client = client
         return self._client
 
@@ -154,12 +167,15 @@ class Connection:
         """Return the user's own configuration of ytsaurus-client, with what we need otherwise."""
         from yt.wrapper.default_config import get_config_from_env
 
-        config = get_config_from_env()
+        if self._config is None:
+            config = get_config_from_env()
+            config["allow_receive_token_by_current_ssh_session"] = False
+        else:
+            config = copy.deepcopy(self._config)
         milliseconds = int(self._timeout_seconds * 1000)
         config["backend"] = "http"
         config["api_version"] = "v4"
         config["apply_remote_patch_at_start"] = None
-        config["allow_receive_token_by_current_ssh_session"] = False
         if self.token is not None:
             config["token"] = self.token
         proxy = config["proxy"]
@@ -169,6 +185,8 @@ class Connection:
         proxy["heavy_request_timeout"] = milliseconds * HEAVY_FACTOR
         # Archives are compressed already.
         proxy["content_encoding"] = proxy["accept_encoding"] = "identity"
+        # Answers are read once, by us.
+        proxy["check_response_format"] = False
         return config
 
 
@@ -186,8 +204,8 @@ class LastAnswer:
         """Know nothing of the next answer."""
         self.status = self.retry_after = None
 
-    def note(self, response: Any, *_: object, **__: object) -> None:  # noqa: ANN401 - of an untyped module
-        """Take note of an answer; called by the client's copy of requests."""
+    def note(self, response: Any) -> None:  # noqa: ANN401 - of an untyped module
+        """Take note of an answer."""
         self.status = response.status_code
         self.retry_after = response.headers.get("Retry-After")
 
@@ -223,13 +241,32 @@ def unwrapped(answer: Plain) -> Plain:
 def _session(client: Any) -> Any:  # noqa: ANN401 - of an untyped module
     from yt.wrapper import http_helpers
 
-    return http_helpers._get_session(client)  # noqa: SLF001 - there is no other way to see an answer's status
+    return http_helpers._get_session(client)  # noqa: SLF001 - there is no other way to what is below the client
+
+
+def _transport(client: Any, answer: LastAnswer) -> Transport:  # noqa: ANN401 - of an untyped module
+    """Put our own transport below a client."""
+    from yt.wrapper.config import get_config
+    from yt.wrapper.http_helpers import get_proxy_address_url
+
+    from hatch_ytupload.build_folders.cypress.transport import Transport
+
+    proxy = get_config(client)["proxy"]
+    family = socket.AF_INET if proxy["force_ipv4"] else socket.AF_INET6 if proxy["force_ipv6"] else None
+    secure = str(get_proxy_address_url(client=client)).startswith("https:")
+    transport = Transport(answer.note, secure=secure, family=family)
+    for scheme in ("http://", "https://"):
+        _session(client).mount(scheme, transport)
+    return transport
 
 
 def _decoded(value: Plain) -> Plain:
     """Read what the server's JSON makes of strings: each byte of theirs is a character; names need not be UTF-8."""
     if isinstance(value, str):
-        return value.encode("latin-1").decode("utf-8", "backslashreplace")
+        return value if value.isascii() else value.encode("latin-1").decode("utf-8", "backslashreplace")
     if isinstance(value, dict):
-        return {_decoded(key): _decoded(item) for key, item in value.items()}
-    return [_decoded(item) for item in value] if isinstance(value, list) else value
+        return {_decoded(key): _decoded(value.pop(key)) for key in list(value)}
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            value[index] = _decoded(item)
+    return value

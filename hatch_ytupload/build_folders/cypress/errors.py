@@ -74,6 +74,10 @@ class CypressError(BuildFolderError):
         self.holder = holder
 
 
+class RefusedAnswerError(ValueError):
+    """An answer that is not even looked at; `str()` of it says what the proxy does."""
+
+
 @dataclass(frozen=True)
 class Circumstances:
     """What an exception does not tell itself."""
@@ -169,7 +173,7 @@ def no_permission(user: object, permissions: Iterable[object], path: object) -> 
 
 
 def _denied(error: Mapping[str, Any]) -> str:
-    attributes = error.get("attributes") or {}
+    attributes = _attributes(error)
     permission, user, path = (attributes.get(name) for name in ("permission", "user", "path"))
     if not (permission and user):
         return f"{_message(error)}; ask for the permission"
@@ -180,6 +184,9 @@ def _denied(error: Mapping[str, Any]) -> str:
 def _of_connection(error: BaseException, tried: Circumstances) -> _Problem:
     """Say why there was no answer, or none of use."""
     from yt.packages.urllib3.exceptions import HTTPError
+
+    if isinstance(error, RefusedAnswerError):
+        return _Problem(f"`{tried.address}` {error}")
 
     for each in _causes(error):
         known = _of_cause(each, tried.address)
@@ -222,8 +229,14 @@ def _tree(error: Any) -> Iterator[Mapping[str, Any]]:  # noqa: ANN401 - a YtErro
     node = error.simplify() if hasattr(error, "simplify") else error
     if isinstance(node, dict):
         yield node
-        for inner in reversed(node.get("inner_errors") or []):
+        inner_errors = node.get("inner_errors")
+        for inner in reversed(inner_errors if isinstance(inner_errors, list) else []):
             yield from _tree(inner)
+
+
+def _attributes(error: Mapping[str, Any]) -> Mapping[str, Any]:
+    attributes = error.get("attributes")
+    return attributes if isinstance(attributes, dict) else {}
 
 
 def _code(error: Mapping[str, Any]) -> int:
@@ -239,7 +252,7 @@ def _message(error: Mapping[str, Any]) -> str:
 
 def _holder(error: Any) -> str | None:  # noqa: ANN401 - a YtError
     for each in _tree(error):
-        winner = (each.get("attributes") or {}).get("winner_transaction")
+        winner = _attributes(each).get("winner_transaction")
         if isinstance(winner, dict) and winner.get("id"):
             return str(winner["id"])
     return None
