@@ -16,6 +16,7 @@ from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.wording import nearest, one_line
 
 COMMANDS = {
+    "init": "Make the directory of a pipeline a project.",
     "build": "Build the code archive of the pipeline.",
     "publish": "Publish a built bundle to the build folder.",
     "status": "Show whether the local bundle is the current release.",
