@@ -13,7 +13,6 @@ import click
 
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import NoProjectError, YtUploadError
-from hatch_ytupload.output.details import Details
 from hatch_ytupload.output.progress import bar_on, clear_bars
 from hatch_ytupload.wording import one_line, printable, printable_json
 
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
+    from hatch_ytupload.output.details import Details
 
 
 class OutputError(YtUploadError):
@@ -43,6 +43,8 @@ class Console:
         """Say more, or less."""
         self.verbosity += steps
         if self.verbosity > 0 and self._details is None:
+            from hatch_ytupload.output.details import Details
+
             self._details = Details(self._detail)
 
     def close(self) -> None:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from hatch_ytupload.answers.artifacts import Whereabouts
 from hatch_ytupload.command_line import completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from hatch_ytupload.answers.artifacts import Whereabouts
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.command_line.console import Console
     from hatch_ytupload.configuration.settings import Settings
@@ -97,6 +97,7 @@ def whereabouts(console: Console, flags: Mapping[str, object]) -> Whereabouts:
         console: of the call.
         flags: their values, by key.
     """
+    from hatch_ytupload.answers.artifacts import Whereabouts
 
     @cache
     def settings(path: str | None) -> Settings:

@@ -227,7 +227,7 @@ class _BackgroundDigests:
     """SHA-256 and MD5 of a stream, each computed in a thread of its own where there is much of it."""
 
     _MOST_WAITING = 4
-    _SMALL = 1 << 16
+    _SMALL = 1 << 17
 
     def __init__(self) -> None:
         self._digests = (hashlib.sha256(), hashlib.md5(usedforsecurity=False))

@@ -22,6 +22,8 @@ COMPRESSOR = "libdeflate"
 LEVEL = 6
 """Part of what makes archives reproducible, as is the version of the compressor."""
 
+# Bytes that are compressed without threads, whose start takes longer than that.
+_AT_ONCE = 1 << 18
 # Each thread has one block at work; more threads than this would only cost memory.
 _MOST_THREADS = 8
 
@@ -67,6 +69,7 @@ class BlockCompressor:
         self._waiting: deque[tuple[Future[bytes] | bytes, int | None, Sink]] = deque()
         self._pieces: list[bytes | memoryview] = []
         self._size = 0
+        self._left_at_once = _AT_ONCE
 
     def write(self, data: bytes, sink: Sink) -> None:
         """Add bytes to the sink's part, any number of them."""
@@ -110,6 +113,10 @@ class BlockCompressor:
         self._submit(block, sink)
 
     def _submit(self, block: bytes, sink: Sink) -> None:
+        if self._pool is None and len(block) <= self._left_at_once:
+            self._left_at_once -= len(block)
+            self._queue(compress(block), len(block), sink)
+            return
         if self._pool is None:
             from concurrent.futures import ThreadPoolExecutor
 

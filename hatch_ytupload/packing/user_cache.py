@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.packing.cache import (
     DIRECTORY_VARIABLE,
@@ -62,7 +63,7 @@ def user_cache(environ: Mapping[str, str], warn: Callable[[str], None]) -> Cache
     if directory is None:
         return None
     try:
-        return Cache(directory, _key())
+        return Cache(directory, _key(environ))
     except CacheError as error:
         warn(str(error))
         return None
@@ -95,9 +96,7 @@ def place_of_cache(environ: Mapping[str, str]) -> str:
     named = environ.get(DIRECTORY_VARIABLE)
     if named:
         return os.path.join(os.path.abspath(named), _NAME)
-    from platformdirs import user_cache_dir
-
-    return _in_home(user_cache_dir)
+    return os.path.join(_user_directory(environ, "XDG_CACHE_HOME", ".cache", "Caches"), _NAME)
 
 
 def cache_contents(directory: str) -> list[CacheKind]:
@@ -157,18 +156,19 @@ def _tree_size(directory: str) -> int:
     return size
 
 
-def _in_home(find: Callable[[str, Literal[False]], str]) -> str:
-    """Return one of platformdirs' directories for us.
+def _user_directory(environ: Mapping[str, str], variable: str, below_home: str, in_library: str) -> str:
+    """Return where programs keep something for their user: on macOS in the library, elsewhere as XDG has it.
 
     Raises:
         CacheError: the user has no home directory.
     """
-    path = ""
-    with suppress(RuntimeError):  # older versions return a relative path
-        path = find(_NAME, False)  # noqa: FBT003 - no directory of an author
-    if not os.path.isabs(path):
+    named = environ.get(variable, "")
+    if os.path.isabs(named):  # others do not count, says XDG
+        return named
+    home = environ.get("HOME") or os.path.expanduser("~")  # without `HOME`, that of the list of users
+    if not os.path.isabs(home):
         raise CacheError("there is no home directory for the cache and its key", "HOME")
-    return path
+    return os.path.join(home, "Library", in_library) if sys.platform == "darwin" else os.path.join(home, below_home)
 
 
 def _prepare(directory: str) -> None:
@@ -267,15 +267,14 @@ def _refuse_links_of_others(path: str) -> None:
             return  # not there yet
 
 
-def _key() -> bytes:
+def _key(environ: Mapping[str, str]) -> bytes:
     """Return the key of this user's caches, which is made if it is missing.
 
     Raises:
         CacheError: it cannot be read or made, or others could know it.
     """
-    from platformdirs import user_state_dir
-
-    directory = _in_home(user_state_dir)
+    place = _user_directory(environ, _STATE_VARIABLE, ".local/state", "Application Support")
+    directory = os.path.join(place, _NAME)
     path = os.path.join(directory, _KEY_NAME)
     try:
         try:

@@ -331,6 +331,22 @@ class TestImports:
         unwanted = {"yt", "yaml", "hatch", "hatchling", "omegaconf"}
         assert self.imported("import hatch_ytupload.command_line.cli").isdisjoint(unwanted)
 
+    def test_a_small_build_starts_light(self, pipeline: Pipeline, tmp_path: Path) -> None:
+        """No threads, no subprocess, and nothing of what answers other questions."""
+        environ = {"XDG_CACHE_HOME": f"{tmp_path}/1", "XDG_STATE_HOME": f"{tmp_path}/2", "YTUPLOAD_NO_CACHE": ""}
+        code = (
+            "import os, sys\n"
+            f"os.environ.update({environ!r})\n"
+            f"os.chdir({str(pipeline.root)!r})\n"
+            "sys.argv = ['hatch-ytupload', '-q', 'build']\n"
+            "from hatch_ytupload.command_line.cli import main\n"
+            "try: main()\n"
+            "except SystemExit as end: assert not end.code\n"
+        )
+        unwanted = {"tempfile", "subprocess", "concurrent", "pathlib", "email"}
+        # How the tests are run may load some before us.
+        assert (self.imported(code) - self.imported("pass")).isdisjoint(unwanted)
+
     def test_the_core_knows_no_front_end(self) -> None:
         """A build needs neither click, nor Hatch, nor YT."""
         unwanted = {"yt", "click", "hatch", "hatchling", "omegaconf", "yt_framework"}

@@ -45,7 +45,7 @@ class User:
     """Somebody who has a cache, and what they were told."""
 
     def __init__(self, named: Path) -> None:
-        self.environ = {"YTUPLOAD_CACHE_DIR": str(named)}
+        self.environ = {"YTUPLOAD_CACHE_DIR": str(named), "XDG_STATE_HOME": os.environ["XDG_STATE_HOME"]}
         self.directory = named / "hatch-ytupload"
         self.told: list[str] = []
 
@@ -170,8 +170,6 @@ class TestDirectory:
 
     def test_a_user_without_a_home(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Nothing is written to the current directory; `HOME` is named."""
-        for name in ("HOME", "XDG_CACHE_HOME"):
-            monkeypatch.delenv(name, raising=False)
         monkeypatch.setattr(os.path, "expanduser", lambda path: path)
         told: list[str] = []
         assert cache_directory({}, told.append) is None
@@ -180,6 +178,18 @@ class TestDirectory:
             "there is no home directory for the cache and its key; nothing is remembered: set `HOME` to a directory of "
             "your own, or `YTUPLOAD_NO_CACHE=1`"
         )
+
+    def test_without_a_variable_it_is_where_the_platform_has_it(self, tmp_path: Path) -> None:
+        """As XDG says, whose variables count where they are absolute; on macOS in the library."""
+        home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": "relative"}
+        below = "Library/Caches" if sys.platform == "darwin" else ".cache"
+        assert place_of_cache(home) == str(tmp_path / below / "hatch-ytupload")
+        assert place_of_cache({**home, "XDG_CACHE_HOME": "/x"}) == "/x/hatch-ytupload"
+        told: list[str] = []
+        assert user_cache(home, told.append) is not None
+        assert told == []
+        state = "Library/Application Support" if sys.platform == "darwin" else ".local/state"
+        assert (tmp_path / state / "hatch-ytupload/cache-key").is_file()
 
     def test_it_can_be_switched_off(self, user: User) -> None:
         """Silently."""
@@ -340,7 +350,7 @@ def test_several_processes_make_it_at_once(user: User, tmp_path: Path) -> None:
         "cache = user_cache(os.environ, sys.exit)\n"
         "print(cache.seal('x', hashlib.sha256()).hex())\n"
     )
-    environ = clean_environment(PYTHONPATH=str(CHECKOUT), XDG_STATE_HOME=str(tmp_path / "state"), **user.environ)
+    environ = clean_environment(PYTHONPATH=str(CHECKOUT), **user.environ)
     environ.pop("YTUPLOAD_NO_CACHE", None)
     running = [
         subprocess.Popen([sys.executable, "-c", code], env=environ, stdout=subprocess.PIPE, text=True) for _ in range(6)
