@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -60,7 +61,16 @@ class Corpus:
             Series("ours, one stage file edited", ours, ["warm", "edit"], archive),
             Series("hatchling sdist", [python, "-m", "hatchling", "build", "-t", "sdist"], ["sdist"]),
         ]
+        if name in "SM":
+            # Without hatchling's start, which is most of a small build.
+            command: list[str | Path] = [python, "-m", "hatch_ytupload", "--quiet", "build"]
+            self.series += [
+                Series("`hatch-ytupload build`, cold", command, ["cache", "dist"], archive),
+                Series("`hatch-ytupload build`, nothing changed", command, ["warm"], archive),
+                Series("`hatch-ytupload build`, one stage file edited", command, ["warm", "edit"], archive),
+            ]
         self.series += self._tar()
+        self.peer = peer
         self.warmed = False
         self.edits = 0
 
@@ -115,6 +125,18 @@ class Corpus:
         file.write_text(file.read_text(encoding="utf-8") + f"# edit {self.edits}\n", encoding="utf-8")
         self.warmed = False
 
+    def same_files(self) -> str:
+        """Have YT Framework pack the very files of our archive, and return how large both archives are."""
+        archive = self.series[1].result
+        assert archive is not None
+        self._out(self.series[0])
+        source = self.out / "source"
+        source.mkdir()
+        subprocess.run(["tar", "-xzf", archive, "-C", source], check=True)
+        subprocess.run([*self.peer, "--pack-only"], check=True)
+        ours, theirs = (path.stat().st_size / 1e6 for path in (archive, self.out / "source.tar.gz"))
+        return f"The files of our archive: {ours:.2f} MB, packed by YT Framework {theirs:.2f} MB."
+
     def table(self) -> str:
         """Return the results as a Markdown table."""
         peer = self.series[0]
@@ -155,7 +177,7 @@ def main() -> None:
                     for series in corpus.series:
                         series.seconds.clear()
                 corpus.round()
-            print(corpus.table(), end="\n\n", flush=True)
+            print(corpus.table(), corpus.same_files(), sep="\n\n", end="\n\n", flush=True)
             shutil.rmtree(corpus.root)
 
 

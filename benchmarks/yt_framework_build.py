@@ -11,14 +11,14 @@ from yt_framework.operations.upload import build_code_locally, create_code_archi
 
 
 def main() -> None:
-    """Build into the directory that is the second argument."""
+    """Build into the directory that is the second argument, or with `--pack-only` pack what lies there."""
     pipeline_dir, output = Path(sys.argv[1]), Path(sys.argv[2])
     config = yaml.safe_load((pipeline_dir / "configs/config.yaml").read_text(encoding="utf-8"))["pipeline"]
     logger = logging.getLogger("quiet")
     logger.setLevel(logging.CRITICAL)
-    build_code_locally(
-        output / "source", pipeline_dir, logger, create_wrappers=True, upload_modules=config.get("upload_modules")
-    )
+    if "--pack-only" not in sys.argv:
+        modules = config.get("upload_modules")
+        build_code_locally(output / "source", pipeline_dir, logger, create_wrappers=True, upload_modules=modules)
     create_code_archive(output / "source", output / "source.tar.gz", logger)
 
 
