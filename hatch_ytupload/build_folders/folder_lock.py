@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
 import socket
-import stat
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.file_lock import open_lock_file, try_lock
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -98,10 +96,10 @@ def exclusive(
     deadline = time.monotonic() + wait_seconds
     told = False
     with ExitStack() as opened:
-        for path, mode in [*((path, fcntl.LOCK_SH) for path in above), (lock_file, fcntl.LOCK_EX)]:
-            descriptor = _open_lock(path)
+        for path, shared in [*((path, True) for path in above), (lock_file, False)]:
+            descriptor = open_lock_file(path)
             opened.callback(os.close, descriptor)
-            while not _try_lock(descriptor, mode):
+            while not try_lock(descriptor, shared=shared):
                 holder = describe_holder(_read_holder(descriptor))
                 if time.monotonic() >= deadline:
                     raise waited_too_long(location, holder, wait_seconds)
@@ -115,29 +113,6 @@ def exclusive(
         # Whatever was to be done is done: that we cannot say so changes nothing.
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
-
-
-def _open_lock(path: str) -> int:
-    """Open a lock file; never what a link leads to, nor something that keeps us waiting."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags, 0o666)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        raise BuildFolderError(f"`{one_line(path)}` is a link, and a lock is expected there; remove it") from None
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise BuildFolderError(f"`{one_line(path)}` is no file, and a lock is expected there; remove it")
-    return descriptor
-
-
-def _try_lock(descriptor: int, mode: int) -> bool:
-    try:
-        fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _read_holder(descriptor: int) -> object:

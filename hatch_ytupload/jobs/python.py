@@ -6,7 +6,6 @@ Python itself.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, REQUIREMENTS, stage_file
 from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.file_lock import locked_file
 from hatch_ytupload.packing.user_cache import ENVIRONMENTS, cache_directory
 from hatch_ytupload.wording import one_line
 
@@ -115,7 +115,7 @@ def job_python(
         try:
             directory = os.path.join(base, _key(python, requirements, environ))
             os.makedirs(base, mode=0o700, exist_ok=True)
-            with _lock(f"{directory}.lock"):
+            with locked_file(f"{directory}.lock"):
                 if os.path.exists(os.path.join(directory, _COMPLETE)):
                     os.utime(os.path.join(directory, _COMPLETE))
                 else:
@@ -219,14 +219,6 @@ def _run(
         stderr=subprocess.PIPE if capture else None,
         check=False,
     )
-
-
-@contextmanager
-def _lock(path: str) -> Iterator[None]:
-    """Wait until no other run makes the same environment."""
-    with open(path, "wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _remove_unused(base: str) -> None:

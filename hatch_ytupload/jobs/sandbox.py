@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import stat
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.file_lock import lock_directory
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -109,16 +109,11 @@ def _locked(directory: str) -> int:
     while True:
         with suppress(FileExistsError):
             os.makedirs(directory)
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The run that held it may have removed it since.
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), os.lstat(directory)):
-                    return descriptor
-        except BaseException:
-            os.close(descriptor)
-            raise
+        descriptor = lock_directory(directory)
+        # The run that held it may have removed it since.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), os.lstat(directory)):
+                return descriptor
         os.close(descriptor)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import time
@@ -13,6 +12,7 @@ from hatch_ytupload import atomic_rename
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, BUNDLE_SUFFIX, MANIFEST_NAME
 from hatch_ytupload.byte_reader import FileReader
 from hatch_ytupload.errors import ArtifactError
+from hatch_ytupload.file_lock import locked_directory
 from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
 from hatch_ytupload.wording import one_line
 
@@ -90,7 +90,7 @@ def replacing(directory: str) -> Iterator[str]:
             os.mkdir(temporary)
         except OSError as error:
             raise _cannot_write(error, parent) from None
-        with _locked(temporary):
+        with locked_directory(temporary):
             yield temporary
             temporary = atomic_rename.replace_directory(temporary, directory) or temporary
     except OSError as error:
@@ -166,19 +166,9 @@ def _remove_abandoned(parent: str, name: str) -> None:
             with suppress(OSError):
                 if match[1] and not os.path.lexists(place):
                     # Killed between the two steps: this is the bundle.
-                    with _locked(made if os.path.isdir(made) else entry.path):
+                    with locked_directory(made if os.path.isdir(made) else entry.path):
                         os.rename(entry.path, place)
                 # The age comes first: nobody holds the lock of a build that is about to take it.
                 elif time.time() - entry.stat(follow_symlinks=False).st_mtime > _GRACE_SECONDS:
-                    with _locked(entry.path):
+                    with locked_directory(entry.path):
                         shutil.rmtree(entry.path, ignore_errors=True)
-
-
-@contextmanager
-def _locked(directory: str) -> Iterator[None]:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)

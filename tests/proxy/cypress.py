@@ -211,7 +211,8 @@ class Cypress:
         self, name: str, *, disk_space_limit: int | None = None, node_count_limit: int | None = None
     ) -> Account:
         """Create an account, or set the limits of one; nodes get it by `@account`, or from their parent."""
-        self.create("map_node", f"//sys/accounts/{name}")
+        for each in ("sys", "tmp", name):
+            self.create("map_node", f"//sys/accounts/{each}")
         with self._master.tree.lock:
             return self._master.tree.accounts.add(
                 name, disk_space_limit=disk_space_limit, node_count_limit=node_count_limit

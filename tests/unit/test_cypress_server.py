@@ -366,6 +366,31 @@ class TestMeans:
         assert read_current(on_cluster(proxy)) == bundles[0].data
 
 
+class TestNodeAttributes:
+    """What files shall have that is not the folder's own."""
+
+    def test_files_have_them_and_folders_do_not(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """The current archive as well, which is a copy."""
+        proxy.cypress.add_account("fast")
+        wanted = {"account": "fast", "primary_medium": "ssd_blobs", "replication_factor": 5}
+        for bundle in bundles[:2]:
+            publish_to(on_cluster(proxy, node_attributes=wanted), bundle, wrappers=True)
+        release = f"{PATH}/releases/{bundles[1].release}"
+        for path in (CURRENT, f"{release}/{ARCHIVE_NAME}", f"{release}/manifest.json"):
+            assert {name: proxy.cypress.get(f"{path}/@{name}") for name in wanted} == wanted
+        assert proxy.cypress.get(f"{release}/@account") == proxy.cypress.get(f"{PATH}/@account") != "fast"
+
+    @pytest.mark.parametrize(("name", "what"), [("account", "account"), ("primary_medium", "primary medium")])
+    def test_one_that_does_not_exist(self, proxy: ProxyServer, bundles: list[Bundle], name: str, what: str) -> None:
+        """Is told before anything is sent."""
+        proxy.cypress.add_account("fast")
+        proxy.cypress.create("map_node", "//sys/media/default")
+        folder = on_cluster(proxy, node_attributes={name: "none"})
+        line = refusal(lambda: publish_to(folder, bundles[0]))
+        assert line == (f"cannot change `{PATH}`: there is no {what} `none`; check `node_attributes`; nothing was sent")
+        assert proxy.log.of("write_file") == []
+
+
 class TestArrival:
     """Every file that a publish writes is compared with what arrived."""
 

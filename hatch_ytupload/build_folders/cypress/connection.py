@@ -98,8 +98,7 @@ class Connection:
         """Return the same, of proxies that do not know the command."""
         from yt.wrapper.http_helpers import get_user_name
 
-        client = self._connected()
-        with self._watched("who am I", self._timeout_seconds):
+        with self._watched("who am I", self._timeout_seconds) as client:
             return get_user_name(client=client)
 
     def write_file(self, path: str, blocks: Iterator[bytes], *, append: bool, transaction_id: str) -> None:
@@ -118,9 +117,8 @@ class Connection:
     def _request(self, command: str, parameters: dict[str, Plain], *, data: Plain = None, heavy: bool = False) -> Any:  # noqa: ANN401 - of an untyped module
         from yt.wrapper.driver import make_request
 
-        client = self._connected()
         seconds = self._timeout_seconds * HEAVY_FACTOR + _SLOWEST_SECONDS if heavy else self._timeout_seconds
-        with self._watched(_described(command, parameters), seconds):
+        with self._watched(_described(command, parameters), seconds) as client:
             return make_request(
                 command,
                 parameters,
@@ -132,14 +130,15 @@ class Connection:
             )
 
     @contextlib.contextmanager
-    def _watched(self, described: str, seconds: float) -> Iterator[None]:
-        """Bound a request, remember its answer, and keep the token out of what the client writes to its log."""
-        self._transport.seconds = seconds
+    def _watched(self, described: str, seconds: float) -> Iterator[Any]:
+        """Give the client, bound a request, remember its answer, and keep the token out of what goes to the log."""
         self.answer.forget()
         reset = _redaction.set(self.redact)
         start = time.monotonic()
         try:
-            yield
+            client = self._connected()
+            self._transport.seconds = seconds
+            yield client
         finally:
             _redaction.reset(reset)
             _log.debug(

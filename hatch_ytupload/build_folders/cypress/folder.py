@@ -33,6 +33,8 @@ class CypressFolder:
         wait_seconds: how long to wait while another publisher is at work.
         notice: is told when there is something to wait for.
         progress: is told how many bytes of how many have been sent.
+        node_attributes: of the files that are written, in the words of Cypress: `account`, `primary_medium` and
+            `replication_factor`, as far as they are not to be the folder's own.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class CypressFolder:
         wait_seconds: float = 0,
         notice: Callable[[str], None] = lambda _text: None,
         progress: Progress = no_progress,
+        node_attributes: Mapping[str, Plain] | None = None,
     ) -> None:
         self.location = path
+        self.node_attributes = dict(node_attributes or {})
         self._cluster = cluster
         self._wait_seconds = wait_seconds
         self._notice = notice
@@ -163,7 +167,9 @@ class _CypressChanges:
     def write(self, path: str, content: Content, *, attribute: Plain = None, executable: bool = False) -> None:
         """Write a file in place of whatever lies there."""
         place = self._place(path)
-        attributes: dict[str, Plain] = {} if attribute is None else {ATTRIBUTE: attribute}
+        attributes = dict(self._folder.node_attributes)
+        if attribute is not None:
+            attributes[ATTRIBUTE] = attribute
         if executable:
             attributes["executable"] = True
         self._change("create", f"make `{place}`", place, type=FILE, path=place, force=True, attributes=attributes)
@@ -172,8 +178,16 @@ class _CypressChanges:
     def copy(self, source: str, target: str) -> None:
         """Copy a file with its attribute: only its name is new, no data is moved."""
         place = self._place(target)
+        # A copy is everything that its source is, but belongs to the account of the folder unless told otherwise.
+        how = {"preserve_account": True} if "account" in self._folder.node_attributes else {}
         self._change(
-            "copy", f"replace `{place}`", place, source_path=self._place(source), destination_path=place, force=True
+            "copy",
+            f"replace `{place}`",
+            place,
+            source_path=self._place(source),
+            destination_path=place,
+            force=True,
+            **how,
         )
         self._forget(target)
 
@@ -203,7 +217,7 @@ class _CypressChanges:
 
     def require_means(self, replaced: Collection[str], size: int) -> None:
         """Find out whether all that comes will be allowed."""
-        means = Means(self._cluster, self._location, self._transaction_id)
+        means = Means(self._cluster, self._location, self._transaction_id, self._folder.node_attributes)
         means.require(self._folder.user(), [self._place(path) for path in replaced], size)
 
     def require_arrival(self) -> None:

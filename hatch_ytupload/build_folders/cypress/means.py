@@ -32,12 +32,14 @@ class Means:
         cluster: where.
         location: of the build folder.
         transaction_id: in which it was made, perhaps.
+        wanted: what files shall have that is not the folder's own.
     """
 
-    def __init__(self, cluster: Cluster, location: str, transaction_id: str) -> None:
+    def __init__(self, cluster: Cluster, location: str, transaction_id: str, wanted: Mapping[str, Plain]) -> None:
         self._cluster = cluster
         self._location = location
         self._transaction_id = transaction_id
+        self._wanted = wanted
 
     def require(self, user: str, replaced: Collection[str], size: int) -> None:
         """Refuse a change that would fail at its end.
@@ -51,7 +53,8 @@ class Means:
             BuildFolderError: a right, or room, is missing.
         """
         names = ("account", "primary_medium", "replication_factor", "erasure_codec")
-        account, *storage = self._ask([self._part("get", anything, f"{self._location}/@{name}") for name in names])
+        known = self._ask([self._part("get", anything, f"{self._location}/@{name}") for name in names])
+        account, *storage = (self._wanted.get(name, value) for name, value in zip(names, known, strict=True))
         of_account = f"{_ACCOUNTS}/{account}"
         # Either of the first two suffices to put something into a folder.
         rights = [("write", self._location), ("modify_children", self._location), ("use", of_account)]
@@ -65,9 +68,20 @@ class Means:
         if denied:
             problem = no_permission(user, [right for right, path in denied if path == denied[0][1]], denied[0][1])
         else:
-            problem = _lack(str(account), limits or {}, usage or {}, _Storage(*storage), size)
+            problem = self._unknown() or _lack(str(account), limits or {}, usage or {}, _Storage(*storage), size)
         if problem:
             raise BuildFolderError(f"cannot change `{self._location}`: {problem}; nothing was sent")
+
+    def _unknown(self) -> str:
+        """Say which account or medium there is not; an empty text: none that we know of."""
+        for name, kind in (("account", "accounts"), ("primary_medium", "media")):
+            if name not in self._wanted:
+                continue
+            directory, wanted = f"//sys/{kind}", self._wanted[name]
+            parts = [self._part("exists", anything, path) for path in (directory, f"{directory}/{wanted}")]
+            if self._ask(parts) == [True, False]:
+                return f"there is no {name.replace('_', ' ')} `{wanted}`; check `node_attributes`"
+        return ""
 
     def _part(self, command: str, shape: Callable[[Plain], Plain], path: str, **parameters: Plain) -> Part:
         return Part(command, {**parameters, "path": path, "transaction_id": self._transaction_id}, shape)
