@@ -25,10 +25,10 @@ def open_lock_file(path: str) -> int:
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-        raise OSError(errno.ELOOP, "it is a link, and a lock is expected there; remove it", path) from None
+        raise OSError(errno.ELOOP, "a link lies where a lock is expected; remove it", path) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no file, and a lock is expected there; remove it", path)
+        raise OSError(errno.EINVAL, "what lies where a lock is expected is no file; remove it", path)
     return descriptor
 
 
