@@ -62,6 +62,6 @@ def test_what_is_no_lock_is_left_alone(tmp_path: Path, kind: str) -> None:
         os.mkfifo(path)
     else:
         path.symlink_to(aim)
-    with pytest.raises(OSError, match="where a lock is expected.*; remove it"):
+    with pytest.raises(OSError, match="where a lock is expected"):
         open_lock_file(str(path))
     assert aim.exists() == (kind == "link")
