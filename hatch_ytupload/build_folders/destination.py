@@ -51,7 +51,11 @@ def open_build_folder(
         from hatch_ytupload.build_folders.disk.folder import LocalFolder
 
         return LocalFolder(
-            settings.pipeline_dir, settings.build_folder, wait_seconds=settings.lock_wait_seconds, notice=notice
+            settings.pipeline_dir,
+            settings.build_folder,
+            wait_seconds=settings.lock_wait_seconds,
+            notice=notice,
+            progress=progress,
         )
     if settings.proxy is None:
         raise SettingsError([_NO_PROXY.format(settings.spelling("proxy"))])

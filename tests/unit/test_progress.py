@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
+from pipelines import CHECKOUT, clean_environment
 
 from hatch_ytupload.output.progress import Bar, bar_on, clear_bars, describe
+
+if TYPE_CHECKING:
+    from pipelines import Pipeline
 
 
 class Terminal(io.StringIO):
@@ -125,3 +135,23 @@ def test_a_bar_goes_away_when_something_fails() -> None:
 def test_the_text(done: int, seconds: float, text: str) -> None:
     """Without a rate there is no remaining time."""
     assert describe(done, 1000, seconds) == text
+
+
+@pytest.mark.parametrize("arguments", [("publish",), ("publish", "--dry-run")], ids=" ".join)
+def test_a_publish_shows_a_bar_from_its_beginning(pipeline: Pipeline, arguments: tuple[str, ...]) -> None:
+    """On a terminal, where it is gone at the end; in a pipe or with `-q` there is none."""
+    pipeline.write({"configs/config.yaml": "pipeline: {mode: dev, build_folder: //home/x}\n"}).build()
+    for more in ((), ("-q",)):
+        terminal, end = pty.openpty()
+        command = [sys.executable, "-m", "hatch_ytupload", *arguments, *more]
+        environ = clean_environment(PYTHONPATH=str(CHECKOUT))
+        done = subprocess.run(command, cwd=pipeline.root, env=environ, stdout=subprocess.PIPE, stderr=end, check=True)
+        os.close(end)
+        shown = b""
+        with suppress(OSError):  # nothing was written, and nobody has it open any more
+            shown = os.read(terminal, 1 << 16)
+        os.close(terminal)
+        assert (shown[:6], shown[-4:]) == ((b"", b"") if more else (b"\r[....", b"\r\x1b[K"))
+        assert b"\r" not in done.stdout
+    piped = pipeline.run(*arguments)
+    assert (piped.returncode, piped.stderr) == (0, "")

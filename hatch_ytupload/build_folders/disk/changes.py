@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hatch_ytupload.build_folders.build_folder import Content, Node, Plain
-    from hatch_ytupload.byte_reader import FileReader
+    from hatch_ytupload.byte_reader import FileReader, Progress
 
 _log = logging.getLogger(__name__)
 
@@ -42,12 +42,14 @@ class Staging:
         folder: the build folder, which may not exist yet; no link.
         prefix: a path on the same file system; staging directories are named so, with a random end.
         notice: is told what failed after everything was visible.
+        progress: is told how many bytes of a file have been written.
     """
 
-    def __init__(self, folder: str, prefix: str, notice: Callable[[str], None]) -> None:
+    def __init__(self, folder: str, prefix: str, notice: Callable[[str], None], progress: Progress) -> None:
         self._folder = folder
         self._tree = f"{prefix}.{secrets.token_hex(8)}"
         self._notice = notice
+        self._progress = progress
         self._begun = False
         self._attributes: dict[str, Plain] = {}
         # What the folder held, and what tells it from something that was put in its place.
@@ -90,6 +92,7 @@ class Staging:
                 file.write(block)
                 digest.update(block)
                 size += len(block)
+                self._progress(size, content.size)
             file.flush()
             os.fsync(file.fileno())
         with self.open(path) as reader:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.build_folders.disk.changes import Staging, remove_abandoned
 from hatch_ytupload.build_folders.disk.nodes import look_into, open_file
 from hatch_ytupload.build_folders.folder_lock import exclusive, user_name
+from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.wording import one_line
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from hatch_ytupload.build_folders.build_folder import Changes, Node, Result
-    from hatch_ytupload.byte_reader import FileReader
+    from hatch_ytupload.byte_reader import FileReader, Progress
 
 ROOT = os.path.join(".dev", "cypress")
 """Where the folders are, relative to the pipeline directory."""
@@ -33,6 +34,7 @@ class LocalFolder:
         cypress_path: of the build folder, beginning with `//`.
         wait_seconds: how long to wait while another publisher is at work.
         notice: is told when there is something to wait for.
+        progress: is told how many bytes of how many have been written.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class LocalFolder:
         *,
         wait_seconds: float = 0,
         notice: Callable[[str], None] = lambda _: None,
+        progress: Progress = no_progress,
     ) -> None:
         self._root = os.path.join(pipeline_dir, ROOT)
         self.directory = os.path.join(self._root, *cypress_path.removeprefix("//").split("/"))
@@ -49,6 +52,7 @@ class LocalFolder:
         self._workplace = os.path.join(self._root, _WORKPLACE)
         self._wait_seconds = wait_seconds
         self._notice = notice
+        self._progress = progress
 
     @property
     def location(self) -> str:
@@ -106,7 +110,7 @@ class LocalFolder:
                 above=[f"{each}.lock" for each in above],
             ):
                 remove_abandoned(folder, prefix)
-                staging = Staging(folder, prefix, self._notice)
+                staging = Staging(folder, prefix, self._notice, self._progress)
                 try:
                     result = action(staging)
                     staging.commit()
