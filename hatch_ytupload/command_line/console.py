@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
-    from hatch_ytupload.output.details import Details
+    from hatch_ytupload.details import Listener
 
 
 class OutputError(YtUploadError):
@@ -37,15 +37,15 @@ class Console:
     as_json: bool = False
     verbosity: int = 0
     """1: details as well; -1: results and errors only."""
-    _details: Details | None = None
+    _details: Listener | None = None
 
     def louder(self, steps: int) -> None:
         """Say more, or less."""
         self.verbosity += steps
         if self.verbosity > 0 and self._details is None:
-            from hatch_ytupload.output.details import Details
+            from hatch_ytupload.details import Listener
 
-            self._details = Details(self._detail)
+            self._details = Listener(self._detail)
 
     def close(self) -> None:
         """Say no more details."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from hatch_ytupload.configuration.pipeline_config import (
     load_pipeline_config,
     load_secrets,
 )
+from hatch_ytupload.details import detail
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.wording import describe, nearest, one_line
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from hatch_ytupload.configuration.values import Target, UploadPath
-
-_log = logging.getLogger(__name__)
 
 TABLE = "tool.ytupload"
 
@@ -356,7 +354,7 @@ class _Reading:
             self.problems.append(f"{place} {error}")
             return KEYS[key].default if key in KEYS else None
         shown = describe(_without_password(value) if key == "proxy" else value)
-        _log.debug("setting `%s`: %s says %s", key, place, shown)
+        detail("setting `%s`: %s says %s", key, place, shown)
         return value
 
 

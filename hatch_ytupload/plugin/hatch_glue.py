@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hatch_ytupload.byte_reader import Progress
-    from hatch_ytupload.output.details import Details
+    from hatch_ytupload.details import Listener
 
 # What a shell reports for a program that SIGINT ended.
 _INTERRUPTED = 130
@@ -46,13 +46,13 @@ class errors_end_the_build:  # noqa: N801 - used as a context manager
 
     def __init__(self, app: Application) -> None:
         self._app = app
-        self._details: Details | None = None
+        self._details: Listener | None = None
 
     def __enter__(self) -> None:
         if self._app.verbosity > 0:
-            from hatch_ytupload.output.details import Details
+            from hatch_ytupload.details import Listener
 
-            self._details = Details(partial(say, self._app))
+            self._details = Listener(partial(say, self._app))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hatch_ytupload.details import detail
+from hatch_ytupload.details import wanted as details_wanted
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.sources.ignore_scope import describe_rule, join_shown
 from hatch_ytupload.wording import one_line
@@ -13,8 +14,6 @@ from hatch_ytupload.wording import one_line
 if TYPE_CHECKING:
     from hatch_ytupload.sources.ignore_scope import IgnoreScope
     from hatch_ytupload.sources.ignoring import Rule
-
-_log = logging.getLogger(__name__)
 
 
 # A directory may be changed again within one tick of the file system's clock without a trace in its times, so what is
@@ -56,8 +55,8 @@ def list_directory(place: str | int, shown: str, scope: IgnoreScope) -> Listing:
                 is_link = entry.is_symlink()
                 is_directory = not is_link and entry.is_dir(follow_symlinks=False)
                 rule = scope.excluding(entry.name, is_dir=is_directory)
-                if rule is not None and _log.isEnabledFor(logging.DEBUG):
-                    _log.debug("`%s` stays out: %s", join_shown(shown, entry.name), describe_rule(rule))
+                if rule is not None and details_wanted():
+                    detail("`%s` stays out: %s", join_shown(shown, entry.name), describe_rule(rule))
                 if rule is None:
                     kind = listing.links if is_link else listing.directories if is_directory else listing.files
                     kind.append(entry.name)
@@ -110,7 +109,7 @@ class Listings:
         kept = self._old.get(real)
         if kept is not None and kept[0] == seen:
             self._new[real] = kept
-            _log.debug("`%s` and its rules are as an earlier build found them", shown)
+            detail("`%s` and its rules are as an earlier build found them", shown)
             return Listing(*kept[1:])
         listing = list_directory(descriptor, shown, scope)
         if max(status.st_mtime_ns, status.st_ctime_ns) < self._settled_before:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from importlib.machinery import FrozenImporter
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.details import detail
 from hatch_ytupload.sources import distributions, module_errors
 from hatch_ytupload.sources.distributions import installed_owners, is_inside
 from hatch_ytupload.sources.import_path import (
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
     from hatch_ytupload.sources.distributions import Distribution
-
-_log = logging.getLogger(__name__)
 
 
 __all__ = ["Module", "ModuleMissingError", "ModuleRoot", "find_module"]
@@ -220,7 +218,7 @@ def _described(top: str, pieces: Sequence[_Piece], path: ImportPath) -> Module:
             known.add(source)
             roots.append(ModuleRoot(source, name, os.sep, own=False))
     only = next(iter(owners)) if complete and len(owners) == 1 else None
-    _log.debug("module `%s`: found at %s", top, ", ".join(root.source for root in roots))
+    detail("module `%s`: found at %s", top, ", ".join(root.source for root in roots))
     return Module(
         name=top,
         roots=tuple(roots),

@@ -103,7 +103,7 @@ class TestUsage:
         [
             (["statsu"], "there is no command `statsu`; did you mean `status`?"),
             (["hist"], "there is no command `hist`; did you mean `history`?"),
-            (["x\x1b"], "there is no command `x\\x1b`; commands: build, publish, "),
+            (["x\x1b"], "there is no command `x\\x1b`; commands: init, build, "),
             (["check", "--stric"], "--strict"),
         ],
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 from typing import TYPE_CHECKING
 
 import click
 import pytest
 
 from hatch_ytupload.command_line.console import Console, use_colour
+from hatch_ytupload.details import detail
 
 if TYPE_CHECKING:
     from pipelines import Pipeline
@@ -41,14 +41,14 @@ def test_everything_else_goes_to_standard_error(
     console = Console()
     console.louder(verbosity)
     console.info("i")
-    logging.getLogger("hatch_ytupload.sources.tree").debug("d")
+    detail("%s", "d")
     console.warning("w")
     console.error("e")
     console.close()
     said, errors = capsys.readouterr()
     assert said == ""
     assert errors.splitlines() == heard
-    logging.getLogger("hatch_ytupload").debug("nobody listens any more")
+    detail("nobody listens any more")
     assert capsys.readouterr() == ("", "")
 
 

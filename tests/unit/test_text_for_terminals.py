@@ -30,6 +30,8 @@ PLACES = {
     "command_line/console.py": r"click\.echo",
     # Through `say`, `warn` and `printable`.
     "plugin/hatch_glue.py": r"display_info\(|display_warning\(|\.abort\(",
+    # Runs in jobs: the log of a job on the cluster is no terminal.
+    "locking/operation_bootstrap.py": r"std(?:out|err)\.write|print\(",
     # Bars: our own signs and numbers.
     "output/progress.py": r"stream\.write",
 }

@@ -17,14 +17,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.build_folders.cypress.redaction import Redaction
+from hatch_ytupload.details import detail
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatch_ytupload.build_folders.build_folder import Plain
     from hatch_ytupload.build_folders.cypress.transport import Transport
-
-_log = logging.getLogger(__name__)
 
 # An upload is answered when the data is safe on several machines.
 HEAVY_FACTOR = 3
@@ -141,7 +140,7 @@ class Connection:
             yield client
         finally:
             _redaction.reset(reset)
-            _log.debug(
+            detail(
                 "request to %s: %s, status %s, %.0f ms",
                 self.address,
                 self.redact(described),

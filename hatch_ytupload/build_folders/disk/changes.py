@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import re
 import secrets
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from hatch_ytupload import atomic_rename
 from hatch_ytupload.build_folders.disk.nodes import ATTRIBUTES_FILE, look_into, open_file, read_attributes
 from hatch_ytupload.byte_reader import DigestingReader
+from hatch_ytupload.details import detail
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.wording import one_line
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.build_folders.build_folder import Content, Node, Plain
     from hatch_ytupload.byte_reader import FileReader, Progress
-
-_log = logging.getLogger(__name__)
 
 
 _RANDOM = r"\.[0-9a-f]{16}"
@@ -81,7 +79,7 @@ class Staging:
 
     def write(self, path: str, content: Content, *, attribute: Plain = None, executable: bool = False) -> None:
         """Write a file in place of whatever lies there, and compare what has arrived."""
-        _log.debug("write %s in %s", path, self._folder)
+        detail("write %s in %s", path, self._folder)
         self.remove(path)
         # Never into a file that is there: it may be the same as one that others see.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -110,7 +108,7 @@ class Staging:
 
         It is no hard link: who writes into the current archive by hand must not change the release.
         """
-        _log.debug("copy %s to %s in %s", source, target, self._folder)
+        detail("copy %s to %s in %s", source, target, self._folder)
         self.remove(target)
         place = self._place(target)
         shutil.copy2(self._place(source), place)
@@ -132,7 +130,7 @@ class Staging:
         self._attributes.pop(path, None)
         with suppress(FileNotFoundError, NotADirectoryError):
             is_directory = stat.S_ISDIR(os.lstat(place).st_mode)
-            _log.debug("remove %s from %s", path, self._folder)
+            detail("remove %s from %s", path, self._folder)
             if not is_directory:
                 os.unlink(place)
                 return
@@ -157,7 +155,7 @@ class Staging:
         for directory, _, _ in os.walk(self._tree, topdown=False):
             _sync(directory)
         above = os.path.dirname(self._folder)
-        _log.debug("put all changes into %s in one step", self._folder)
+        detail("put all changes into %s in one step", self._folder)
         os.makedirs(above, exist_ok=True)
         self._old = atomic_rename.replace_directory(self._tree, self._folder)
         with self._afterwards("it may not survive a crash of this machine"):
