@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from checkout import Hatch, make_environment, only_one, requirement
-from pipelines import Pipeline, make_pipeline
+from checkout import HATCHLING, Hatch, make_environment, only_one, requirement, run
+from pipelines import Pipeline, clean_environment, make_pipeline
 from proxy import ProxyServer
 
 if TYPE_CHECKING:
@@ -175,3 +175,16 @@ def test_an_environment_can_be_named(project: Project) -> None:
     assert project.publish("-o", "environment=x", status=1).stderr == (
         "option `environment` names no environment, `x`: there are `prod`\n"
     )
+
+
+def test_details_where_hatch_is_verbose(project: Project) -> None:
+    """What decided, and what is done; in builds as well."""
+    project.build("one")
+    said = project.publish(HATCH_VERBOSE="1").stderr
+    assert 'setting `mode`: `tool.ytupload.mode` says the string "dev"\n' in said
+    assert "write releases/1.0-" in said
+    assert "setting `mode`" not in project.publish().stderr
+    built = run(
+        *HATCHLING, "build", "-t", "ytarchive", cwd=project.pipeline.root, environ=clean_environment(HATCH_VERBOSE="1")
+    )
+    assert "setting `mode`" in built.stdout + built.stderr

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 from pipelines import CHECKOUT, Pipeline, clean_environment, refused_line, run_command_line
+from proxy.server import ProxyServer
 
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload, main
@@ -263,6 +264,23 @@ class TestOutsideOfAProject:
     def test_a_path_names_the_folder(self, outside: Call) -> None:
         """Of an archive or a build folder in Cypress."""
         assert "no cluster is set" in outside("inspect", "//home/x/build")[2]
+
+    def test_a_release_from_publish_to_rollback(self, pipeline: Pipeline, outside: Call) -> None:
+        """On a cluster, with nothing but flags, the token of the environment, and a bundle from elsewhere."""
+        bundle = pipeline.build().archive
+        with ProxyServer() as proxy, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("YT_TOKEN", proxy.token)
+            folder = ("--build-folder", "//home/elsewhere/build", "--proxy", proxy.address)
+            assert outside("publish", bundle, *folder)[0] == 0
+            status, said, errors = outside("history", "--json", *folder)
+            (release,) = json.loads(said)["releases"]
+            assert (status, errors, release["current"]) == (0, "", True)
+            status, said, errors = outside("status", *folder)
+            assert (status, errors) == (0, "")
+            assert "  local " not in said
+            for arguments in (["inspect", "current"], ["verify", release["release"]], ["rollback", release["release"]]):
+                assert outside(*arguments, *folder)[0] == 0
+            assert outside("inspect", "//home/elsewhere/build", *folder[2:])[0] == 0
 
     def test_what_is_built_needs_a_project(self, outside: Call) -> None:
         """The flag does not help there."""
