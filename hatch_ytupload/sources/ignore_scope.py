@@ -35,7 +35,7 @@ class IgnoreScope(NamedTuple):
 
         Args:
             directory: its path.
-            shown: how messages call it.
+            shown: its name in messages.
             follows_links: whether its ignore file, and those below it, may be symbolic links, as those of a package
                 are where the installer links files from its cache.
 
@@ -52,7 +52,7 @@ class IgnoreScope(NamedTuple):
         Args:
             name: of the directory.
             directory: its path without symbolic links.
-            shown: how messages call it.
+            shown: its name in messages.
 
         Raises:
             SourceError: its ignore file cannot be read.
