@@ -1,4 +1,4 @@
-"""Clients for the proxy, set up for tests: short waits between retries, and everything closed at the end."""
+"""Clients for the proxy, set up for tests: short waits between retries, and everything closed at the end; a clock."""
 
 from __future__ import annotations
 
@@ -21,6 +21,17 @@ QUICK_RETRIES = {
     "backoff": {"policy": "constant_time", "constant_time": 10},
 }
 NO_RETRIES = {**QUICK_RETRIES, "enable": False}
+
+
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Give the time."""
+        return self.now
 
 
 def client_config(*, retries: dict[str, object] | None = None) -> dict[str, object]:

@@ -23,19 +23,8 @@ from yt.wrapper import http_helpers
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from proxy.fixtures import Clock
     from yt.wrapper import YtClient
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    with ProxyServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(proxy: ProxyServer) -> Iterator[YtClient]:
-    with connect(proxy) as connected:
-        yield connected
 
 
 def md5(data: bytes) -> str:
@@ -317,15 +306,11 @@ def test_an_error_in_the_middle_of_a_download_comes_in_trailers(proxy: ProxyServ
 
 class TestLingeringUpload:
     @pytest.fixture
-    def time(self) -> list[float]:
-        return [0.0]
-
-    @pytest.fixture
-    def proxy(self, time: list[float]) -> Iterator[ProxyServer]:
-        with ProxyServer(lingering_uploads=True, clock=lambda: time[0]) as server:
+    def proxy(self, clock: Clock) -> Iterator[ProxyServer]:
+        with ProxyServer(lingering_uploads=True, clock=clock) as server:
             yield server
 
-    def test_keeps_its_lock_for_a_while(self, proxy: ProxyServer, client: YtClient, time: list[float]) -> None:
+    def test_keeps_its_lock_for_a_while(self, proxy: ProxyServer, client: YtClient, clock: Clock) -> None:
         """After a broken upload the file stays locked until the upload transaction expires."""
         proxy.cypress.write("//home/f", b"old")
         proxy.faults.add(Drop(when="body"), command="write_file")
@@ -337,7 +322,7 @@ class TestLingeringUpload:
         connection.close()
         with pytest.raises(yt_errors.YtCypressTransactionLockConflict):
             client.write_file("//home/f", b"newer")
-        time[0] += 16
+        clock.now += 16
         client.write_file("//home/f", b"newer")
         assert proxy.cypress.read("//home/f") == b"newer"
 

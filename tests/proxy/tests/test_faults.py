@@ -34,12 +34,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    with ProxyServer() as server:
-        yield server
-
-
-@pytest.fixture
 def client(proxy: ProxyServer) -> Iterator[YtClient]:
     with connect(proxy) as connected:
         connected.get("//home")

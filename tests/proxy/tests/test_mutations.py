@@ -12,30 +12,9 @@ from proxy.fixtures import connect
 from proxy.mutations import part_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from proxy.fixtures import Clock
 
 ID = "1-2-3-4"
-
-
-class Clock:
-    """Time that passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def proxy(clock: Clock) -> Iterator[ProxyServer]:
-    with ProxyServer(clock=clock) as server:
-        yield server
 
 
 def post(proxy: ProxyServer, command: str, **parameters: object) -> tuple[int, dict[str, object]]:

@@ -8,22 +8,12 @@ import http.client
 import json
 import socket
 import zlib
-from typing import TYPE_CHECKING
 
 import pytest
 import yt.wrapper
 from proxy import TOKEN, ProxyServer
 from proxy.fixtures import connect
 from yt import yson
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    with ProxyServer() as server:
-        yield server
 
 
 class Answer:

@@ -8,46 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 import yt.wrapper.errors as yt_errors
 from proxy import ProxyServer, ServerError
-from proxy.fixtures import connect
 from yt.common import YtResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from proxy.fixtures import Clock
     from yt.wrapper import YtClient
-
-
-class Clock:
-    """Time that passes when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def proxy(clock: Clock) -> Iterator[ProxyServer]:
-    with ProxyServer(clock=clock) as server:
-        yield server
-
-
-@pytest.fixture
-def client(proxy: ProxyServer) -> Iterator[YtClient]:
-    with connect(proxy) as connected:
-        yield connected
-
-
-@pytest.fixture
-def other(proxy: ProxyServer) -> Iterator[YtClient]:
-    with connect(proxy) as connected:
-        yield connected
 
 
 def conflict(action: object, *arguments: object, **options: object) -> YtResponseError:

@@ -7,25 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 import yt.wrapper
 from proxy import Code, ProxyServer
-from proxy.fixtures import connect
 from yt.common import YtResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from yt.wrapper import YtClient
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    with ProxyServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(proxy: ProxyServer) -> Iterator[YtClient]:
-    with connect(proxy) as connected:
-        yield connected
 
 
 def test_a_vanilla_operation_keeps_its_tasks(proxy: ProxyServer, client: YtClient) -> None:

@@ -6,27 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yt.wrapper.errors as yt_errors
-from proxy import ProxyServer
-from proxy.fixtures import connect
 from yt import yson
 from yt.common import YtResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from proxy import ProxyServer
     from yt.wrapper import YtClient
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    with ProxyServer() as server:
-        yield server
-
-
-@pytest.fixture
-def client(proxy: ProxyServer) -> Iterator[YtClient]:
-    with connect(proxy) as connected:
-        yield connected
 
 
 def refused(error: pytest.ExceptionInfo[YtResponseError], code: int) -> bool:

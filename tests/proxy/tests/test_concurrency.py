@@ -7,24 +7,15 @@ import random
 import threading
 from typing import TYPE_CHECKING
 
-import pytest
 import yt.wrapper.errors as yt_errors
 from proxy import Drop, ProxyServer
 from proxy.fixtures import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from yt.wrapper import YtClient
 
 CLIENTS = 6
 ROUNDS = 8
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    with ProxyServer() as server:
-        yield server
 
 
 def together(count: int, action: object) -> list[object]:
