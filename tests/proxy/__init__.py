@@ -4,6 +4,7 @@ from proxy.errors import Code, ServerError
 from proxy.faults import (
     AbortTransaction,
     Answer,
+    Between,
     Corrupt,
     Delay,
     Drop,
@@ -23,6 +24,7 @@ __all__ = [
     "USER",
     "AbortTransaction",
     "Answer",
+    "Between",
     "Code",
     "Corrupt",
     "Delay",

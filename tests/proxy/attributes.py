@@ -7,11 +7,25 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from proxy import values
-from proxy.errors import Code, ServerError
+from proxy.errors import Code, ServerError, wrapped
 from proxy.formats import attributes_of, is_boolean, is_entity
 from proxy.locks import LockRequest
 from proxy.nodes import UNSET, LockMode, Node
-from proxy.system_attributes import CHUNK_OWNERS, OPAQUE, STORAGE, UNVERSIONED, VERSIONED, SystemAttributes, users
+from proxy.parameters import type_name
+from proxy.security import parse_acl
+from proxy.system_attributes import (
+    CODECS,
+    EXPIRATIONS,
+    NOT_MODELLED,
+    OPAQUE,
+    PLACEMENT,
+    STORAGE,
+    UNVERSIONED,
+    VERSIONED,
+    SystemAttributes,
+    storage_names,
+    users,
+)
 from proxy.transactions import timestamp
 from proxy.ypath import literal
 
@@ -20,6 +34,9 @@ if TYPE_CHECKING:
 
     from proxy.formats import Value
     from proxy.resolving import Call
+
+
+MAX_REPLICATION_FACTOR = 20
 
 
 class Attributes(SystemAttributes):
@@ -93,11 +110,13 @@ class Attributes(SystemAttributes):
 
     def _set_all(self, node: Node, value: Value, call: Call) -> None:
         if not isinstance(value, dict):
-            raise ServerError("Attributes must be a map")
+            raise ServerError("Attributes can only be set from a map")
         self.tree.permit(node, "write", call)
-        for name in users(node, call):
+        for name in [*users(node, call), *(EXPIRATIONS & set(node.custom(call.transaction)))]:
             if name not in value:
                 self.remove(node, [name], call, force=False)
+        if node.opaque and call.transaction is None:
+            node.opaque = False
         for name, each in value.items():
             self.set(node, [str(name)], each, call)
 
@@ -113,7 +132,13 @@ class Attributes(SystemAttributes):
             return
         name = keys[0]
         own = node.custom(call.transaction)
+        if name == "acl" and len(keys) > 1:
+            self._check_settable(node, name, call)
+            self._store(node, name, values.removed(self.find(node, name, call)[1], keys[1:], "/acl", force=force), call)
+            return
         if name not in own:
+            if node.is_map and name in STORAGE - PLACEMENT:
+                return
             if name in self.system(node, call) or name in UNVERSIONED:
                 raise ServerError(f'Attribute "{literal(name)}" cannot be removed')
             if force:
@@ -138,28 +163,30 @@ class Attributes(SystemAttributes):
             ServerError: one of them cannot be set.
         """
         for name, value in attributes.items():
+            check_modelled(node, name)
             if name in UNVERSIONED:
-                self._set_unversioned(node, name, value)
-            elif name in self.system(node, call) or (name in OPAQUE and name not in VERSIONED):
+                self._set_unversioned(node, name, value, call)
+            elif name not in VERSIONED and (name in self.system(node, call) or name in OPAQUE):
                 raise ServerError(f'Builtin attribute "{literal(name)}" cannot be set')
             else:
                 node.trunk.attributes[name] = self._checked(node, name, value)
                 self._note_expiration(node, name)
 
     def _check_settable(self, node: Node, name: str, call: Call) -> None:
+        check_modelled(node, name)
         if name in UNVERSIONED:
             self.tree.permit(node, "administer" if name in {"owner", "acl", "inherit_acl"} else "write", call)
             return
         if name not in VERSIONED and name not in users(node, call) and name in self.system(node, call):
             raise ServerError(f'Builtin attribute "{literal(name)}" cannot be set')
-        self.tree.permit(node, "remove" if name in {"expiration_time", "expiration_timeout"} else "write", call)
+        self.tree.permit(node, "remove" if name in EXPIRATIONS else "write", call)
 
     def _store(self, node: Node, name: str, value: Value, call: Call) -> None:
         if name in UNVERSIONED:
             if call.transaction is not None:
                 raise ServerError("Operation cannot be performed in transaction")
             self.tree.lock_node(node, call)
-            self._set_unversioned(node, name, value)
+            self._set_unversioned(node, name, value, call)
             self.tree.touch(node, call, attributes=True)
             return
         value = self._checked(node, name, value)
@@ -168,31 +195,56 @@ class Attributes(SystemAttributes):
         self._note_expiration(node, name)
         self.tree.touch(node, call, attributes=True)
 
-    def _set_unversioned(self, node: Node, name: str, value: Value) -> None:
+    def _set_unversioned(self, node: Node, name: str, value: Value, call: Call) -> None:
         if name == "account":
-            node.account = self.tree.accounts.get(_string(name, value)).name
+            account = _string(name, value)
+            self.tree.permit_use(account, call)
+            node.account = account
+        elif name == "acl":
+            node.acl = parse_acl(value)
+        elif name == "inherit_acl":
+            node.inherits_acl = _boolean(name, value)
         elif name == "owner":
             node.owner = _string(name, value)
         elif name == "opaque":
             node.opaque = _boolean(name, value)
-        elif name in STORAGE and not (node.is_map or node.type in CHUNK_OWNERS):
+        elif name in PLACEMENT:
+            node.storage[name] = self._checked_placement(node, name, value)
+
+    def _checked_placement(self, node: Node, name: str, value: Value) -> Value:
+        if name not in storage_names(node.type):
             raise ServerError(f'Builtin attribute "{name}" cannot be set')
-        else:
-            node.storage[name] = value
+        if name == "vital":
+            return _boolean(name, value)
+        if name == "primary_medium":
+            return self.tree.media.get(_string(name, value))
+        if not isinstance(value, int) or is_boolean(value):
+            raise ServerError(f'Cannot parse "int64" value of attribute "{name}"')
+        if not 1 <= value <= MAX_REPLICATION_FACTOR:
+            raise ServerError(f"Replication factor {int(value)} is out of range [1,{MAX_REPLICATION_FACTOR}]")
+        return int(value)
 
     def _checked(self, node: Node, name: str, value: Value) -> Value:
         if node.type == "file" and name == "executable":
             _boolean(name, value)
         if node.type == "file" and name == "file_name":
             _string(name, value)
-        if name == "expiration_time":
-            return timestamp(parse_time(value))
-        if name == "expiration_timeout" and (not isinstance(value, int) or is_boolean(value) or value < 0):
-            raise ServerError('Cannot parse "duration" value: expected milliseconds')
+        if name in EXPIRATIONS:
+            return self._checked_expiration(node, name, value)
+        if name in CODECS:
+            return _checked_codec(node, name, value)
         return copy.deepcopy(value)
 
+    def _checked_expiration(self, node: Node, name: str, value: Value) -> Value:
+        if node is self.tree.root:
+            raise ServerError(f'Cannot set "{name}" for the root')
+        try:
+            return timestamp(parse_time(value)) if name == "expiration_time" else _milliseconds(value)
+        except ServerError as error:
+            raise wrapped(f'Error setting builtin attribute "{name}"', error) from None
+
     def _note_expiration(self, node: Node, name: str) -> None:
-        if name == "expiration_time":
+        if name in EXPIRATIONS:
             self.tree.expiring.add(node.id)
 
 
@@ -209,6 +261,32 @@ def parse_time(value: Value) -> dt.datetime:
     except ValueError:
         raise ServerError(f"Error parsing date-time {value!r}") from None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=dt.timezone.utc)
+
+
+def check_modelled(node: Node, name: str) -> None:
+    """Refuse what the real server minds and this proxy does not.
+
+    Raises:
+        ServerError: the attribute is such.
+    """
+    if name in NOT_MODELLED and storage_names(node.type):
+        raise ServerError(f'Attribute "{name}" is not modelled by this proxy')
+
+
+def _checked_codec(node: Node, name: str, value: Value) -> Value:
+    if name not in storage_names(node.type):
+        raise ServerError(f'Builtin attribute "{name}" cannot be set')
+    if name in {"enable_skynet_sharing", "enable_striped_erasure"}:
+        return _boolean(name, value)
+    if not isinstance(value, str) or attributes_of(value):
+        raise ServerError(f'Cannot parse "enum"; expected "string_value", actual "{type_name(value)}_value"')
+    return str(value)
+
+
+def _milliseconds(value: Value) -> int:
+    if not isinstance(value, int) or is_boolean(value) or value < 0:
+        raise ServerError('Cannot parse "duration" value: expected milliseconds')
+    return int(value)
 
 
 def _string(name: str, value: Value) -> str:

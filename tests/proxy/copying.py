@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from proxy.errors import ServerError
 from proxy.locks import EXCLUSIVE
 from proxy.placing import Placing, check_options
-from proxy.system_attributes import STORAGE, VERSIONED
+from proxy.system_attributes import EXPIRATIONS, VERSIONED
 
 if TYPE_CHECKING:
     from proxy.nodes import Node
@@ -51,7 +51,7 @@ class Copying(Placing):
         if not target.missing and node is target.node:
             raise ServerError("Cannot copy or move a node to itself")
         if self._is_ancestor(node, target.node, call, strict=not target.missing):
-            raise ServerError("Cannot copy or move a node to its descendant")
+            raise ServerError(f"Cannot copy or move a node to {'itself' if node is target.node else 'its descendant'}")
         if not target.missing and not options.force:
             if not options.ignore_existing:
                 raise self._already_exists(target.node, call)
@@ -60,6 +60,7 @@ class Copying(Placing):
             return target.node.id
         parent = self._check_source(node, call, move=move)
         account = self._prepare(target, call, None, recursive=options.recursive)
+        self._permit_copy(node, target, account, options, call)
         nodes = list(self.tree.subtree(node, call))
         if not (move and options.preserve_account):
             self.tree.check_node_count(account, len(nodes) + max(0, len(target.missing) - 1))
@@ -76,6 +77,14 @@ class Copying(Placing):
         if self.tree.parent_of(node, call) is parent:
             self.tree.detach(call, parent, node)
 
+    def _permit_copy(self, node: Node, target: Target, account: str, options: CopyOptions, call: Call) -> None:
+        if options.preserve_acl:
+            above = target.node if target.missing else self.tree.parent_of(target.node, call)
+            self.tree.permit(above or target.node, "administer", call)
+        used = {each.account for each in self.tree.subtree(node, call)} if options.preserve_account else {account}
+        for name in used:
+            self.tree.permit_use(name, call)
+
     def _check_source(self, node: Node, call: Call, *, move: bool) -> Node | None:
         for each in self.tree.subtree(node, call):
             self.tree.permit(each, "read", call)
@@ -84,6 +93,7 @@ class Copying(Placing):
                 if error := self.tree.locks.check(each, call.transaction, EXCLUSIVE):
                     raise error
         if not move:
+            self.tree.accessed(node, call)
             return None
         parent = self.tree.parent_of(node, call)
         if parent is None:
@@ -113,7 +123,11 @@ class Copying(Placing):
             if not keep:
                 del custom[name]
         clone.trunk.attributes = copy.deepcopy(dict(custom))
-        clone.storage = {name: value for name, value in node.storage.items() if name in STORAGE or options.preserve_acl}
+        if EXPIRATIONS & set(custom):
+            self.tree.expiring.add(clone.id)
+        clone.storage = dict(node.storage)
+        if move or options.preserve_acl:
+            clone.acl, clone.inherits_acl = node.acl, node.inherits_acl
         clone.opaque = node.opaque
         if options.preserve_owner:
             clone.owner = node.owner

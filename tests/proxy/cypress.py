@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, cast
 
 from proxy.errors import Code, ServerError
@@ -9,7 +10,7 @@ from proxy.resolving import Call
 from proxy.system_attributes import users
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from proxy.formats import Value
     from proxy.master import Master
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from proxy.security import AccessRules, Account
 
 _ROOT = "root"
+_UNNOTICED = frozenset({"access_tracking", "expiration_timeout_renewal"})
 
 
 class Cypress:
@@ -27,7 +29,7 @@ class Cypress:
 
     def _call(self, transaction_id: str | None = None) -> Call:
         self._master.expire()
-        return Call(_ROOT, self._master.tree.transaction(transaction_id))
+        return Call(_ROOT, self._master.tree.transaction(transaction_id), _UNNOTICED)
 
     def exists(self, path: str, *, transaction_id: str | None = None) -> bool:
         """Tell whether a path leads to something."""
@@ -85,6 +87,15 @@ class Cypress:
                 kind, path, self._call(), attributes=attributes, recursive=True, ignore_existing=True
             )
 
+    def link(self, target_path: str, path: str) -> str:
+        """Make a link, to something or to nothing, or replace one.
+
+        Raises:
+            ServerError: it cannot be made.
+        """
+        with self._master.tree.lock:
+            return self._master.verbs.link(target_path, path, self._call(), recursive=True, force=True)
+
     def write(self, path: str, data: bytes, *, compute_md5: bool = True) -> None:
         """Make a file with these contents, or overwrite one.
 
@@ -133,12 +144,35 @@ class Cypress:
             result["value"] = node.value(None)
         return result
 
-    def start_transaction(self, *, user: str = _ROOT, timeout_ms: int = 3_600_000, title: str | None = None) -> str:
+    def start_transaction(
+        self,
+        *,
+        user: str = _ROOT,
+        timeout_ms: int = 3_600_000,
+        title: str | None = None,
+        attributes: dict[str, Value] | None = None,
+    ) -> str:
         """Start a transaction as somebody else would."""
         with self._master.tree.lock:
-            attributes: dict[str, Value] = {} if title is None else {"title": title}
+            given = {**(attributes or {}), **({} if title is None else {"title": title})}
             call = Call(user, self._call().transaction)
-            return self._master.transacting.start(call, timeout_ms=timeout_ms, attributes=attributes).id
+            return self._master.transacting.start(call, timeout_ms=timeout_ms, attributes=given).id
+
+    @contextlib.contextmanager
+    def held(
+        self, path: str, *, mode: str = "exclusive", user: str = "stranger", title: str | None = None
+    ) -> Iterator[str]:
+        """Hold a lock on one node as a stranger would; give the id of his transaction, which ends with the block.
+
+        Raises:
+            ServerError: it conflicts.
+        """
+        transaction_id = self.start_transaction(user=user, title=title)
+        try:
+            self.lock(path, transaction_id, mode=mode)
+            yield transaction_id
+        finally:
+            self.abort_transaction(transaction_id)
 
     def lock(self, path: str, transaction_id: str, *, mode: str = "exclusive") -> str:
         """Lock a node in a transaction as somebody else would.

@@ -99,6 +99,10 @@ class Exchange(http.server.BaseHTTPRequestHandler):
             self.strikes = Strikes(self.proxy, self.record)
         self.strikes.strike(when)
 
+    def _between_parts(self, parts: int) -> None:
+        if self.strikes is not None:
+            self.strikes.between(parts)
+
     # Endpoints beside the API.
 
     def _endpoint(self, path: str) -> Reply:
@@ -151,7 +155,8 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         if len(parts) > 1:
             return self._do(request, command, output)
         self._strike("after")
-        return answers.plain(commands.describe_all(version))
+        known = commands.describe_all(version)
+        return answers.plain([each for each in known if each["name"] not in self.proxy.missing_commands])
 
     def _understand(
         self, parts: list[str], version: str, query: str
@@ -161,14 +166,22 @@ class Exchange(http.server.BaseHTTPRequestHandler):
             raise ServerError("Malformed command name", http_status=404)
         user = self._authenticate()
         command = commands.find(name, version)
-        if command is None:
+        if command is None or name in self.proxy.missing_commands:
             raise ServerError(f'Command "{name}" is not registered', http_status=404)
         self._check(command)
         incoming = Incoming(self.headers, self.body, query)
         values = incoming.parameters(in_body=command.method == "POST")
         self.record.parameters = cast("dict[str, Value]", without_secrets(values))
         request = commands.prepare(
-            commands.Request(self.proxy.master, user, name, Parameters(values), version, hosts=tuple(self.proxy.hosts))
+            commands.Request(
+                self.proxy.master,
+                user,
+                name,
+                Parameters(values),
+                version,
+                hosts=tuple(self.proxy.hosts),
+                between=self._between_parts,
+            )
         )
         self.record.transaction_id, self.record.mutation_id = request.transaction_id, request.mutation_id
         self.record.retry = request.retry

@@ -23,27 +23,34 @@ if TYPE_CHECKING:
     from proxy.log import Record
 
 When = Literal["before", "after"]
+BodyWhen = Literal["before", "body", "after"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Drop:
     """Close the connection without an answer: before anything is done, in the midst of the body, or after all."""
 
-    when: Literal["before", "body", "after"] = "before"
+    when: BodyWhen = "before"
     after_bytes: int = 1
     """With `body`: so many bytes are read first."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """Answer something else: before anything is done, or in place of the true answer."""
+    """Answer something else: before anything is done, in the midst of the body, or in place of the true answer.
+
+    In the midst of the body nothing is written: so end uploads that find no data node, with
+    `Code.ALL_TARGET_NODES_FAILED`, or no memory, with `Code.MEMORY_PRESSURE`.
+    """
 
     status: int
-    when: When = "before"
+    when: BodyWhen = "before"
     body: Literal["json", "html", "empty"] = "json"
     code: int = Code.GENERIC
     message: str = "Injected failure"
     retry_after: float | None = None
+    after_bytes: int = 1
+    """With `body`: so many bytes are read first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,8 +83,10 @@ class Hang:
 class AbortTransaction:
     """Abort the transaction of the request, or with `topmost` the outermost one around it, then go on."""
 
-    when: When = "before"
+    when: BodyWhen = "before"
     topmost: bool = True
+    after_bytes: int = 1
+    """With `body`: so many bytes are read first."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +119,18 @@ class Run:
     when: When = "before"
 
 
-Action: TypeAlias = Drop | Answer | Truncate | Delay | Hang | AbortTransaction | Corrupt | Rewrite | Refuse | Run
+@dataclasses.dataclass(frozen=True)
+class Between:
+    """Call a function of the test in the midst of a batch, after so many of its parts are done.
+
+    The parts of a batch see what others commit meanwhile: a batch is no snapshot.
+    """
+
+    function: Callable[[], object]
+    parts: int = 1
+
+
+Action: TypeAlias = Drop | Answer | Truncate | Delay | Hang | AbortTransaction | Corrupt | Rewrite | Refuse | Run | Between
 
 
 class Fault:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from proxy.blobs import BlobWriter, Content, Md5
 from proxy.copying import CopyOptions
-from proxy.errors import Code, ServerError, cumulative, no_such_transaction, wrapped
+from proxy.errors import Code, ServerError, cumulative, wrapped
 from proxy.locks import EXCLUSIVE, LockRequest
 from proxy.nodes import LockMode, Node
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from proxy.verbs import Verbs
 
 DESIRED_CHUNK_SIZE = 512 * 1024 * 1024
+CACHE_USER = "root"
+"""Who writes into the cache of files, on behalf of everyone who may use it."""
 LINGER_MS = 15_000
 """The timeout of upload transactions, which the real proxy pings as long as it lives."""
 
@@ -67,6 +69,8 @@ class Files:
             self._tree.permit(node, permission, call)
         except ServerError as error:
             raise wrapped("Error getting basic attributes of user objects", cumulative(error)) from None
+        if permission == "read":
+            self._tree.accessed(node, call)
         if node.type != "file":
             raise ServerError(f'Invalid type of {path}: expected "file", actual "{node.type}"')
         return node
@@ -112,8 +116,9 @@ class Files:
         """Take a part of the body.
 
         Raises:
-            ServerError: the account has no room for another chunk.
+            ServerError: the account has no room for another chunk, or the transaction around the upload is gone.
         """
+        self._check_transaction(upload)
         if not data:
             return
         if upload.chunk_room <= 0:
@@ -142,9 +147,7 @@ class Files:
         Raises:
             ServerError: the transaction around the upload is gone.
         """
-        if upload.transaction.id not in self._tree.transactions:
-            gone = upload.transaction.parent or upload.transaction
-            raise wrapped(f"Error finishing upload to file {upload.path}", cumulative(no_such_transaction(gone.id)))
+        self._check_transaction(upload)
         blob = upload.writer.finish()
         added = (blob,) if blob.size else ()
         version = self._tree.version(upload.node, upload.call)
@@ -154,6 +157,12 @@ class Files:
             version.content = Content(upload.base.blobs + added, upload.md5)
         self._tree.touch(upload.node, upload.call)
         self._transacting.commit(upload.transaction.id)
+
+    def _check_transaction(self, upload: Upload) -> None:
+        """Make sure that nothing around the upload has ended, as whoever listens to transactions finds out."""
+        for each in [*reversed(upload.transaction.ancestors()), upload.transaction]:
+            if each.id not in self._tree.transactions:
+                raise ServerError(f"Transaction {each.id} aborted")
 
     def give_up(self, upload: Upload) -> None:
         """Forget an upload that did not come to its end; with `lingering`, its lock stays for a while."""
@@ -195,26 +204,35 @@ class Files:
                 raise
             return ""
         found = node.content(call.transaction).md5
-        return path if found is not None and found.hexdigest() == md5 else ""
+        if found is None or found.hexdigest() != md5:
+            return ""
+        self._touch_cached(path, call)
+        return path
+
+    def _touch_cached(self, path: str, call: Call) -> None:
+        """Note that a file of the cache is in use, as whoever cleans the cache looks at."""
+        self._verbs.set(f"{path}/@touched", value=True, call=dataclasses.replace(call, user=CACHE_USER))
 
     def put_to_cache(self, path: str, md5: str, cache_path: str, call: Call) -> str:
         """Copy a file to the cache and give its path there.
 
         Raises:
-            ServerError: the file has no MD5 or another one, or the cache does not exist.
+            ServerError: the file has no MD5 or another one, or the cache does not exist or may not be used.
         """
+        cache = self._tree.existing(cache_path, call, "Get")
+        self._tree.permit(cache, "use", call, "write")
         found = self.find(path, call, "read").content(call.transaction).md5
         if found is None:
             raise ServerError(f"File {path} has no computed MD5 hash")
         if found.hexdigest() != md5:
             raise ServerError(f"MD5 mismatch: expected {md5}, got {found.hexdigest()}")
         destination = _cached_path(md5, cache_path)
-        self._tree.existing(cache_path, call, "Get")
-        self._verbs.copy(path, destination, call, CopyOptions(recursive=True, ignore_existing=True))
+        if not self.cached(md5, cache_path, call):
+            keeper = dataclasses.replace(call, user=CACHE_USER)
+            self._verbs.copy(path, destination, keeper, CopyOptions(recursive=True, force=True))
+            self._touch_cached(destination, call)
         return destination
 
 
 def _cached_path(md5: str, cache_path: str) -> str:
-    if len(md5) != 32 or set(md5) - set("0123456789abcdef"):
-        raise ServerError(f"Incorrect MD5 hash {md5!r}")
     return f"{cache_path}/{md5[-2:]}/{md5}"

@@ -1,4 +1,4 @@
-"""Clients for the proxy, set up for tests: short waits between retries, and everything closed at the end; a clock."""
+"""Clients for the proxy, with short waits between retries and everything closed at the end; a clock; access lists."""
 
 from __future__ import annotations
 
@@ -32,6 +32,16 @@ class Clock:
     def __call__(self) -> float:
         """Give the time."""
         return self.now
+
+
+def ace(action: str, subject: str, *permissions: str, inheritance: str = "object_and_descendants") -> dict[str, object]:
+    """Give an entry for `@acl`."""
+    return {
+        "action": action,
+        "subjects": [subject],
+        "permissions": sorted(permissions),
+        "inheritance_mode": inheritance,
+    }
 
 
 def client_config(*, retries: dict[str, object] | None = None) -> dict[str, object]:

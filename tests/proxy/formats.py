@@ -103,7 +103,7 @@ class Format:
     def dumps(self, value: Value) -> bytes:
         """Write one value."""
         if self.name == "yson":
-            return cast("bytes", yson.dumps(value, yson_format=self.representation))
+            return cast("bytes", yson.dumps(_with_bytes(value), yson_format=self.representation))
         # As the server: characters beyond ASCII stand as they are; a header has to be ASCII.
         return json.dumps(_to_json(value, encode_utf8=self.encode_utf8), ensure_ascii=False).encode("utf-8")
 
@@ -126,11 +126,50 @@ def load_yson(data: bytes) -> Value:
     if not data.strip():
         raise ServerError("Error parsing YSON: unexpected end of stream")
     try:
-        value: Value = yson.loads(data)
+        value: Value = _with_text(yson.loads(data))
     except (yson.YsonError, ValueError, TypeError, IndexError, OverflowError, RecursionError) as error:
         text = getattr(error, "message", None) or str(error)
         raise ServerError(f"Error parsing YSON: {text}") from None
     return value
+
+
+def _with_text(value: Value) -> Value:
+    """Give a value with texts for all strings; bytes that are not UTF-8 stand for themselves in them."""
+    if isinstance(value, dict):
+        result: Value = {_text(key): _with_text(each) for key, each in value.items()}
+    elif isinstance(value, list):
+        result = [_with_text(each) for each in value]
+    elif isinstance(value, (bytes, yson.YsonStringProxy)):
+        result = _text(value)
+    else:
+        return value
+    return with_attributes(result, {_text(key): _with_text(each) for key, each in attributes_of(value).items()})
+
+
+def _text(value: Value) -> str:
+    data = yson.get_bytes(value) if isinstance(value, (bytes, yson.YsonStringProxy)) else None
+    return str(value) if data is None else cast("bytes", data).decode("utf-8", "surrogateescape")
+
+
+def _with_bytes(value: Value) -> Value:
+    """Give a value with bytes for the strings that are no text."""
+    if isinstance(value, dict):
+        result: Value = {_bytes(key): _with_bytes(each) for key, each in value.items()}
+    elif isinstance(value, (list, tuple)):
+        result = [_with_bytes(each) for each in value]
+    elif isinstance(value, str):
+        result = _bytes(value)
+    else:
+        return value
+    return with_attributes(result, {_text(key): _with_bytes(each) for key, each in attributes_of(value).items()})
+
+
+def _bytes(text: Value) -> str | bytes:
+    data = str(text).encode("utf-8", "surrogateescape")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data
 
 
 def header_format(header: bytes | None) -> Format:
@@ -166,10 +205,7 @@ def _text_from_json(text: str, *, encode_utf8: bool) -> Value:
         data = text.encode("latin-1")
     except UnicodeEncodeError:
         raise ServerError(f"Unicode symbols with codes greater than 255 are not supported: {text!r}") from None
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _key_from_json(text: str, *, encode_utf8: bool) -> str:

@@ -76,10 +76,14 @@ class LockManager:
         new_id: Callable[[], str],
         now: Callable[[], dt.datetime],
         path_of: Callable[[Node, Transaction | None], str],
+        is_orphaned: Callable[[Node], bool],
+        snapshot_dropped: Callable[[Version], None],
     ) -> None:
         self._new_id = new_id
         self._now = now
         self._path_of = path_of
+        self._is_orphaned = is_orphaned
+        self._snapshot_dropped = snapshot_dropped
         self.locks: dict[str, Lock] = {}
 
     def check(self, node: Node, transaction: Transaction | None, request: LockRequest) -> ServerError | None:
@@ -145,8 +149,9 @@ class LockManager:
             raise ServerError(f'Node #{node.id} is modified by transaction "{transaction.id}" and cannot be unlocked')
         for lock in explicit:
             self._remove(lock)
-        if branch is not None:
-            self._settle_branch(node, transaction)
+        for holder in [transaction, *transaction.ancestors()]:
+            if not self._settle_branch(node, holder):
+                break
         self.grant_pending(node)
 
     def release_all(self, transaction: Transaction, *, promote: bool) -> None:
@@ -174,8 +179,10 @@ class LockManager:
     def drop_branches(self, transaction: Transaction) -> None:
         """Forget the versions of an aborted transaction, and those of its ancestors that existed only for them."""
         for node in list(transaction.branched):
-            node.branches.pop(transaction.id, None)
+            branch = node.branches.pop(transaction.id)
             transaction.branched.remove(node)
+            if branch.is_snapshot:
+                self._snapshot_dropped(branch)
             for ancestor in transaction.ancestors():
                 if not self._settle_branch(node, ancestor):
                     break
@@ -186,9 +193,14 @@ class LockManager:
             self._remove(lock)
 
     def grant_pending(self, node: Node) -> None:
-        """Take every queued lock that no longer conflicts, in the order of the queue."""
+        """Take every queued lock that no longer conflicts, in the order of the queue.
+
+        Whoever waits for a node that was removed waits in vain: the lock ends with the node.
+        """
+        if not node.pending or self._is_orphaned(node):
+            return
         for lock in list(node.pending):
-            if node.alive and self.check(node, lock.transaction, lock.request) is None:
+            if self.check(node, lock.transaction, lock.request) is None:
                 self._take(lock)
 
     def _create(self, node: Node, transaction: Transaction, request: LockRequest, *, implicit: bool) -> Lock:
@@ -239,6 +251,8 @@ class LockManager:
             return False
         del node.branches[transaction.id]
         transaction.branched.remove(node)
+        if branch.is_snapshot:
+            self._snapshot_dropped(branch)
         return True
 
     def _check_snapshot(

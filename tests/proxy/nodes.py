@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from proxy.blobs import Blob
     from proxy.formats import Value
     from proxy.locks import Lock
+    from proxy.security import Ace
     from proxy.transactions import Transaction
 
 
@@ -62,6 +63,8 @@ TYPE_NUMBERS = {
     "operation": 1000,
     "account": 500,
     "user": 501,
+    "group": 502,
+    "domestic_medium": 408,
 }
 SCALAR_TYPES = frozenset({"string_node", "int64_node", "uint64_node", "double_node", "boolean_node"})
 CREATABLE_TYPES = SCALAR_TYPES | {"map_node", "file", "table", "document", "link"}
@@ -119,8 +122,14 @@ class Node:
     pending: list[Lock] = dataclasses.field(default_factory=list)
     storage: dict[str, Value] = dataclasses.field(default_factory=dict)
     """System attributes that are set outside of transactions only, such as `compression_codec`."""
+    acl: tuple[Ace, ...] = ()
+    inherits_acl: bool = True
     opaque: bool = False
     alive: bool = True
+    renewed: float = 0.0
+    """When, on the clock of the proxy, the node was last asked for: its `expiration_timeout` runs from then on."""
+    access_time: dt.datetime | None = None
+    access_counter: int = 0
 
     @property
     def is_map(self) -> bool:

@@ -203,6 +203,8 @@ def rich_path(name: str, value: Value) -> RichPath:
     if unknown := sorted(set(attributes) - _PATH_ATTRIBUTES):
         raise ServerError(f"Error reading parameter /{name}: path attributes {unknown} are not implemented")
     append = attributes.get("append", False)
+    if append in ("true", "false"):
+        append = append == "true"
     if not is_boolean(append):
         raise _wrong(f"{name}/@append", "boolean", append)
     return RichPath(str(parsed), append=bool(append))

@@ -19,6 +19,8 @@ class Placing(Reading):
 
     def _place(self, path: str, call: Call, method: str) -> Target:
         target = self.tree.resolve(path, call, method)
+        if target.path.is_attribute and target.missing:
+            raise ServerError('Expected "literal" in YPath but found "at" token "@"', attributes={"ypath": path})
         if target.path.is_attribute or target.path.everything:
             raise resolve_error(path, method, not_supported(method))
         return target
@@ -41,7 +43,7 @@ class Placing(Reading):
             key = target.missing[0]
         self.tree.permit_children(parent, call)
         self.tree.check_child_lock(parent, key, call)
-        return self.tree.accounts.get(str(account)).name if account is not None else parent.account
+        return str(account) if account is not None else parent.account
 
     def _check_missing(self, target: Target, call: Call, *, recursive: bool) -> None:
         if not target.node.is_map:
@@ -51,19 +53,22 @@ class Placing(Reading):
         for key in target.missing:
             self.tree.check_key(target.node, key, call)
 
-    def _put(self, target: Target, node: Node, call: Call) -> None:
+    def _put(self, target: Target, node: Node, call: Call, account: str | None = None) -> None:
         if target.missing:
-            self._attach_new(target, node, call)
+            self._attach_new(target, node, call, account)
             return
         parent = self.tree.parent_of(target.node, call)
         if parent is None:
             raise ServerError("The root cannot be replaced")
         self.tree.replace(call, parent, target.node, node)
 
-    def _attach_new(self, target: Target, node: Node, call: Call) -> None:
-        """Attach a node below the last one that exists, with map nodes in between; the last step makes all visible."""
+    def _attach_new(self, target: Target, node: Node, call: Call, account: str | None = None) -> None:
+        """Attach a node below the last one that exists, with map nodes in between; the last step makes all visible.
+
+        The map nodes belong to the account that was asked for, else to that of the last one that exists.
+        """
         for key in reversed(target.missing[1:]):
-            between = self.tree.make("map_node", call, target.node.account)
+            between = self.tree.make("map_node", call, account or target.node.account)
             self.tree.attach(call, between, key, node)
             node = between
         self.tree.attach(call, target.node, target.missing[0], node)

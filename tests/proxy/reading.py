@@ -6,11 +6,12 @@ import copy
 import hashlib
 from typing import TYPE_CHECKING
 
-from proxy import values, ypath
+from proxy import ypath
 from proxy.attributes import Attributes
 from proxy.errors import Code, ServerError, resolve_error
 from proxy.formats import attributes_of, with_attributes
 from proxy.nodes import SCALAR_TYPES, Node
+from proxy.objects import Objects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +27,7 @@ class Reading:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.attributes = Attributes(tree)
+        self.objects = Objects(self.attributes)
 
     def get(self, path: str, call: Call, *, attributes: Sequence[str] | None = None) -> Value:
         """Give a subtree, a value or an attribute.
@@ -44,6 +46,7 @@ class Reading:
                 return self.attributes.some(target.node, attributes, call)
             return self.attributes.get(target.node, target.path.attribute, call)
         self.tree.permit(target.node, "read", call)
+        self.tree.accessed(target.node, call)
         return self._dump(target.node, call, attributes, is_root=True)
 
     def _dump(self, node: Node, call: Call, names: Sequence[str] | None, *, is_root: bool) -> Value:
@@ -60,7 +63,7 @@ class Reading:
         return with_attributes(value, {**attributes_of(value), **attributes})
 
     def _is_hidden(self, node: Node, call: Call) -> bool:
-        return self.tree.rules.denying(self.tree.path_of(node, call.transaction), "read", call.user) is not None
+        return not self.tree.decide(node, ("read",), call, call.user).allowed
 
     def _children(self, node: Node, call: Call) -> list[tuple[str, Node]]:
         # The server keeps children in a hash map: nobody may rely on their order.
@@ -87,6 +90,7 @@ class Reading:
         if not node.is_map:
             raise not_supported("List")
         self.tree.permit(node, "read", call)
+        self.tree.accessed(node, call)
         children = self._children(node, call)
         chosen = children if max_size is None else children[:max_size]
         result: list[Value] = []
@@ -116,27 +120,17 @@ class Reading:
         return True
 
     def _special(self, path: str, method: str) -> tuple[Value] | None:
-        """Read what is no node: a transaction or a lock by its id."""
-        if not path.startswith("#"):
+        """Read what is no node."""
+        if not path.startswith(("#", "//sys/")):
             return None
-        parsed = ypath.parse(path)
-        found: dict[str, Value] | None = None
-        if parsed.root_id in self.tree.transactions:
-            found = self.attributes.of_transaction(self.tree.transactions[parsed.root_id])
-        elif parsed.root_id in self.tree.locks.locks:
-            found = self.attributes.of_lock(self.tree.locks.locks[parsed.root_id])
+        found = self.objects.find(ypath.parse(path), method)
         if found is None:
             return None
-        if parsed.steps or parsed.everything:
-            raise resolve_error(path, method, ServerError("Object cannot have children"))
-        if parsed.attribute is None:
-            if method == "List":
-                raise not_supported(method)
-            return (None,)
-        if parsed.attribute and parsed.attribute[0] not in found:
-            name = ypath.literal(parsed.attribute[0])
-            raise ServerError(f'Attribute "{name}" is not found', code=Code.RESOLVE)
-        return (values.get(found, parsed.attribute, path),)
+        if found.path.attribute is not None:
+            return (found.attribute(found.path.attribute),)
+        if method == "List" and not isinstance(found.value, dict):
+            raise not_supported(method)
+        return (found.value,)
 
 
 def not_supported(method: str) -> ServerError:

@@ -9,13 +9,14 @@ from proxy import ypath
 from proxy.errors import Code, ServerError, resolve_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from proxy.nodes import Node
     from proxy.transactions import Transaction
 
 CELL_TAG = 1
-MAX_LINK_DEPTH = 16
+MAX_LINK_DEPTH = 256
+SUPPRESSIBLE = frozenset({"access_tracking", "modification_tracking", "expiration_timeout_renewal"})
 _TOLERANT = frozenset({"Exists", "Remove", "Set", "Create", "Copy"})
 """Methods that may be asked of a path whose end does not exist."""
 _ON_LINK_ITSELF = frozenset({"Remove", "Create", "Copy"})
@@ -28,10 +29,12 @@ class Call:
 
     user: str
     transaction: Transaction | None = None
+    suppressed: frozenset[str] = frozenset()
+    """What the call does not leave on the nodes: of `SUPPRESSIBLE`."""
 
     def within(self, transaction: Transaction) -> Call:
         """Give the same call in another transaction."""
-        return Call(self.user, transaction)
+        return dataclasses.replace(self, transaction=transaction)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Resolving:
 
     nodes: dict[str, Node]
     root: Node
+    clock: Callable[[], float]
 
     def resolve(self, text: str, call: Call, method: str) -> Target:
         """Find the node that a path leads to.
@@ -57,9 +61,12 @@ class Resolving:
         """
         try:
             path = ypath.parse(text)
-            return self._walk(path, call, method, depth=0)
+            target = self._walk(path, call, method, depth=0)
         except ServerError as error:
             raise resolve_error(text, method, error) from None
+        if not target.missing and "expiration_timeout_renewal" not in call.suppressed:
+            target.node.renewed = self.clock()
+        return target
 
     def existing(self, text: str, call: Call, method: str) -> Node:
         """Find a node that has to exist; the path must not name attributes.
@@ -69,14 +76,18 @@ class Resolving:
         """
         target = self.resolve(text, call, method)
         if target.path.is_attribute or target.path.everything:
-            raise ServerError(f"Method {method} is not supported", code=Code.NO_SUCH_METHOD)
+            raise ServerError(f'"{method}" method is not supported', code=Code.NO_SUCH_METHOD)
         if target.missing:
             raise resolve_error(text, method, self.no_child(target.node, target.missing[0], call))
         return target.node
 
     def _walk(self, path: ypath.Path, call: Call, method: str, *, depth: int) -> Target:
         if depth > MAX_LINK_DEPTH:
-            raise ServerError("Maximum resolve depth exceeded; the path contains a cycle of links", code=Code.RESOLVE)
+            raise ServerError(
+                f"Path {path.text} exceeds resolve depth limit",
+                code=Code.RESOLVE,
+                attributes={"limit": MAX_LINK_DEPTH},
+            )
         node = self.root if path.root_id is None else self._object(path.root_id)
         beyond = path.is_attribute or path.everything
         suppressed = path.root_suppressed
@@ -99,6 +110,29 @@ class Resolving:
                 raise self.no_child(node, rest[0].key, call)
             node, suppressed = child, rest[0].suppressed
         return Target(node, (), path)
+
+    def leads_through(self, text: str, place: Target, call: Call) -> bool:
+        """Tell whether a path leads to or through the place where a link to it is to be put."""
+        parent, keys = place.node, place.missing
+        if not keys:
+            above = self.parent_of(place.node, call)
+            if above is None:
+                return False
+            parent, keys = above, (self.key_of(place.node, above, call.transaction) or "",)
+        for _ in range(MAX_LINK_DEPTH):
+            path = ypath.parse(text)
+            node = self.nodes.get(path.root_id or self.root.id)
+            for index in range(len(path.steps) + 1):
+                rest = path.steps[index:]
+                if node is parent and tuple(step.key for step in rest[: len(keys)]) == keys:
+                    return True
+                if node is None or node.type == "link" or not rest:
+                    break
+                node = self.nodes.get(node.child(rest[0].key, call.transaction) or "")
+            if node is None or node.type != "link":
+                return False
+            text = str(node.value(call.transaction)) + "".join(f"/{ypath.literal(step.key)}" for step in rest)
+        return True
 
     def _object(self, object_id: str) -> Node:
         parts = object_id.split("-")
@@ -126,8 +160,7 @@ class Resolving:
         keys: list[str] = []
         current = node
         while current is not self.root:
-            parent_id = current.parent(transaction)
-            parent = self.nodes.get(parent_id) if parent_id else None
+            parent = self._parent(current, transaction)
             key = self.key_of(current, parent, transaction) if parent else None
             if parent is None or key is None:
                 return "#" + node.id if not keys else "#" + current.id + "".join(f"/{k}" for k in reversed(keys))
@@ -145,8 +178,24 @@ class Resolving:
 
     def parent_of(self, node: Node, call: Call) -> Node | None:
         """Find the parent that the transaction sees."""
-        parent_id = node.parent(call.transaction)
-        return self.nodes.get(parent_id) if parent_id else None
+        return self._parent(node, call.transaction)
+
+    def _parent(self, node: Node, transaction: Transaction | None) -> Node | None:
+        parent_id = node.parent(transaction)
+        if parent_id is not None:
+            return self.nodes.get(parent_id)
+        for each in [transaction, *transaction.ancestors()] if transaction is not None else ():
+            if found := self.snapshot_parent(node, each):
+                return found
+        return None
+
+    def snapshot_parent(self, node: Node, transaction: Transaction) -> Node | None:
+        """Find the map node whose snapshot, taken by this transaction, has the node among its children."""
+        for parent in transaction.branched:
+            branch = parent.branches[transaction.id]
+            if branch.is_snapshot and node.id in branch.children.values():
+                return parent
+        return None
 
     def subtree(self, node: Node, call: Call) -> Iterator[Node]:
         """Give the node and everything below it."""

@@ -18,7 +18,7 @@ from proxy.master import Master
 from proxy.security import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from types import TracebackType
 
     from typing_extensions import Self
@@ -54,6 +54,7 @@ class ProxyServer:
     `tokens` maps tokens to users; without it there is one, `TOKEN`, of the user `USER`. `clock` gives seconds that only
     grow; leases of transactions run on it. With `lingering_uploads`, an upload that breaks off keeps its lock for 15
     seconds of that clock, unless the transaction around it ends; without, the lock goes with the connection.
+    `missing_commands` are not known, as commands are that an older server does not have.
     """
 
     def __init__(
@@ -64,12 +65,14 @@ class ProxyServer:
         clock: Callable[[], float] = time.monotonic,
         serves_heavy: bool = True,
         lingering_uploads: bool = False,
+        missing_commands: Collection[str] = (),
     ) -> None:
         self.tokens = Tokens({TOKEN: USER} if tokens is None else tokens)
         self.token = TOKEN if tokens is None else next(iter(tokens))
         self.log = RequestLog()
         self.faults = Faults()
         self.serves_heavy = serves_heavy
+        self.missing_commands = frozenset(missing_commands)
         self.stopping = threading.Event()
         self.failures = Failures()
         self._directory = tempfile.TemporaryDirectory(prefix="test-proxy-")

@@ -76,12 +76,13 @@ class Strikes:
 
         Raises:
             DisconnectedError: the connection is to be closed.
+            AnsweredError: something else is to be answered.
         """
         start = end - len(data)
         for fault in self._met:
             action = fault.action
-            if isinstance(action, faults.Drop) and action.when == "body" and end >= action.after_bytes:
-                raise DisconnectedError
+            if getattr(action, "when", None) == "body" and start < getattr(action, "after_bytes", 1) <= end:
+                self._act(fault, action)
             if isinstance(action, faults.Corrupt) and start <= action.offset < end:
                 changed = bytearray(data)
                 changed[action.offset - start] ^= 1
@@ -94,6 +95,12 @@ class Strikes:
             if isinstance(fault.action, faults.Rewrite):
                 body = fault.action.function(body)
         return body
+
+    def between(self, parts: int) -> None:
+        """Let happen what happens after so many parts of a batch."""
+        for fault in self._met:
+            if isinstance(fault.action, faults.Between) and fault.action.parts == parts:
+                fault.action.function()
 
     @property
     def truncation(self) -> faults.Truncate | None:

@@ -10,6 +10,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from proxy.errors import ServerError
+from proxy.resolving import CELL_TAG
 from proxy.security import REPLICATION_FACTOR
 from proxy.transactions import NULL_ID, Transaction, timestamp
 
@@ -29,21 +30,48 @@ OPAQUE = frozenset(
     }
 )  # fmt: skip
 """Attributes that stand as `#` in a listing of all; asked by name, they have their value."""
-VERSIONED = frozenset({"expiration_time", "expiration_timeout", "annotation"})
+EXPIRATIONS = frozenset({"expiration_time", "expiration_timeout"})
+CODECS = frozenset(
+    {
+        "chunk_merger_mode", "compression_codec", "enable_skynet_sharing", "enable_striped_erasure", "erasure_codec",
+        "optimize_for",
+    }
+)  # fmt: skip
+"""How chunks are written: set under transactions; a new file or table takes them from the maps above it."""
+VERSIONED = EXPIRATIONS | CODECS | {"annotation"}
 """System attributes that are set under transactions, with a lock like a custom attribute's."""
-STORAGE = frozenset(
-    {"compression_codec", "erasure_codec", "replication_factor", "primary_medium", "optimize_for", "vital"}
-)
-UNVERSIONED = STORAGE | {"account", "owner", "acl", "inherit_acl", "opaque"}
+PLACEMENT = frozenset({"replication_factor", "primary_medium", "vital"})
+"""Where chunks lie: not set under transactions; inherited like `CODECS`."""
+STORAGE = CODECS | PLACEMENT
+UNVERSIONED = PLACEMENT | {"account", "owner", "acl", "inherit_acl", "opaque"}
 """System attributes that can be set, but not in a transaction."""
+NOT_MODELLED = frozenset(
+    {
+        "atomicity", "commit_ordering", "external_cell_bias", "external_cell_tag", "hunk_erasure_codec",
+        "hunk_media", "hunk_primary_medium", "in_memory_mode", "media", "tablet_cell_bundle",
+    }
+)  # fmt: skip
+"""Attributes of files, tables and maps that a real server checks and inherits, and this proxy refuses."""
 CHUNK_OWNERS = frozenset({"file", "table"})
+_OF_TABLES = frozenset({"optimize_for"})
 _STORAGE_DEFAULTS: dict[str, Value] = {
+    "chunk_merger_mode": "none",
     "compression_codec": "lz4",
+    "enable_skynet_sharing": False,
+    "enable_striped_erasure": False,
     "erasure_codec": "none",
-    "replication_factor": REPLICATION_FACTOR,
+    "optimize_for": "lookup",
     "primary_medium": "default",
+    "replication_factor": REPLICATION_FACTOR,
     "vital": True,
 }
+
+
+def storage_names(kind: str) -> frozenset[str]:
+    """Give the names of what a node of this type says about its chunks, or a map node about those below it."""
+    if kind in {"map_node", "table"}:
+        return STORAGE
+    return STORAGE - _OF_TABLES if kind in CHUNK_OWNERS else frozenset()
 
 
 class SystemAttributes:
@@ -60,7 +88,7 @@ class SystemAttributes:
         found: dict[str, Callable[[], Value]] = {
             "id": lambda: node.id,
             "type": lambda: node.type,
-            "ref_count": lambda: 1 + len(node.branches),
+            "ref_counter": lambda: self._references(node),
             "external": lambda: False,
             "native_cell_tag": lambda: 1,
             "locks": lambda: [lock.describe() for lock in [*node.acquired, *node.pending]],
@@ -69,8 +97,8 @@ class SystemAttributes:
             "path": lambda: tree.path_of(node, transaction),
             "creation_time": lambda: timestamp(node.creation_time),
             "modification_time": lambda: timestamp(node.modification_time(transaction)),
-            "access_time": lambda: timestamp(node.creation_time),
-            "access_counter": lambda: 0,
+            "access_time": lambda: timestamp(node.access_time or node.creation_time),
+            "access_counter": lambda: node.access_counter,
             "revision": lambda: max(node.content_revision(transaction), node.attribute_revision(transaction)),
             "attribute_revision": lambda: node.attribute_revision(transaction),
             "content_revision": lambda: node.content_revision(transaction),
@@ -78,8 +106,9 @@ class SystemAttributes:
             "recursive_resource_usage": lambda: self._usage(list(tree.subtree(node, call)), call),
             "account": lambda: node.account,
             "owner": lambda: node.owner,
-            "acl": lambda: node.storage.get("acl", []),
-            "inherit_acl": lambda: node.storage.get("inherit_acl", True),
+            "acl": lambda: [ace.as_value() for ace in node.acl],
+            "inherit_acl": lambda: node.inherits_acl,
+            "effective_acl": lambda: self.tree.effective_acl(node, call),
             "opaque": lambda: node.opaque,
             "annotation": lambda: custom.get("annotation"),
             "user_attribute_keys": lambda: list(users(node, call)),
@@ -88,32 +117,36 @@ class SystemAttributes:
         if parent is not None:
             found["parent_id"] = lambda: parent.id
             found["key"] = lambda: tree.key_of(node, parent, transaction) or "?"
-            if tree.path_of(parent, transaction) == "//sys/accounts":
-                found |= self._of_account(tree.key_of(node, parent, transaction) or "?")
-        for name in ("expiration_time", "expiration_timeout"):
-            if name in custom:
-                found[name] = functools.partial(custom.__getitem__, name)
+        for name in EXPIRATIONS & set(custom):
+            found[name] = functools.partial(custom.__getitem__, name)
         return found | self._by_type(node, call)
 
-    def _of_account(self, name: str) -> dict[str, Callable[[], Value]]:
-        """Give what the object of an account says of its limits."""
-        account, usage = self.tree.accounts.get(name), self.tree.usage(name)
-        limits = {"node_count": account.node_count_limit, "disk_space": account.disk_space_limit}
-        used = {"node_count": usage.node_count, "disk_space": usage.disk_space}
+    def _references(self, node: Node) -> int:
+        is_attached = any(isinstance(each.parent, str) for each in (node.trunk, *node.branches.values()))
+        staged = sum(node in each.staged for each in self.tree.transactions.values())
+        return int(is_attached or node is self.tree.root) + len(node.branches) + staged
 
-        def resources(of: dict[str, int | None]) -> Value:
-            count, space = (2**40 if of[key] is None else of[key] for key in ("node_count", "disk_space"))
-            return {"node_count": count, "disk_space": space, "disk_space_per_medium": {"default": space}}
+    def inherited(self, parent: Node | None, kind: str, call: Call) -> dict[str, Value]:
+        """Give what a new node takes over from the nearest map node above it that says so, for each attribute."""
+        found: dict[str, Value] = {}
+        while parent is not None and kind in CHUNK_OWNERS:
+            for name in storage_names(kind) & set(self.stored(parent, call)):
+                found.setdefault(name, self.stored(parent, call)[name])
+            parent = self.tree.parent_of(parent, call)
+        return found
 
-        return {"resource_limits": lambda: resources(limits), "resource_usage": lambda: resources({**used})}
+    def stored(self, node: Node, call: Call) -> dict[str, Value]:
+        """Give what was set on a node about its chunks."""
+        return {**node.storage, **node.custom(call.transaction)}
 
     def _by_type(self, node: Node, call: Call) -> dict[str, Callable[[], Value]]:
         transaction = call.transaction
         found: dict[str, Callable[[], Value]] = {}
         if node.is_map:
             found["count"] = lambda: len(self.tree.children(node, call))
-            for name in STORAGE & set(node.storage):
-                found[name] = functools.partial(node.storage.__getitem__, name)
+            stored = self.stored(node, call)
+            for name in STORAGE & set(stored):
+                found[name] = functools.partial(stored.__getitem__, name)
         if node.type in CHUNK_OWNERS:
             content = node.content(transaction)
             found |= {
@@ -124,8 +157,15 @@ class SystemAttributes:
                 "compression_ratio": lambda: 1.0 if content.size else 0.0,
                 "update_mode": lambda: "none",
             }
-            for name, default in _STORAGE_DEFAULTS.items():
-                found[name] = functools.partial(node.storage.get, name, default)
+            stored = self.stored(node, call)
+            for name in storage_names(node.type):
+                found[name] = functools.partial(stored.get, name, _STORAGE_DEFAULTS[name])
+            found["media"] = lambda: {
+                str(found["primary_medium"]()): {
+                    "replication_factor": found["replication_factor"](),
+                    "data_parts_only": False,
+                }
+            }
             if node.type == "file" and content.md5 is not None:
                 found["md5"] = content.md5.hexdigest
             if node.type == "table":
@@ -168,11 +208,18 @@ class SystemAttributes:
             "parent_id": transaction.parent.id if transaction.parent else NULL_ID,
             "owner": transaction.owner,
             "nested_transaction_ids": [nested.id for nested in transaction.nested],
-            "lock_ids": [lock.id for lock in transaction.locks],
-            "locked_node_ids": sorted({lock.node.id for lock in transaction.locks if lock.acquired}),
-            "branched_node_ids": [node.id for node in transaction.branched],
-            "staged_node_ids": [node.id for node in transaction.staged],
+            "depth": transaction.depth,
+            "native_cell_tag": CELL_TAG,
+            "cypress_transaction": True,
+            "lock_ids": _by_cell([lock.id for lock in transaction.locks]),
+            "recursive_lock_count": {str(CELL_TAG): _lock_count(transaction)},
+            "locked_node_ids": _by_cell(sorted({lock.node.id for lock in transaction.locks if lock.acquired})),
+            "branched_node_ids": _by_cell([node.id for node in transaction.branched]),
+            "staged_node_ids": _by_cell([node.id for node in transaction.staged]),
             "prerequisite_transaction_ids": list(transaction.prerequisites),
+            "dependent_transaction_ids": [
+                each.id for each in self.tree.transactions.values() if transaction.id in each.prerequisites
+            ],
         }
         if transaction.title is not None:
             found["title"] = transaction.title
@@ -193,6 +240,14 @@ class SystemAttributes:
         if lock.acquisition_time is not None:
             found["acquisition_time"] = timestamp(lock.acquisition_time)
         return found
+
+
+def _by_cell(ids: list[str]) -> dict[str, Value]:
+    return {str(CELL_TAG): ids}
+
+
+def _lock_count(transaction: Transaction) -> int:
+    return len(transaction.locks) + sum(_lock_count(nested) for nested in transaction.nested)
 
 
 def users(node: Node, call: Call) -> dict[str, Value]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from proxy.formats import Value
+    from proxy.nodes import Version
     from proxy.resolving import Call
     from proxy.tree import Tree
 
@@ -102,10 +103,12 @@ class Transacting:
         for nested in list(transaction.nested):
             self.abort(nested.id)
         touched = list(transaction.branched)
+        snapshots: list[Version] = []
         time_now, revision = self._tree.now(), self._tree.next_revision()
         for node in touched:
             branch = node.branches.pop(transaction.id)
             if branch.is_snapshot:
+                snapshots.append(branch)
                 continue
             into = node.trunk if transaction.parent is None else node.branches[transaction.parent.id]
             node.merge(branch, into, now=time_now, revision=revision)
@@ -117,6 +120,8 @@ class Transacting:
         self._finish(transaction)
         for node in [*touched, *staged]:
             self._tree.collect(node)
+        for branch in snapshots:
+            self._tree.snapshot_dropped(branch)
 
     def abort(self, transaction_id: str) -> None:
         """Forget the changes; a transaction that is not live is no error."""

@@ -6,6 +6,7 @@ finds nodes by path, and makes, attaches and detaches them.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import itertools
 import random
@@ -17,13 +18,27 @@ from proxy.errors import Code, ServerError, no_such_transaction
 from proxy.locks import EXCLUSIVE, LockManager, LockRequest
 from proxy.nodes import TYPE_NUMBERS, UNSET, LockMode, Node, Version
 from proxy.resolving import CELL_TAG, Call, Resolving
-from proxy.security import REPLICATION_FACTOR, AccessRules, Accounts, Usage
+from proxy.security import (
+    EVERYONE,
+    PERMISSIONS,
+    REPLICATION_FACTOR,
+    USERS,
+    AccessRules,
+    Accounts,
+    Ace,
+    Decision,
+    Guarded,
+    Media,
+    Subjects,
+    Usage,
+)
 from proxy.transactions import NULL_ID, Transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from proxy.blobs import BlobStore
+    from proxy.formats import Value
 
 MAX_KEY_LENGTH = 4096
 
@@ -44,7 +59,8 @@ class Tree(Resolving):
         self.blobs = blobs
         self.clock = clock
         self.rules = AccessRules()
-        self.accounts = Accounts()
+        self.subjects = Subjects()
+        self.media = Media()
         self.nodes: dict[str, Node] = {}
         self.transactions: dict[str, Transaction] = {}
         self.expiring: set[str] = set()
@@ -53,8 +69,16 @@ class Tree(Resolving):
         self._revision = itertools.count(1)
         self._random = random.Random(seed)
         self._last_time = dt.datetime.now(dt.timezone.utc)
-        self.locks = LockManager(new_id=lambda: self.new_id("lock"), now=self.now, path_of=self.path_of)
+        self.accounts = Accounts(lambda: self.new_id("account"))
+        self.locks = LockManager(
+            new_id=lambda: self.new_id("lock"),
+            now=self.now,
+            path_of=self.path_of,
+            is_orphaned=self.is_orphaned,
+            snapshot_dropped=self.snapshot_dropped,
+        )
         self.root = self._register("map_node", "sys", "root")
+        self.root.acl = (Ace("allow", (EVERYONE,), frozenset({"read"})), Ace("allow", (USERS,), PERMISSIONS))
         for key, account in (("sys", "sys"), ("tmp", "tmp"), ("home", "tmp")):
             self.attach(Call("root"), self.root, key, self._register("map_node", account, "root"))
 
@@ -92,13 +116,59 @@ class Tree(Resolving):
 
     # Permissions and limits.
 
-    def permit(self, node: Node, permission: str, call: Call) -> None:
-        """Make sure that the caller has the permission on the node.
+    def permit(self, node: Node, permission: str, call: Call, *alternatives: str) -> None:
+        """Make sure that the caller has the permission on the node, or one of the alternatives.
 
         Raises:
             ServerError: he does not.
         """
-        self.rules.check(node, self.path_of(node, call.transaction), permission, call.user)
+        permissions = (permission, *alternatives)
+        decision = self.decide(node, permissions, call, call.user)
+        if not decision.allowed:
+            path = self.path_of(node, call.transaction)
+            raise self.rules.denied(call.user, permissions, self._guarded(node, call), path, decision)
+
+    def decide(self, node: Node, permissions: Sequence[str], call: Call, user: str) -> Decision:
+        """Decide whether a user has one of the permissions on the node, as the call sees it."""
+        rule = self.rules.denying(self.path_of(node, call.transaction), permissions, user)
+        if rule is None:
+            return self.subjects.decide(user, permissions, self._guards(node, call))
+        by = dataclasses.replace(self._guarded(node, call), name=f"node {rule.path}")
+        return Decision(allowed=False) if rule.allow else Decision(allowed=False, by=by, subject=user)
+
+    def _guards(self, node: Node, call: Call) -> Iterator[Guarded]:
+        """Give the node and those above it; from a node without a place in the tree, everybody may read."""
+        current: Node | None = node
+        while current is not None:
+            yield self._guarded(current, call)
+            if current is self.root:
+                return
+            current = self.parent_of(current, call)
+        yield Guarded("", "", "", (Ace("allow", (EVERYONE,), frozenset({"read"})),), inherits=False)
+
+    def _guarded(self, node: Node, call: Call) -> Guarded:
+        name = f"node {self.path_of(node, call.transaction)}"
+        return Guarded(node.id, node.type, name, node.acl, node.inherits_acl, node.owner)
+
+    def effective_acl(self, node: Node, call: Call) -> list[Value]:
+        """Give the entries that hold for the node, its own and the inherited ones."""
+        found: list[Value] = []
+        for depth, guarded in enumerate(self._guards(node, call)):
+            found += [each.as_value() for ace in guarded.acl if guarded.id and (each := ace.inherited(depth))]
+            if not guarded.inherits:
+                break
+        return found
+
+    def permit_use(self, account: str, call: Call) -> None:
+        """Make sure that the caller may put nodes on the account.
+
+        Raises:
+            ServerError: he may not, or there is none of that name.
+        """
+        guarded = self.accounts.get(account).guarded()
+        decision = self.subjects.decide(call.user, ("use",), [guarded])
+        if not decision.allowed:
+            raise self.rules.denied(call.user, ("use",), guarded, None, decision)
 
     def permit_children(self, node: Node, call: Call) -> None:
         """Make sure that the caller may add and remove children of the node.
@@ -106,23 +176,24 @@ class Tree(Resolving):
         Raises:
             ServerError: he may not.
         """
-        for permission in ("write", "modify_children"):
-            self.permit(node, permission, call)
+        self.permit(node, "write", call, "modify_children")
 
     def usage(self, account: str) -> Usage:
         """Sum up what the nodes of an account use."""
         result = Usage()
-        seen: set[int] = set()
+        seen: dict[int, tuple[int, int]] = {}
         for node in self.nodes.values():
             if node.account != account:
                 continue
             result.node_count += 1
+            result.branch_count += len(node.branches)
+            replicas = int(str(node.storage.get("replication_factor", REPLICATION_FACTOR)))
             for version in [node.trunk, *node.branches.values()]:
                 blobs = (version.content.blobs if version.content is not UNSET else ()) + version.appended
                 for blob in blobs:
-                    if blob.index not in seen:
-                        seen.add(blob.index)
-                        result.disk_space += blob.size * REPLICATION_FACTOR
+                    seen[blob.index] = (blob.size, max(replicas, seen.get(blob.index, (0, 0))[1]))
+        result.chunk_count = len(seen)
+        result.disk_space = sum(size * replicas for size, replicas in seen.values())
         return result
 
     def check_node_count(self, account: str, count: int) -> None:
@@ -146,12 +217,20 @@ class Tree(Resolving):
 
     def touch(self, node: Node, call: Call, *, attributes: bool = False) -> None:
         """Note that the node was changed."""
+        if "modification_tracking" in call.suppressed:
+            return
         version = self.version(node, call)
         version.modification_time = self.now()
         if attributes:
             version.attribute_revision = self.next_revision()
         else:
             version.content_revision = self.next_revision()
+
+    def accessed(self, node: Node, call: Call) -> None:
+        """Note that the node was read."""
+        if "access_tracking" not in call.suppressed:
+            node.access_time = self.now()
+            node.access_counter += 1
 
     def lock_node(self, node: Node, call: Call, request: LockRequest = EXCLUSIVE, *, recursive: bool = False) -> None:
         """Take the lock that a change needs.
@@ -197,7 +276,7 @@ class Tree(Resolving):
     def _register(self, kind: str, account: str, owner: str) -> Node:
         time_now, revision = self.now(), self.next_revision()
         trunk = Version(None, parent=None, attribute_revision=revision, content_revision=revision)
-        node = Node(self.new_id(kind), kind, time_now, account, owner, trunk)
+        node = Node(self.new_id(kind), kind, time_now, account, owner, trunk, renewed=self.clock())
         self.nodes[node.id] = node
         return node
 
@@ -254,7 +333,7 @@ class Tree(Resolving):
         """Forget a node that nothing refers to any more, and what it held."""
         if not node.alive or node is self.root or node.trunk.parent is not None or node.branches:
             return
-        if any(node in transaction.staged for transaction in self.transactions.values()):
+        if self._is_staged(node) or self._is_in_snapshot(node):
             return
         node.alive = False
         del self.nodes[node.id]
@@ -265,3 +344,24 @@ class Tree(Resolving):
             if child is not None and child.trunk.parent == node.id:
                 child.trunk.parent = None
                 self.collect(child)
+
+    def is_orphaned(self, node: Node) -> bool:
+        """Tell whether the node, or one above it, was removed and is only kept by somebody's lock."""
+        current: Node | None = node
+        while current is not None and current is not self.root:
+            if current.trunk.parent is None:
+                return not self._is_staged(current)
+            current = self.nodes.get(str(current.trunk.parent))
+        return current is None
+
+    def snapshot_dropped(self, branch: Version) -> None:
+        """Forget the children that were kept only because a snapshot of their parent showed them."""
+        for child_id in branch.children.values():
+            if child := self.nodes.get(child_id or ""):
+                self.collect(child)
+
+    def _is_staged(self, node: Node) -> bool:
+        return any(node in transaction.staged for transaction in self.transactions.values())
+
+    def _is_in_snapshot(self, node: Node) -> bool:
+        return any(self.snapshot_parent(node, transaction) is not None for transaction in self.transactions.values())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from yt import yson
 
+from proxy import ypath
 from proxy.attributes import parse_time
 from proxy.copying import Copying
 from proxy.errors import Code, ServerError, no_such_transaction, resolve_error
@@ -16,6 +17,7 @@ from proxy.nodes import CREATABLE_TYPES, SCALAR_TYPES, LockMode, Node, Version
 from proxy.placing import check_options
 from proxy.reading import not_supported
 from proxy.resolving import Call, Target
+from proxy.system_attributes import EXPIRATIONS
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -33,6 +35,9 @@ class Verbs(Copying):
         Raises:
             ServerError: it cannot be set.
         """
+        if path.startswith(("#", "//sys/")) and (found := self.objects.find(ypath.parse(path), "Set")):
+            self.objects.set(found, value, call)
+            return
         target = self.tree.resolve(path, call, "Set")
         if target.path.attribute is not None:
             if target.missing:
@@ -48,6 +53,9 @@ class Verbs(Copying):
         self._check_missing(target, call, recursive=recursive)
         self.tree.check_child_lock(target.node, target.missing[0], call)
         account = target.node.account
+        self.tree.permit_use(account, call)
+        if {"acl", "inherit_acl"} & set(attributes_of(value)):
+            self.tree.permit(target.node, "administer", call)
         self.tree.check_node_count(account, len(target.missing) - 1 + _count(value))
         self._attach_new(target, self._build(value, call, account), call)
 
@@ -72,10 +80,12 @@ class Verbs(Copying):
             self.tree.touch(node, call)
             return
         if node.is_map:
+            if not force:
+                raise ServerError('"set" command without "force" flag is forbidden; use "create" instead')
             if not isinstance(value, dict):
                 raise _wrong_type(path, "map", _node_type(value))
-            if not force:
-                raise ServerError(f'Node {path} is composite: "set" replaces its children only with "force"')
+            for child in self.tree.children(node, call).values():
+                self._permit_removal(child, call)
             account = node.account
             self.tree.check_node_count(account, _count(value) - 1)
             self._clear(node, call)
@@ -134,14 +144,21 @@ class Verbs(Copying):
                 self.tree.lock_node(target.node, call)
             return target.node.id
         given = dict(attributes or {})
-        account = self._prepare(target, call, given.pop("account", None), recursive=recursive)
+        explicit = given.pop("account", None)
+        account = self._prepare(target, call, explicit, recursive=recursive)
+        self.tree.permit_use(account, call)
+        above = target.node if target.missing else self.tree.parent_of(target.node, call)
+        if above is not None and {"acl", "inherit_acl"} & set(given):
+            self.tree.permit(above, "administer", call)
         self.tree.check_node_count(account, max(1, len(target.missing)))
         target_path = given.pop("target_path", None) if kind == "link" else None
+        if isinstance(target_path, str) and self.tree.leads_through(target_path, target, call):
+            raise ServerError("Failed to create link: link is cyclic")
         node = self.tree.make(kind, call, account)
         try:
-            self.attributes.fill(node, given, call)
+            self.attributes.fill(node, {**self.attributes.inherited(above, kind, call), **given}, call)
             self._first_value(node, self.tree.version(node, call), target_path)
-            self._put(target, node, call)
+            self._put(target, node, call, account if explicit is not None else None)
         except ServerError:
             self._forget(node, call)
             raise
@@ -203,12 +220,13 @@ class Verbs(Copying):
         lock_existing: bool = False,
         force: bool = False,
     ) -> str:
-        """Create a link; its target has to exist, as the native client checks.
+        """Create a link; without `force` its target has to exist, as the native client checks.
 
         Raises:
-            ServerError: the target does not exist, or the link does.
+            ServerError: the target does not exist, the link does, or it would lead through itself.
         """
-        self.tree.existing(target_path, call, "Get")
+        if not force and not self.exists(target_path, call):
+            raise ServerError(f"Link target {target_path} does not exist", code=Code.RESOLVE)
         return self.create(
             "link",
             link_path,
@@ -230,6 +248,7 @@ class Verbs(Copying):
             raise ServerError("A valid master transaction is required")
         node = self.tree.existing(path, call, "Lock")
         self.tree.permit(node, "read" if request.mode is LockMode.SNAPSHOT else "write", call)
+        self.tree.accessed(node, call)
         return self.tree.locks.acquire(node, call.transaction, request, waitable=waitable)
 
     def unlock(self, path: str, call: Call) -> None:
@@ -243,26 +262,44 @@ class Verbs(Copying):
         node = self.tree.existing(path, call, "Unlock")
         self.tree.permit(node, "read", call)
         self.tree.locks.unlock(node, call.transaction)
+        self.tree.collect(node)
 
     def remove_expired(self, node_id: str, call: Call, now: dt.datetime) -> None:
-        """Remove a node whose `expiration_time` has come, unless somebody holds it."""
+        """Remove a node whose time has come, unless somebody holds it; what a transaction set counts once committed."""
         node = self.tree.nodes.get(node_id)
-        expires = node.trunk.attributes.get("expiration_time") if node else None
-        parent = self.tree.parent_of(node, call) if node else None
-        if node is None or parent is None or not isinstance(expires, str):
+        if node is None or not any(
+            EXPIRATIONS & set(each.attributes) for each in (node.trunk, *node.branches.values())
+        ):
             self.tree.expiring.discard(node_id)
-        elif parse_time(expires) <= now:
+            return
+        parent = self.tree.parent_of(node, call)
+        if parent is not None and self._is_expired(node, now):
             with contextlib.suppress(ServerError):
                 self.tree.detach(call, parent, node)
 
-    def call(self, user: str, transaction_id: str | None, path: str, method: str) -> Call:
+    def _is_expired(self, node: Node, now: dt.datetime) -> bool:
+        moment, timeout = (node.trunk.attributes.get(name) for name in ("expiration_time", "expiration_timeout"))
+        if isinstance(moment, str) and parse_time(moment) <= now:
+            return True
+        if not isinstance(timeout, int) or node.acquired:
+            return False
+        return self.tree.clock() - node.renewed >= timeout / 1000
+
+    def call(
+        self,
+        user: str,
+        transaction_id: str | None,
+        path: str,
+        method: str,
+        suppressed: frozenset[str] = frozenset(),
+    ) -> Call:
         """Give the call of a request that names its transaction.
 
         Raises:
             ServerError: the transaction is not live.
         """
         try:
-            return Call(user, self.tree.transaction(transaction_id))
+            return Call(user, self.tree.transaction(transaction_id), suppressed)
         except ServerError:
             raise resolve_error(path, method, no_such_transaction(str(transaction_id))) from None
 

@@ -12,6 +12,7 @@ import dataclasses
 from proxy.errors import ServerError
 
 _SPECIAL = "\\/@&*[{"
+_TOKENS = {"/": "slash", "@": "at", "&": "ampersand", "*": "asterisk", "[": "left_bracket", "{": "left_brace"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,9 +106,17 @@ class _Parser:
     def _attribute(self) -> tuple[str, ...]:
         if self._done():
             return ()
-        keys = [self._literal()]
-        while not self._done():
-            self._expect_slash()
+        keys: list[str] = []
+        # `@*` stands for all attributes, as `@` does.
+        if self.rest[self.at :] == "*":
+            return ()
+        while not keys or not self._done():
+            if keys:
+                self._expect_slash()
+            if keys and self._skip("@"):
+                raise ServerError(
+                    "Attributes of attributes are not modelled by this proxy", attributes={"ypath": self.text}
+                )
             keys.append(self._literal())
         return tuple(keys)
 
@@ -125,8 +134,15 @@ class _Parser:
             raise self._unexpected("slash")
 
     def _unexpected(self, expected: str) -> ServerError:
-        found = "end-of-string" if self._done() else f'"{self.rest[self.at]}"'
-        return ServerError(f'Expected "{expected}" in YPath but found {found}', attributes={"ypath": self.text})
+        expects = f'Expected "{expected}" in YPath but found '
+        if self._done():
+            return ServerError(expects + "end-of-string", attributes={"ypath": self.text})
+        token = self.rest[self.at]
+        if token not in _TOKENS:
+            token = self.rest[self.at :].partition("/")[0]
+        return ServerError(
+            f'{expects}"{_TOKENS.get(token, "literal")}" token "{token}"', attributes={"ypath": self.text}
+        )
 
     def _literal(self) -> str:
         key = bytearray()

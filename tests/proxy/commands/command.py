@@ -49,6 +49,9 @@ class Request:
     mutation_id: str | None = None
     retry: bool = False
     hosts: tuple[str, ...] = ()
+    suppressed: frozenset[str] = frozenset()
+    between: Callable[[int], None] | None = None
+    """Called after each part of a batch with the number of parts that are done."""
 
     def call(self, path: str = "/", method: str = "Get") -> Call:
         """Give the call with the transaction of the request.
@@ -56,7 +59,7 @@ class Request:
         Raises:
             ServerError: the transaction is not live.
         """
-        return self.master.verbs.call(self.user, self.transaction_id, path, method)
+        return self.master.verbs.call(self.user, self.transaction_id, path, method, self.suppressed)
 
     def plain_call(self) -> Call:
         """Give the call for what names its transaction and no path.

@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from proxy import ypath
 from proxy.commands.command import Command, Request, Single, changing, reading
 from proxy.copying import CopyOptions
 from proxy.errors import ServerError
 from proxy.locks import LockRequest
 from proxy.nodes import LockMode
-from proxy.security import PERMISSIONS
+from proxy.objects import OBJECT_TYPES
+from proxy.security import PERMISSIONS, Guarded, parse_acl
 
 if TYPE_CHECKING:
     from proxy.formats import Value
+    from proxy.security import Decision
 
 
 def _get(request: Request) -> Single | Value:
@@ -67,8 +70,14 @@ def _multiset_attributes(request: Request) -> Value:
 def _create(request: Request) -> Single:
     parameters = request.parameters
     kind = parameters.string("type")
-    path = parameters.path("path").text
     attributes = parameters.map("attributes")
+    if kind in OBJECT_TYPES:
+        ignore_existing = parameters.boolean("ignore_existing")
+        parameters.finish()
+        return Single(
+            "object_id", request.master.verbs.objects.create(kind, attributes or {}, ignore_existing=ignore_existing)
+        )
+    path = parameters.path("path").text
     flags = {
         name: parameters.boolean(name)
         for name in ("recursive", "ignore_existing", "lock_existing", "force", "ignore_type_mismatch")
@@ -81,7 +90,7 @@ def _create(request: Request) -> Single:
 def _remove(request: Request) -> Value:
     parameters = request.parameters
     path = parameters.path("path").text
-    recursive, force = parameters.boolean("recursive"), parameters.boolean("force")
+    recursive, force = parameters.boolean("recursive", default=True), parameters.boolean("force")
     parameters.finish()
     request.master.verbs.remove(path, request.call(path, "Remove"), recursive=recursive, force=force)
     return {}
@@ -126,6 +135,8 @@ def _lock(request: Request) -> Value:
     child_key, attribute_key = parameters.optional_string("child_key"), parameters.optional_string("attribute_key")
     waitable = parameters.boolean("waitable")
     parameters.finish()
+    if mode == "none":
+        raise ServerError('Invalid lock mode "none"')
     if mode not in ("exclusive", "shared", "snapshot"):
         raise ServerError(f'Error parsing ELockMode value "{mode}"')
     for name, key in (("child_key", child_key), ("attribute_key", attribute_key)):
@@ -138,8 +149,8 @@ def _lock(request: Request) -> Value:
     lock = request.master.verbs.lock(path, call, wanted, waitable=waitable)
     if request.version == "v3":
         return lock.id
-    node = lock.node
-    revision = max(node.content_revision(None), node.attribute_revision(None)) if lock.acquired else 0
+    node, seen = lock.node, lock.transaction
+    revision = max(node.content_revision(seen), node.attribute_revision(seen)) if lock.acquired else 0
     return {"lock_id": lock.id, "node_id": node.id, "revision": revision}
 
 
@@ -159,9 +170,48 @@ def _check_permission(request: Request) -> Value:
         raise ServerError(f'Error parsing EPermission value "{permission}"')
     call = request.call(path, "CheckPermission")
     tree = request.master.tree
+    guarded = request.master.verbs.objects.guarded(ypath.parse(path), "CheckPermission")
+    if guarded is not None:
+        return _decision(tree.subjects.decide(user, (permission,), [guarded]))
     node = tree.existing(path, call, "CheckPermission")
-    rule = tree.rules.denying(tree.path_of(node, call.transaction), permission, user)
-    return {"action": "allow" if rule is None else "deny"}
+    return _decision(tree.decide(node, (permission,), call, user))
+
+
+def _check_permission_by_acl(request: Request) -> Value:
+    parameters = request.parameters
+    user, permission = parameters.optional_string("user"), parameters.string("permission")
+    acl = parse_acl(parameters.anything("acl"))
+    parameters.finish()
+    if permission not in PERMISSIONS:
+        raise ServerError(f'Error parsing EPermission value "{permission}"')
+    subjects = request.master.tree.subjects
+    decision = subjects.decide(user or request.user, (permission,), [Guarded("", "", "", acl, inherits=False)])
+    return {**_decision(decision), "missing_subjects": []}
+
+
+def _decision(decision: Decision) -> dict[str, Value]:
+    found: dict[str, Value] = {"action": "allow" if decision.allowed else "deny"}
+    if decision.by is not None:
+        found |= {"object_id": decision.by.id, "object_name": decision.by.name, "subject_name": decision.subject}
+    return found
+
+
+def _add_member(request: Request) -> Value:
+    return _change_membership(request, belongs=True)
+
+
+def _remove_member(request: Request) -> Value:
+    return _change_membership(request, belongs=False)
+
+
+def _change_membership(request: Request, *, belongs: bool) -> Value:
+    group, member = request.parameters.string("group"), request.parameters.string("member")
+    request.parameters.finish()
+    members = request.master.tree.subjects.group(group)
+    if (member in members) == belongs:
+        raise ServerError(f'Member "{member}" is {"already" if belongs else "not"} present in group "{group}"')
+    members.symmetric_difference_update({member})
+    return {}
 
 
 COMMANDS = (
@@ -186,4 +236,7 @@ COMMANDS = (
     changing("lock", _lock),
     changing("unlock", _unlock),
     reading("check_permission", _check_permission),
+    reading("check_permission_by_acl", _check_permission_by_acl),
+    changing("add_member", _add_member),
+    changing("remove_member", _remove_member),
 )

@@ -10,6 +10,7 @@ from proxy.errors import ServerError
 from proxy.files import Upload
 from proxy.mutations import part_id
 from proxy.parameters import Parameters, type_name
+from proxy.resolving import SUPPRESSIBLE
 from proxy.transactions import NULL_ID
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def prepare(request: Request) -> Request:
         parameters.boolean("ping_ancestor_transactions")
     for name in ("suppress_transaction_coordinator_sync", "suppress_upstream_sync"):
         parameters.boolean(name)
+    request.suppressed = frozenset(name for name in SUPPRESSIBLE if parameters.boolean(f"suppress_{name}"))
     command = find(request.command, request.version)
     if command is not None and command.is_volatile and not command.is_heavy:
         mutation_id = parameters.optional_string("mutation_id")
@@ -62,12 +64,15 @@ def execute(command: Command, request: Request) -> Value:
 
     def action() -> Value:
         if command.name not in ("start_transaction", "start_tx"):
-            master.transacting.require(request.parameters.strings("prerequisite_transaction_ids") or [])
+            _require(request)
         answer = command.handler(request)
         if isinstance(answer, Single):
             return {answer.name: answer.value} if request.version == "v4" else answer.value
         return answer
 
+    if command.name == "execute_batch":
+        # Its parts are requests of their own: each takes the lock of the tree and is kept for itself.
+        return action()
     with master.tree.lock:
         master.expire()
         try:
@@ -76,6 +81,17 @@ def execute(command: Command, request: Request) -> Value:
             return action()
         finally:
             master.tree.changed.notify_all()
+
+
+def _require(request: Request) -> None:
+    """Make sure that the prerequisite transactions are live; a commit that lacks one ends its own transaction."""
+    transacting = request.master.transacting
+    try:
+        transacting.require(request.parameters.strings("prerequisite_transaction_ids") or [])
+    except ServerError:
+        if request.command in ("commit_transaction", "commit_tx") and request.transaction_id is not None:
+            transacting.abort(request.transaction_id)
+        raise
 
 
 def begin(command: Command, request: Request) -> Upload | Download:
@@ -104,7 +120,9 @@ def _execute_batch(request: Request) -> Single:
     prepared = [_batch_part(request, part, index) for index, part in enumerate(parts)]
     results: list[Value] = []
     refused: ServerError | None = None
-    for part, input_value in prepared:
+    for index, (part, input_value) in enumerate(prepared):
+        if index and request.between is not None:
+            request.between(index)
         command = find(part.command, request.version)
         if command is None or {command.input_type, command.output_type} & {"binary"}:
             # As the server: the answers are lost, the other parts are done all the same.

@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from proxy import ServerError, formats, values, ypath
 from proxy.formats import JSON, YSON, YSON_TEXT, Format, attributes_of, with_attributes
-from yt import yson
 
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 scalars = st.one_of(
@@ -109,7 +108,11 @@ def test_json_spells_bytes_as_letters() -> None:
 def test_bytes_that_are_no_text_stay_bytes() -> None:
     """A string need not be UTF-8."""
     for chosen in (JSON, YSON, YSON_TEXT):
-        assert yson.get_bytes(chosen.loads(chosen.dumps(b"\xff\x00"))) == b"\xff\x00"
+        for value in (b"\xff\x00", {b"\xee": [b"\xff"]}):
+            once = chosen.loads(chosen.dumps(value))
+            assert chosen.dumps(once) == chosen.dumps(value)
+            assert chosen.loads(chosen.dumps(once)) == once
+    assert JSON.dumps({b"\xee": b"\xff"}) == b'{"\xc3\xae": "\xc3\xbf"}'
 
 
 @pytest.mark.parametrize(

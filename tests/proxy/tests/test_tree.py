@@ -359,14 +359,47 @@ class TestLinks:
         with pytest.raises(yt_errors.YtResolveError):
             client.get("//home/l")
 
-    def test_in_a_circle_are_an_error(self, proxy: ProxyServer, client: YtClient) -> None:
-        """Links that lead to each other do not hang the proxy."""
-        proxy.cypress.create("map_node", "//home/x")
-        client.link("//home/x", "//home/a")
-        client.link("//home/a", "//home/b")
-        client.link("//home/b", "//home/a", force=True)
-        with pytest.raises(yt_errors.YtResolveError):
-            client.get("//home/a")
+    def test_that_would_lead_through_themselves_are_refused(self, client: YtClient) -> None:
+        """No link is made to itself, to what lies behind it, or to a link that leads back."""
+        client.create("map_node", "//home/a/b/c", recursive=True)
+        client.link("//home/a/b/c", "//home/a/l1")
+        client.create("map_node", "//home/r")
+        client.link("//home/r", "//home/r/l2")
+        for target, path in (
+            ("//home/a/l1", "//home/a/b/c"),
+            ("//home/r/l2", "//home/r/l2"),
+            ("//home/r/l2/l2/l2", "//home/r/l2"),
+            ("//home/a/b/c/d", "//home/a/b/c/d"),
+            ("//home/a/b/c/d/e", "//home/a/b/c/d/e"),
+        ):
+            with pytest.raises(YtResponseError, match="Failed to create link: link is cyclic"):
+                client.link(target, path, force=True, recursive=True)
+        client.link("//home/a/l1", "//home/l3")
+        client.link("//home/a/l1", "//home/l3", force=True)
+
+    def test_need_a_target_unless_forced(self, client: YtClient, other: YtClient) -> None:
+        """A link to nothing is made by force only; what a transaction made is nothing to others."""
+        transaction_id = other.start_transaction()
+        with other.Transaction(transaction_id=transaction_id):
+            other.set("//home/t", 1)
+            other.link("//home/t", "//home/l1")
+        with pytest.raises(YtResponseError, match="does not exist"):
+            client.link("//home/t", "//home/l2")
+        client.link("//home/t", "//home/l2", force=True)
+        assert client.get("//home/l2&/@broken")
+        other.commit_transaction(transaction_id)
+        assert client.get("//home/l2") == 1
+
+    def test_in_a_circle_are_an_error(self, client: YtClient, proxy: ProxyServer) -> None:
+        """Links that came to lead to each other do not hang the proxy: a move looks at no link."""
+        proxy.cypress.link("//home/c", "//home/a")
+        client.link("//home/a", "//home/b", force=True)
+        client.move("//home/b&", "//home/c")
+        for action in (client.get, client.list, lambda path: client.create("map_node", f"{path}/x")):
+            with pytest.raises(yt_errors.YtResolveError, match="exceeds resolve depth limit"):
+                action("//home/a")
+        assert not client.exists("//home/a")
+        assert client.get("//home/a&/@broken")
 
 
 class TestExpiration:
