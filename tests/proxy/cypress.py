@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from proxy.errors import Code, ServerError
 from proxy.resolving import Call
-from proxy.system_attributes import users
+from proxy.security import USERS
+from proxy.system_attributes import users as users_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -133,7 +134,7 @@ class Cypress:
     def _describe(self, node_id: str, call: Call) -> dict[str, Value]:
         tree = self._master.tree
         node = tree.nodes[node_id]
-        result: dict[str, Value] = {"type": node.type, "attributes": users(node, call)}
+        result: dict[str, Value] = {"type": node.type, "attributes": users_attributes(node, call)}
         if node.is_map:
             result["children"] = {
                 key: self._describe(child.id, call) for key, child in tree.children(node, call).items()
@@ -242,14 +243,20 @@ class Cypress:
         return self._master.tree.rules
 
     def add_account(
-        self, name: str, *, disk_space_limit: int | None = None, node_count_limit: int | None = None
+        self,
+        name: str,
+        *,
+        disk_space_limit: int | None = None,
+        node_count_limit: int | None = None,
+        users: Iterable[str] = (USERS,),
     ) -> Account:
-        """Create an account, or set the limits of one; nodes get it by `@account`, or from their parent."""
-        for each in ("sys", "tmp", name):
-            self.create("map_node", f"//sys/accounts/{each}")
+        """Create an account that these users and groups may use, or replace one.
+
+        Nodes get it by `@account`, or from their parent.
+        """
         with self._master.tree.lock:
             return self._master.tree.accounts.add(
-                name, disk_space_limit=disk_space_limit, node_count_limit=node_count_limit
+                name, disk_space_limit=disk_space_limit, node_count_limit=node_count_limit, users=users
             )
 
     def node_count(self) -> int:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yt.wrapper
+import yt.wrapper.driver
 from yt.wrapper.config import get_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from proxy.server import ProxyServer
 
@@ -63,6 +64,11 @@ def client_config(*, retries: dict[str, object] | None = None) -> dict[str, obje
         "ping_failed_mode": "pass",
         "apply_remote_patch_at_start": None,
     }
+
+
+def request(command: str, parameters: Mapping[str, object], client: yt.wrapper.YtClient) -> Any:  # noqa: ANN401 - whatever it is
+    """Send a command, or parameters of one, that the client has no function for, and give the answer."""
+    return yt.wrapper.driver.make_formatted_request(command, dict(parameters), format=None, client=client)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import threading
@@ -247,6 +248,35 @@ class TestKinds:
         with pytest.raises(YtResponseError), hasty.Transaction(ping=False):
             hasty.write_file("//home/f", b"new")
         assert proxy.cypress.read("//home/f") == b"old"
+
+    def test_a_transaction_lost_in_an_upload_is_a_plain_error(self, proxy: ProxyServer, hasty: YtClient) -> None:
+        """What listens to the transaction only says that it was aborted: code 1, and nothing inside."""
+        proxy.cypress.write("//home/f", b"old")
+        lost = hasty.start_transaction()
+        proxy.faults.add(AbortTransaction(when="body", after_bytes=100_000), command="write_file")
+        with hasty.Transaction(transaction_id=lost), pytest.raises(YtResponseError):
+            hasty.write_file("//home/f", b"x" * 1_000_000)
+        (record,) = proxy.log.of("write_file")
+        assert record.error is not None
+        assert (record.error["code"], record.error["message"]) == (1, f"Transaction {lost} aborted")
+        assert record.error["inner_errors"] == []
+        assert proxy.cypress.read("//home/f") == b"old"
+
+    @pytest.mark.parametrize("code", [Code.ALL_TARGET_NODES_FAILED, Code.MEMORY_PRESSURE])
+    def test_an_upload_can_fail_in_its_midst(self, proxy: ProxyServer, client: YtClient, code: Code) -> None:
+        """Data nodes and memory run out in the midst of a body: nothing is written, and the next try may succeed."""
+        proxy.cypress.write("//home/f", b"old")
+        action = Answer(400, when="body", code=code, message="Too few", after_bytes=100_000)
+        fault = proxy.faults.add(action, command="write_file")
+        with contextlib.suppress(YtResponseError):
+            client.write_file("//home/f", b"x" * 1_000_000)
+        assert len(fault.hits) == 1
+        proxy.log.wait_idle()
+        (first, *_) = proxy.log.of("write_file")
+        assert (first.status, first.applied) == (400, False)
+        proxy.cypress.wait_for(lambda cypress: not cypress.get("//home/f/@locks"))
+        client.write_file("//home/f", b"new")
+        assert proxy.cypress.read("//home/f") == b"new"
 
     def test_a_corrupted_upload_has_another_md5(self, proxy: ProxyServer, client: YtClient) -> None:
         """The cluster's MD5 is of what it has, and that is not what was sent."""

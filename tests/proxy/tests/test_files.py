@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yt.wrapper.errors as yt_errors
 from proxy import Code, Drop, ProxyServer
-from proxy.fixtures import connect
+from proxy.fixtures import ace, connect, request
 from yt.common import YtResponseError
 from yt.wrapper import http_helpers
 
@@ -332,3 +332,61 @@ class TestLingeringUpload:
         client.write_file("//home/f", b"new", compute_md5=True)
         assert proxy.cypress.read("//home/f") == b"new"
         assert len(proxy.log.of("write_file")) == 3
+
+
+class TestCache:
+    """The file cache, as the server keeps it."""
+
+    def test_answers_nothing_for_what_is_no_md5(self, proxy: ProxyServer, client: YtClient) -> None:
+        """A malformed, an unknown and a wrong MD5 are all the same miss."""
+        proxy.cypress.write("//home/cache/b8/" + md5(b"aba"), b"something else")
+        for wrong in ("invalid_md5", "", md5(b"aba"), md5(b"abacaba")):
+            assert from_cache(client, wrong) == ""
+
+    def test_a_hit_touches_the_file(self, proxy: ProxyServer, client: YtClient) -> None:
+        """Whoever cleans the cache sees which files are in use."""
+        proxy.cypress.create("map_node", "//home/cache")
+        proxy.cypress.write("//home/f", b"abacaba")
+        parameters = {"path": "//home/f", "md5": md5(b"abacaba"), "cache_path": "//home/cache"}
+        for wrong in ("invalid_md5", md5(b"aba")):
+            with pytest.raises(YtResponseError):
+                request("put_file_to_cache", {**parameters, "md5": wrong}, client)
+        path = str(request("put_file_to_cache", parameters, client))
+        assert client.get(f"{path}/@touched")
+        before = client.get(f"{path}/@modification_time"), client.get(f"{path}/@id")
+        assert from_cache(client, md5(b"abacaba")) == path
+        assert client.get(f"{path}/@modification_time") > before[0]
+        assert request("put_file_to_cache", parameters, client) == path
+        assert client.get(f"{path}/@id") == before[1]
+
+    def test_is_filled_by_whoever_may_use_or_write_it(self, proxy: ProxyServer, client: YtClient) -> None:
+        """Use or write on the folder of the cache is asked, and no more."""
+        proxy.cypress.create("map_node", "//home/cache", attributes={"inherit_acl": False})
+        proxy.cypress.write("//home/f", b"abacaba")
+        parameters = {"path": "//home/f", "md5": md5(b"abacaba"), "cache_path": "//home/cache"}
+        with pytest.raises(YtResponseError) as error:
+            request("put_file_to_cache", parameters, client)
+        assert error.value.is_access_denied()
+        proxy.cypress.set("//home/cache/@acl", [ace("allow", "tester", "use")])
+        assert str(request("put_file_to_cache", parameters, client)).endswith(md5(b"abacaba"))
+
+
+def from_cache(client: YtClient, digest: str) -> object:
+    return request("get_file_from_cache", {"md5": digest, "cache_path": "//home/cache"}, client)
+
+
+def test_append_may_be_a_text(client: YtClient) -> None:
+    """`<append=true>` appends: a text is read as a boolean where one is needed."""
+    client.write_file("//home/f", b"one")
+    client.write_file("<append=true>//home/f", b"two")
+    client.write_file("<append=%true>//home/f", b"three")
+    assert client.read_file("//home/f").read() == b"onetwothree"
+
+
+def test_a_copied_prefix_is_continued_by_an_append(client: YtClient) -> None:
+    """The MD5 state goes with a copy: what is appended to the copy is hashed on."""
+    client.write_file("//home/prefix", b"one", compute_md5=True)
+    client.copy("//home/prefix", "//home/whole")
+    client.write_file("<append=%true>//home/whole", b"two", compute_md5=True)
+    assert client.get("//home/whole/@md5") == md5(b"onetwo")
+    assert client.get("//home/prefix/@md5") == md5(b"one")

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
+import yt.wrapper
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from proxy import ServerError, formats, values, ypath
+from proxy.fixtures import connect
 from proxy.formats import JSON, YSON, YSON_TEXT, Format, attributes_of, with_attributes
+from yt import yson
+
+if TYPE_CHECKING:
+    from proxy import ProxyServer
 
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
 scalars = st.one_of(
@@ -161,3 +168,15 @@ def test_parts_of_values_are_changed_in_copies() -> None:
     for keys_to_nowhere in (["x", "y"], ["a", "9"], ["a", "word"], ["a", "0", "deeper"]):
         with pytest.raises(ServerError):
             values.changed(old, keys_to_nowhere, 0, "", recursive=False)
+
+
+def test_keys_and_values_need_not_be_utf8(proxy: ProxyServer) -> None:
+    """A key of any bytes is a node whose path is escaped, and comes back as it was."""
+    value = {b"\xee": yson.to_yson_type(b"\xff", attributes={b"encoding": b"custom"})}
+    with connect(proxy, structured_data_format=yt.wrapper.YsonFormat(encoding=None)) as client:
+        client.set("//home/a", value, force=True)
+        assert client.get("//home/a", attributes=["encoding"]) == value
+        assert client.get("//home/a", format="json") == b'{"\xc3\xae": "\xc3\xbf"}'
+        assert client.get("//home/a/\\xee/@path") == b"//home/a/\\xee"
+        client.remove("//home/a/\\xee")
+        assert client.get("//home/a") == {}

@@ -353,3 +353,16 @@ def test_the_log_records_everything_but_secrets(proxy: ProxyServer) -> None:
     assert TOKEN not in everything
     assert "hidden-value" not in everything
     assert proxy.cypress.operations[0].spec == {"secure_vault": {"key": "hidden-value"}}
+
+
+def test_an_older_server_does_not_know_newer_commands() -> None:
+    """A command that is missing is an unknown one, and is not listed."""
+    with ProxyServer(missing_commands=["get_current_user"]) as proxy, connect(proxy) as client:
+        described = ask(proxy, "GET", "/api/v4").value
+        assert isinstance(described, list)
+        names = [each["name"] for each in described]
+        assert "get_current_user" not in names
+        assert "get" in names
+        answer = ask(proxy, "GET", "/api/v4/get_current_user")
+        assert answer.status == 404
+        assert client.get("//home") == {}

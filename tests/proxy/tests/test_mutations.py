@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from proxy import Drop, ProxyServer
+from proxy import Between, Drop, ProxyServer
 from proxy.fixtures import connect
 from proxy.mutations import part_id
 
@@ -122,6 +122,23 @@ class TestBatch:
             assert written.is_ok()
             assert asked.get_result()
             assert client.get("//home/@x/y") == "й"
+
+    def test_is_no_snapshot(self, proxy: ProxyServer) -> None:
+        """What somebody commits between two parts of a batch, the later part sees."""
+        proxy.cypress.set("//home/name", "old")
+        proxy.cypress.set("//home/what", "old")
+
+        def commit() -> None:
+            proxy.cypress.set("//home/name", "new")
+            proxy.cypress.set("//home/what", "new")
+
+        fault = proxy.faults.add(Between(commit), command="execute_batch")
+        with connect(proxy) as client:
+            batch = client.create_batch_client()
+            parts = [batch.get(f"//home/{name}") for name in ("name", "what", "what")]
+            batch.commit_batch()
+        assert [part.get_result() for part in parts] == ["old", "new", "new"]
+        assert len(fault.hits) == 1
 
     def test_repeated_is_answered_part_by_part(self, proxy: ProxyServer) -> None:
         """The parts have ids derived from the batch's: a repeated batch does nothing twice."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yt.wrapper.errors as yt_errors
 from proxy import ProxyServer, ServerError
+from proxy.fixtures import request
 from yt.common import YtResponseError
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ class TestConflicts:
             conflict(other.set, "//home/a", 2)
             ending(holder)
             other.set("//home/a", 2)
-            other.remove("//home/a")
+            other.remove("//home/a", recursive=True)
 
     def test_a_refused_change_changes_nothing(self, client: YtClient, other: YtClient, proxy: ProxyServer) -> None:
         """A recursive removal that meets one locked node removes none."""
@@ -309,7 +310,7 @@ class TestLocks:
             client.lock("//home", waitable=True, wait_for=60_000)
 
     def test_wait_on_while_the_lock_cannot_come(self, client: YtClient) -> None:
-        """A waitable lock queues even where only its own transaction is in the way."""
+        """A waitable lock queues where a lock of its own transaction is in the way."""
         with client.Transaction(ping=False):
             client.lock("//home", mode="snapshot")
             with pytest.raises(YtResponseError) as error:
@@ -342,6 +343,148 @@ class TestLocks:
             with aborted(client):
                 client.lock("//home/a")
             other.set("//home/a", 2)
+
+
+class TestLocksAsTheServerKeepsThem:
+    @pytest.mark.parametrize("locked", ["//home/a", "//home/a/b"])
+    def test_a_lock_that_waits_for_a_removed_node_vanishes(
+        self, client: YtClient, other: YtClient, proxy: ProxyServer, locked: str
+    ) -> None:
+        """Whoever waits for a node, and it is removed, is told that the lock is no more: error 500."""
+        client.set("//home/a", {"b": 1})
+        remover, waiting = client.start_transaction(), client.start_transaction()
+        with client.Transaction(transaction_id=remover):
+            client.lock(locked)
+            client.remove("//home/a", recursive=True)
+        with other.Transaction(transaction_id=waiting):
+            lock_id = other.lock(locked, waitable=True)["lock_id"]
+        assert other.get(f"#{lock_id}/@state") == "pending"
+        client.commit_transaction(remover)
+        with pytest.raises(yt_errors.YtResolveError, match=f"No such object {lock_id}"):
+            other.get(f"#{lock_id}/@state")
+        assert proxy.cypress.get(f"#{waiting}/@lock_ids") == {"1": []}
+        other.commit_transaction(waiting)
+        assert not client.exists("//home/a")
+
+    def test_a_lock_that_waits_ends_with_its_transaction(
+        self, client: YtClient, other: YtClient, proxy: ProxyServer, clock: Clock
+    ) -> None:
+        """When the lease of whoever waits has run out, so has the lock: error 500."""
+        waiting = client.start_transaction(timeout=5000)
+        with proxy.cypress.held("//home"), client.Transaction(transaction_id=waiting):
+            lock_id = client.lock("//home", waitable=True)["lock_id"]
+            clock.now += 6
+            with pytest.raises(yt_errors.YtResolveError, match=f"No such object {lock_id}"):
+                other.get(f"#{lock_id}/@state")
+
+    def test_a_snapshot_of_a_folder_keeps_its_children(
+        self, client: YtClient, other: YtClient, proxy: ProxyServer
+    ) -> None:
+        """What was removed from a folder is there for whoever has a snapshot of it, and forgotten with that."""
+        node_id = client.create("document", "//home/a/d", recursive=True, attributes={"value": 1})
+        nodes = proxy.cypress.node_count()
+        holder = client.start_transaction()
+        with client.Transaction(transaction_id=holder):
+            client.lock("//home/a", mode="snapshot")
+            other.remove("//home/a/d")
+            assert not other.exists("//home/a/d")
+            assert client.get("//home/a/d/@id") == node_id
+            assert client.get("//home/a/d/@key") == "d"
+            other.create("document", "//home/a/d")
+            assert client.get("//home/a/d/@id") == node_id != other.get("//home/a/d/@id")
+        client.abort_transaction(holder)
+        assert proxy.cypress.node_count() == nodes
+        assert not client.exists(f"#{node_id}")
+
+    def test_a_snapshot_in_a_nested_transaction_keeps_what_the_outer_one_removes(self, client: YtClient) -> None:
+        """A nested snapshot holds children that the outer transaction made and removed."""
+        client.create("map_node", "//home/m")
+        outer = client.start_transaction()
+        inner = client.start_transaction(parent_transaction=outer)
+        with client.Transaction(transaction_id=outer):
+            client.create("table", "//home/m/t")
+        with client.Transaction(transaction_id=inner):
+            client.lock("//home/m", mode="snapshot")
+        with client.Transaction(transaction_id=outer):
+            client.remove("//home/m/t")
+        with client.Transaction(transaction_id=inner):
+            assert client.get("//home/m/t/@key") == "t"
+
+    def test_the_revision_is_what_the_transaction_sees(self, client: YtClient) -> None:
+        """`lock` answers the revision of the version that is locked, also where an outer transaction changed it."""
+        outer = client.start_transaction()
+        inner = client.start_transaction(parent_transaction=outer)
+        with client.Transaction(transaction_id=outer):
+            client.create("file", "//home/f")
+            client.set("//home/f/@attr", "value")
+            revision = client.get("//home/f/@revision")
+        with client.Transaction(transaction_id=inner):
+            assert client.lock("//home/f", mode="snapshot")["revision"] == revision
+
+    def test_no_mode_is_left_after_unlock(self, client: YtClient) -> None:
+        """A lock that was given back leaves no mode, neither with its transaction nor with those around it."""
+        client.create("table", "//home/t")
+        first = client.start_transaction()
+        second = client.start_transaction(parent_transaction=first)
+        third, fourth = (client.start_transaction(parent_transaction=second) for _ in range(2))
+        with client.Transaction(transaction_id=third):
+            client.lock("//home/t")
+        with client.Transaction(transaction_id=fourth):
+            client.lock("//home/t", mode="snapshot")
+        with client.Transaction(transaction_id=third):
+            client.unlock("//home/t")
+        modes = []
+        for transaction_id in (fourth, third, second, first):
+            with client.Transaction(transaction_id=transaction_id):
+                modes.append(client.get("//home/t/@lock_mode"))
+        assert modes == ["snapshot", "none", "none", "none"]
+        assert client.get("//home/t/@lock_count") == 1
+        client.commit_transaction(second)
+        assert client.get("//home/t/@lock_count") == 0
+
+    def test_unlocking_a_removed_node_forgets_it(self, client: YtClient, other: YtClient) -> None:
+        """What only a snapshot kept is gone when that is given back."""
+        node_id = client.create("map_node", "//home/a/b/c", recursive=True)
+        with client.Transaction(ping=False):
+            client.lock("//home/a/b/c", mode="snapshot")
+            other.remove("//home/a", recursive=True)
+            assert client.exists(f"#{node_id}")
+            client.unlock(f"#{node_id}")
+            assert not client.exists(f"#{node_id}")
+
+    def test_the_holder_waits_behind_nobody(self, client: YtClient, other: YtClient) -> None:
+        """Whoever holds a lock gets it once more, though others are in the queue."""
+        client.set("//home/a", 1)
+        with client.Transaction(ping=False), other.Transaction(ping=False):
+            client.lock("//home/a")
+            waiting = other.lock("//home/a", waitable=True)["lock_id"]
+            again = client.lock("//home/a", waitable=True)["lock_id"]
+            assert client.get(f"#{again}/@state") == "acquired"
+            assert client.get(f"#{waiting}/@state") == "pending"
+
+    def test_a_stranger_holds_single_nodes(self, client: YtClient, proxy: ProxyServer) -> None:
+        """A lock on one node deep below is in the way of removing what is above, and names its holder."""
+        proxy.cypress.write("//home/a/b/f", b"")
+        with proxy.cypress.held("//home/a/b/f", user="bob", title="looking at it") as holder:
+            error = conflict(client.remove, "//home/a", recursive=True)
+            inner = error.find_matching_error(code=402)
+            assert inner is not None
+            assert inner.message == (
+                'Cannot take "exclusive" lock for node //home/a/b/f since "exclusive" lock '
+                f"is taken by concurrent transaction {holder}"
+            )
+            assert inner.attributes["winner_transaction"]["owner"] == "bob"
+            assert inner.attributes["winner_transaction"]["title"] == "looking at it"
+        client.remove("//home/a", recursive=True)
+        assert proxy.cypress.transactions == []
+
+    def test_mode_none_cannot_be_taken(self, client: YtClient) -> None:
+        """There is a mode of no lock, and nobody can ask for it; attributes are no nodes to lock."""
+        with client.Transaction(ping=False):
+            with pytest.raises(YtResponseError, match='Invalid lock mode "none"'):
+                client.lock("//home", mode="none")
+            with pytest.raises(YtResponseError, match='"Lock" method is not supported'):
+                client.lock("//home/@x")
 
 
 class TestLease:
@@ -435,3 +578,43 @@ def test_direct_access_respects_locks(proxy: ProxyServer) -> None:
     proxy.cypress.commit_transaction(holder)
     proxy.cypress.set("//home/a", 2)
     assert proxy.cypress.get("//home/a") == 2
+
+
+def test_a_commit_without_its_prerequisite_ends_the_transaction(client: YtClient, proxy: ProxyServer) -> None:
+    """A commit that names a transaction which is gone fails, and aborts its own; with a live one it succeeds."""
+    first, gone = client.start_transaction(), client.start_transaction()
+    client.abort_transaction(gone)
+    with client.Transaction(transaction_id=first):
+        client.set("//home/a", 1)
+    command = {"transaction_id": first, "prerequisite_transaction_ids": [gone]}
+    with pytest.raises(YtResponseError) as error:
+        request("commit_transaction", command, client)
+    assert error.value.is_prerequisite_check_failed()
+    assert proxy.cypress.transactions == []
+    assert not client.exists("//home/a")
+
+
+def test_transactions_and_locks_are_listed_below_sys(client: YtClient) -> None:
+    """The maps of the master lead to the objects, and their ids stand by cell."""
+    outer = client.start_transaction(attributes={"title": "t"})
+    with client.Transaction(transaction_id=outer):
+        inner = client.start_transaction()
+        lock_id = client.lock("//home")["lock_id"]
+    node_id = client.get("//home/@id")
+    assert set(client.list("//sys/transactions")) == {outer, inner}
+    assert client.list("//sys/topmost_transactions") == [outer]
+    assert client.get(f"//sys/transactions/{outer}/@title") == "t"
+    assert client.get(f"#{outer}/@lock_ids") == {"1": [lock_id]}
+    assert client.get(f"#{outer}/@locked_node_ids") == {"1": [node_id]}
+    assert client.get(f"#{inner}/@depth") == 1
+    assert client.get(f"//sys/locks/{lock_id}/@transaction_id") == outer
+    client.set(f"#{outer}/@timeout", 12_000)
+    client.set(f"#{outer}/@mine", {"x": 1})
+    client.set(f"#{outer}/@mine/y", 2)
+    assert client.get(f"//sys/transactions/{outer}/@mine") == {"x": 1, "y": 2}
+    with pytest.raises(YtResponseError, match="cannot be set"):
+        client.set(f"#{outer}/@owner", "me")
+    client.abort_transaction(outer)
+    assert not client.exists(f"//sys/transactions/{outer}")
+    assert not client.exists(f"//sys/locks/{lock_id}/@state")
+    assert client.get("//sys/transactions/@count") == 0

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yt.wrapper.errors as yt_errors
+from proxy.fixtures import ace, connect, request
 from yt import yson
 from yt.common import YtResponseError
 
 if TYPE_CHECKING:
     from proxy import ProxyServer
+    from proxy.fixtures import Clock
     from yt.wrapper import YtClient
 
 
@@ -51,6 +53,13 @@ class TestCreate:
             client.create("map_node", "//home/a", ignore_existing=True)
         assert refused(error, 501)
         client.create("map_node", "//home/a", ignore_existing=True, ignore_type_mismatch=True)
+
+    def test_with_an_account_gives_it_to_the_folders_in_between(self, client: YtClient, proxy: ProxyServer) -> None:
+        """A recursive create puts all that it makes on the account; without one, each folder hands down its own."""
+        proxy.cypress.add_account("a")
+        client.create("table", "//home/x/y/t", recursive=True, attributes={"account": "a"})
+        assert [client.get(f"//home/{path}/@account") for path in ("x", "x/y", "x/y/t")] == ["a", "a", "a"]
+        assert client.get("//home/@account") == "tmp"
 
     def test_below_a_file_is_refused(self, client: YtClient) -> None:
         """Files have no children."""
@@ -237,7 +246,13 @@ class TestListAndExists:
 
 
 class TestRemove:
-    def test_needs_recursive_for_what_is_not_empty(self, client: YtClient) -> None:
+    def test_is_recursive_unless_told_otherwise(self, client: YtClient) -> None:
+        """The command without the flag takes everything along."""
+        client.create("map_node", "//home/a/b", recursive=True)
+        request("remove", {"path": "//home/a"}, client)
+        assert not client.exists("//home/a")
+
+    def test_without_recursive_leaves_what_is_not_empty(self, client: YtClient) -> None:
         """A directory with children is not removed by the way."""
         client.create("map_node", "//home/a/b", recursive=True)
         with pytest.raises(YtResponseError, match="non-empty"):
@@ -282,6 +297,28 @@ class TestCopyAndMove:
         assert client.get("//home/g/@mine") == {"a": 1}
         assert client.get("//home/g/@md5") == client.get("//home/f/@md5")
         assert client.read_file("//home/g").read() == b"data"
+
+    def test_move_keeps_the_access_list_and_copy_does_not(self, client: YtClient, proxy: ProxyServer) -> None:
+        """A moved node is guarded as before, a copy only if it was asked to be."""
+        acl = [ace("deny", "guest", "write")]
+        client.create("table", "//home/t", attributes={"acl": acl, "inherit_acl": False})
+        proxy.tokens.add("root-token", "root")
+        with connect(proxy, token="root-token") as admin:
+            admin.copy("//home/t", "//home/plain")
+            admin.copy("//home/t", "//home/guarded", preserve_acl=True)
+            admin.move("//home/t", "//home/moved")
+            for name, kept in (("plain", False), ("guarded", True), ("moved", True)):
+                assert admin.get(f"//home/{name}/@acl") == (acl if kept else [])
+                assert admin.get(f"//home/{name}/@inherit_acl") != kept
+
+    def test_into_itself_is_refused(self, client: YtClient) -> None:
+        """A folder cannot be put into itself, nor below itself."""
+        client.create("map_node", "//home/a/b", recursive=True)
+        for action in (client.copy, client.move):
+            with pytest.raises(YtResponseError, match="to itself"):
+                action("//home/a", "//home/a/c")
+            with pytest.raises(YtResponseError, match="to its descendant"):
+                action("//home/a", "//home/a/b/c")
 
     def test_overwrite_only_by_force(self, client: YtClient) -> None:
         """An existing destination is error 501 without force, for copy and move."""
@@ -403,11 +440,139 @@ class TestLinks:
 
 
 class TestExpiration:
+    def test_set_in_a_transaction_counts_after_the_commit(self, client: YtClient, other: YtClient) -> None:
+        """A time that has come does nothing until the transaction that set it has ended."""
+        past = "2001-01-01T00:00:00.000000Z"
+        client.set("//home/old", 1)
+        with client.Transaction(ping=False):
+            client.create("table", "//home/new", attributes={"expiration_time": past})
+            client.set("//home/old/@expiration_time", past)
+            assert client.exists("//home/new")
+            assert client.exists("//home/old")
+            assert other.exists("//home/old")
+        assert other.list("//home") == []
+
+    def test_goes_with_a_copy_only_on_request(self, client: YtClient, clock: Clock) -> None:
+        """A copy has the expiration of its source if it was asked to keep it, and expires like it."""
+        client.create("table", "//home/t", attributes={"expiration_timeout": 5000})
+        client.copy("//home/t", "//home/kept", preserve_expiration_timeout=True)
+        client.copy("//home/t", "//home/plain")
+        clock.now += 6
+        assert client.list("//home") == ["plain"]
+
+    def test_after_a_timeout_is_put_off_by_whoever_asks_for_the_node(self, client: YtClient, clock: Clock) -> None:
+        """The timeout runs from the last request for the node, unless that says not to count."""
+        for name in ("asked", "spared"):
+            client.create("table", f"//home/{name}", attributes={"expiration_timeout": 5000})
+        for _ in range(3):
+            clock.now += 3
+            assert client.exists("//home/asked")
+            quiet = {"path": "//home/spared", "suppress_expiration_timeout_renewal": True}
+            request("exists", quiet, client)
+        assert not client.exists("//home/spared")
+        clock.now += 6
+        assert client.list("//home") == []
+
+    def test_after_a_timeout_waits_for_locks(self, client: YtClient, proxy: ProxyServer, clock: Clock) -> None:
+        """Whoever holds a lock on the node, a snapshot lock as well, keeps it alive."""
+        client.create("table", "//home/t", attributes={"expiration_timeout": 1000})
+        with proxy.cypress.held("//home/t", mode="snapshot"):
+            clock.now += 2
+            assert client.list("//home") == ["t"]
+        clock.now += 2
+        assert client.list("//home") == []
+
+    def test_that_was_taken_back_does_not_come(self, client: YtClient, clock: Clock) -> None:
+        """Without the attribute the node stays."""
+        client.create("table", "//home/t", attributes={"expiration_timeout": 1000})
+        client.remove("//home/t/@expiration_timeout")
+        clock.now += 2
+        assert client.exists("//home/t")
+
+    def test_that_makes_no_sense_is_refused(self, client: YtClient) -> None:
+        """A time is a time, and the root does not expire."""
+        client.create("table", "//home/t")
+        for value in ("hello", True):
+            with pytest.raises(YtResponseError, match="Error setting builtin attribute"):
+                client.set("//home/t/@expiration_time", value)
+        with pytest.raises(YtResponseError, match='Cannot set "expiration_time" for the root'):
+            client.set("//@expiration_time", "2001-01-01T00:00:00.000000Z")
+
     def test_removes_a_node_when_its_time_has_come(self, client: YtClient) -> None:
         """A node whose expiration time is in the past is gone."""
         client.set("//home/a", 1)
         client.set("//home/a/@expiration_time", "2001-01-01T00:00:00.000000Z")
         assert not client.exists("//home/a")
+
+
+class TestStorage:
+    def test_is_inherited_from_the_nearest_folder_that_says_so(self, client: YtClient) -> None:
+        """New files and tables take codecs and replication from above; folders and documents do not."""
+        client.create("map_node", "//home/a/b", recursive=True)
+        client.set("//home/a/@compression_codec", "zlib_6")
+        client.set("//home/a/@replication_factor", 5)
+        client.set("//home/a/b/@erasure_codec", "reed_solomon_6_3")
+        client.set("//home/a/@optimize_for", "scan")
+        client.create("table", "//home/a/b/t")
+        client.create("file", "//home/a/b/f", attributes={"compression_codec": "none"})
+        client.create("document", "//home/a/b/d")
+        assert client.get("//home/a/b/t/@compression_codec") == "zlib_6"
+        assert client.get("//home/a/b/t/@replication_factor") == 5
+        assert client.get("//home/a/b/t/@media") == {"default": {"replication_factor": 5, "data_parts_only": False}}
+        assert client.get("//home/a/b/t/@optimize_for") == "scan"
+        assert client.get("//home/a/b/f/@compression_codec") == "none"
+        assert client.get("//home/a/b/f/@erasure_codec") == "reed_solomon_6_3"
+        for path in ("//home/a/b/@compression_codec", "//home/a/b/d/@compression_codec", "//home/a/b/f/@optimize_for"):
+            assert not client.exists(path)
+
+    def test_codecs_are_set_in_a_transaction(self, client: YtClient, other: YtClient) -> None:
+        """A codec is locked like a custom attribute, and changes for all at the commit; folders hand it on inside."""
+        client.create("table", "//home/t", attributes={"compression_codec": "none"})
+        with client.Transaction(ping=False):
+            client.set("//home/t/@compression_codec", "lz4")
+            client.set("//home/@compression_codec", "zlib_9")
+            client.create("table", "//home/inside")
+            other.create("table", "//home/outside")
+            assert client.get("//home/inside/@compression_codec") == "zlib_9"
+            assert other.get("//home/outside/@compression_codec") == "lz4"
+            assert other.get("//home/t/@compression_codec") == "none"
+            (lock,) = other.get("//home/t/@locks")
+            assert (lock["mode"], lock["attribute_key"]) == ("shared", "compression_codec")
+            with pytest.raises(yt_errors.YtCypressTransactionLockConflict, match="this attribute is locked"):
+                other.set("//home/t/@compression_codec", "zlib_6")
+        assert other.get("//home/t/@compression_codec") == "lz4"
+        client.remove("//home/@compression_codec")
+        assert not client.exists("//home/@compression_codec")
+
+    def test_that_cannot_be_is_refused(self, client: YtClient) -> None:
+        """Media exist or not, replicas are counted, and what is not modelled says so."""
+        client.create("file", "//home/f")
+        with pytest.raises(YtResponseError, match='No such medium "tape"') as error:
+            client.set("//home/f/@primary_medium", "tape")
+        assert refused(error, 719)
+        request("create", {"type": "domestic_medium", "attributes": {"name": "tape"}}, client)
+        client.set("//home/f/@primary_medium", "tape")
+        for factor in (0, 21):
+            with pytest.raises(YtResponseError, match="out of range"):
+                client.set("//home/f/@replication_factor", factor)
+        with pytest.raises(YtResponseError, match="not modelled by this proxy"):
+            client.set("//home/f/@media", {})
+        with pytest.raises(YtResponseError, match="not modelled by this proxy"):
+            client.create("map_node", "//home/m", attributes={"tablet_cell_bundle": "b"})
+
+
+def test_reading_is_counted_and_can_be_kept_quiet(client: YtClient) -> None:
+    """Reads of a node count, reads of attributes and `exists` do not; changes can leave the times as they are."""
+    client.create("map_node", "//home/d")
+    client.list("//home/d")
+    client.get("//home/d/@")
+    client.exists("//home/d")
+    assert client.get("//home/d/@access_counter") == 1
+    request("get", {"path": "//home/d", "suppress_access_tracking": True}, client)
+    assert client.get("//home/d/@access_counter") == 1
+    before = client.get("//home/d/@modification_time"), client.get("//home/d/@revision")
+    request("create", {"type": "table", "path": "//home/d/t", "suppress_modification_tracking": True}, client)
+    assert (client.get("//home/d/@modification_time"), client.get("//home/d/@revision")) == before
 
 
 class TestOpaque:
