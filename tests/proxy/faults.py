@@ -130,7 +130,9 @@ class Between:
     parts: int = 1
 
 
-Action: TypeAlias = Drop | Answer | Truncate | Delay | Hang | AbortTransaction | Corrupt | Rewrite | Refuse | Run | Between
+Action: TypeAlias = (
+    Drop | Answer | Truncate | Delay | Hang | AbortTransaction | Corrupt | Rewrite | Refuse | Run | Between
+)
 
 
 class Fault:

@@ -6,7 +6,7 @@ import copy
 import hashlib
 from typing import TYPE_CHECKING
 
-from proxy import ypath
+from proxy import values, ypath
 from proxy.attributes import Attributes
 from proxy.errors import Code, ServerError, resolve_error
 from proxy.formats import attributes_of, with_attributes
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from proxy.formats import Value
-    from proxy.resolving import Call
+    from proxy.resolving import Call, Target
     from proxy.tree import Tree
 
 
@@ -47,6 +47,8 @@ class Reading:
             return self.attributes.get(target.node, target.path.attribute, call)
         self.tree.permit(target.node, "read", call)
         self.tree.accessed(target.node, call)
+        if target.inner:
+            return self._inside(target, call)
         return self._dump(target.node, call, attributes, is_root=True)
 
     def _dump(self, node: Node, call: Call, names: Sequence[str] | None, *, is_root: bool) -> Value:
@@ -61,6 +63,9 @@ class Reading:
         else:
             value = None
         return with_attributes(value, {**attributes_of(value), **attributes})
+
+    def _inside(self, target: Target, call: Call) -> Value:
+        return values.get(copy.deepcopy(target.node.value(call.transaction)), target.inner, "")
 
     def _is_hidden(self, node: Node, call: Call) -> bool:
         return not self.tree.decide(node, ("read",), call, call.user).allowed
@@ -84,6 +89,12 @@ class Reading:
         node = target.node
         if target.path.attribute is not None:
             value = self.attributes.get(node, target.path.attribute, call)
+            if not isinstance(value, dict):
+                raise not_supported("List")
+            return [*value]
+        if node.type == "document":
+            self.tree.permit(node, "read", call)
+            value = self._inside(target, call)
             if not isinstance(value, dict):
                 raise not_supported("List")
             return [*value]
@@ -117,6 +128,12 @@ class Reading:
             return False
         if target.path.attribute is not None:
             return self.attributes.exists(target.node, target.path.attribute, call)
+        if target.inner:
+            self.tree.permit(target.node, "read", call)
+            try:
+                self._inside(target, call)
+            except ServerError:
+                return False
         return True
 
     def _special(self, path: str, method: str) -> tuple[Value] | None:

@@ -19,6 +19,8 @@ MAX_LINK_DEPTH = 256
 SUPPRESSIBLE = frozenset({"access_tracking", "modification_tracking", "expiration_timeout_renewal"})
 _TOLERANT = frozenset({"Exists", "Remove", "Set", "Create", "Copy"})
 """Methods that may be asked of a path whose end does not exist."""
+_INTO_DOCUMENTS = frozenset({"Get", "List", "Exists", "Set", "Remove"})
+"""Methods whose path may go on into the value of a document."""
 _ON_LINK_ITSELF = frozenset({"Remove", "Create", "Copy"})
 """Methods that take a link at the end of the path for what it is."""
 
@@ -44,6 +46,8 @@ class Target:
     node: Node
     missing: tuple[str, ...]
     path: ypath.Path
+    inner: tuple[str, ...] = ()
+    """The keys that go on into the value of a document."""
 
 
 class Resolving:
@@ -75,7 +79,7 @@ class Resolving:
             ServerError: there is no such node.
         """
         target = self.resolve(text, call, method)
-        if target.path.is_attribute or target.path.everything:
+        if target.path.is_attribute or target.path.everything or target.inner:
             raise ServerError(f'"{method}" method is not supported', code=Code.NO_SUCH_METHOD)
         if target.missing:
             raise resolve_error(text, method, self.no_child(target.node, target.missing[0], call))
@@ -99,6 +103,8 @@ class Resolving:
                 return self._walk(followed, call, method, depth=depth + 1)
             if not rest:
                 break
+            if node.type == "document" and not beyond and method in _INTO_DOCUMENTS:
+                return Target(node, (), path, inner=tuple(step.key for step in rest))
             if not node.is_map:
                 if method == "Exists":
                     return Target(node, tuple(step.key for step in rest), path)

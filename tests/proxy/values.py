@@ -100,7 +100,8 @@ def _index(value: list[Value], key: str, where: str) -> int:
 
 
 def _no_child(where: str, key: str) -> ServerError:
-    return ServerError(f'Node {where} has no child with key "{literal(key)}"', code=Code.RESOLVE)
+    node = f"Node {where}" if where else "Root node"
+    return ServerError(f'{node} has no child with key "{literal(key)}"', code=Code.RESOLVE)
 
 
 def _no_children(where: str) -> ServerError:

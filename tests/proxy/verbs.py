@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from yt import yson
 
-from proxy import ypath
+from proxy import values, ypath
 from proxy.attributes import parse_time
 from proxy.copying import Copying
 from proxy.errors import Code, ServerError, no_such_transaction, resolve_error
@@ -45,6 +45,10 @@ class Verbs(Copying):
             self.attributes.set(target.node, target.path.attribute, value, call, recursive=recursive)
         elif target.missing:
             self._set_new(target, value, call, recursive=recursive)
+        elif target.inner:
+            old = target.node.value(call.transaction)
+            whole = values.changed(old, target.inner, value, "", recursive=recursive)
+            self._set_existing(target.node, whole, call, force=force)
         else:
             self._set_existing(target.node, value, call, force=force)
 
@@ -186,6 +190,10 @@ class Verbs(Copying):
         node = target.node
         if target.path.attribute is not None:
             self.attributes.remove(node, target.path.attribute, call, force=force)
+            return
+        if target.inner:
+            whole = values.removed(node.value(call.transaction), target.inner, "", force=force)
+            self._set_existing(node, whole, call, force=False)
             return
         if target.path.everything:
             if not node.is_map:

@@ -196,6 +196,29 @@ class TestSet:
         assert client.get("//home/d") == {"a": [1, 2]}
         assert isinstance(client.get("//home")["d"], yson.YsonEntity)
 
+    def test_goes_on_into_documents(self, client: YtClient, proxy: ProxyServer) -> None:
+        """Parts of a document are read, set and removed by path; permissions are those of the document."""
+        client.create("document", "//home/d", attributes={"value": 1})
+        client.set("//home/d", {})
+        client.set("//home/d/value", 10)
+        with pytest.raises(yt_errors.YtResolveError, match='Root node has no child with key "some"'):
+            client.set("//home/d/some/path", "hello")
+        client.set("//home/d/some/path", "hello", recursive=True)
+        assert client.get("//home/d") == {"value": 10, "some": {"path": "hello"}}
+        assert client.list("//home/d/some") == ["path"]
+        assert client.exists("//home/d/some/path")
+        assert not client.exists("//home/d/some/other")
+        revision = client.get("//home/d/@revision")
+        client.remove("//home/d/some")
+        assert client.get("//home/d") == {"value": 10}
+        assert client.get("//home/d/@revision") > revision
+        proxy.cypress.set("//home/d/@acl", [ace("deny", "tester", "write")])
+        with pytest.raises(YtResponseError) as error:
+            client.set("//home/d/value", 11)
+        assert error.value.is_access_denied()
+        with pytest.raises(YtResponseError, match="cannot have children"):
+            client.create("map_node", "//home/d/x")
+
     def test_of_an_entity_is_refused(self, client: YtClient, proxy: ProxyServer) -> None:
         """There are no entity nodes, and a refused value leaves nothing behind."""
         before = proxy.cypress.node_count()
