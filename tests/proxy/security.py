@@ -104,11 +104,15 @@ class Guarded:
 
     id: str
     type: str
-    name: str
-    """As messages call it: `node //home/x`."""
+    naming: Callable[[], str]
     acl: tuple[Ace, ...]
     inherits: bool
     owner: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that messages give it, such as `node //home/x`; to find a path takes time."""
+        return self.naming()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -252,8 +256,11 @@ class AccessRules:
         with self._lock:
             self._rules = [*self._rules, rule]
 
-    def denying(self, path: str, permissions: Sequence[str], user: str) -> Rule | None:
+    def denying(self, path_of: Callable[[], str], permissions: Sequence[str], user: str) -> Rule | None:
         """Find the rule because of which the user has none of the permissions."""
+        if not self._rules:
+            return None
+        path = path_of()
         rules = [rule for rule in self._rules if rule.permissions.intersection(permissions) and rule.covers(path)]
         for rule in rules:
             if not rule.allow and rule.names(user):
@@ -297,7 +304,7 @@ class Account:
 
     def guarded(self) -> Guarded:
         """Give the account as access is decided for it."""
-        return Guarded(self.id, "account", f'account "{self.name}"', self.acl, inherits=False)
+        return Guarded(self.id, "account", lambda: f'account "{self.name}"', self.acl, inherits=False)
 
 
 @dataclasses.dataclass

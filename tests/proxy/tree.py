@@ -130,10 +130,10 @@ class Tree(Resolving):
 
     def decide(self, node: Node, permissions: Sequence[str], call: Call, user: str) -> Decision:
         """Decide whether a user has one of the permissions on the node, as the call sees it."""
-        rule = self.rules.denying(self.path_of(node, call.transaction), permissions, user)
+        rule = self.rules.denying(lambda: self.path_of(node, call.transaction), permissions, user)
         if rule is None:
             return self.subjects.decide(user, permissions, self._guards(node, call))
-        by = dataclasses.replace(self._guarded(node, call), name=f"node {rule.path}")
+        by = dataclasses.replace(self._guarded(node, call), naming=lambda: f"node {rule.path}")
         return Decision(allowed=False) if rule.allow else Decision(allowed=False, by=by, subject=user)
 
     def _guards(self, node: Node, call: Call) -> Iterator[Guarded]:
@@ -144,10 +144,12 @@ class Tree(Resolving):
             if current is self.root:
                 return
             current = self.parent_of(current, call)
-        yield Guarded("", "", "", (Ace("allow", (EVERYONE,), frozenset({"read"})),), inherits=False)
+        yield Guarded("", "", str, (Ace("allow", (EVERYONE,), frozenset({"read"})),), inherits=False)
 
     def _guarded(self, node: Node, call: Call) -> Guarded:
-        name = f"node {self.path_of(node, call.transaction)}"
+        def name() -> str:
+            return f"node {self.path_of(node, call.transaction)}"
+
         return Guarded(node.id, node.type, name, node.acl, node.inherits_acl, node.owner)
 
     def effective_acl(self, node: Node, call: Call) -> list[Value]:

@@ -185,7 +185,7 @@ def _check_permission_by_acl(request: Request) -> Value:
     if permission not in PERMISSIONS:
         raise ServerError(f'Error parsing EPermission value "{permission}"')
     subjects = request.master.tree.subjects
-    decision = subjects.decide(user or request.user, (permission,), [Guarded("", "", "", acl, inherits=False)])
+    decision = subjects.decide(user or request.user, (permission,), [Guarded("", "", str, acl, inherits=False)])
     return {**_decision(decision), "missing_subjects": []}
 
 
