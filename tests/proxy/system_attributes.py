@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 OPAQUE = frozenset(
     {
-        "annotation", "annotation_path", "chunk_ids", "effective_acl", "locks", "path", "recursive_resource_usage",
+        "annotation", "annotation_path", "chunk_ids", "effective_acl",
+        "effective_inheritable_attributes", "locks", "path", "recursive_resource_usage",
         "schema", "user_attribute_keys", "user_attributes",
     }
 )  # fmt: skip
@@ -147,6 +148,7 @@ class SystemAttributes:
             stored = self.stored(node, call)
             for name in STORAGE & set(stored):
                 found[name] = functools.partial(stored.__getitem__, name)
+            found["effective_inheritable_attributes"] = lambda: self.inherited(node, "table", call)
         if node.type in CHUNK_OWNERS:
             content = node.content(transaction)
             found |= {

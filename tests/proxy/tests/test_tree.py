@@ -539,6 +539,7 @@ class TestStorage:
         client.create("table", "//home/a/b/t")
         client.create("file", "//home/a/b/f", attributes={"compression_codec": "none"})
         client.create("document", "//home/a/b/d")
+        assert client.get("//home/a/b/@effective_inheritable_attributes")["compression_codec"] == "zlib_6"
         assert client.get("//home/a/b/t/@compression_codec") == "zlib_6"
         assert client.get("//home/a/b/t/@replication_factor") == 5
         assert client.get("//home/a/b/t/@media") == {"default": {"replication_factor": 5, "data_parts_only": False}}
