@@ -232,8 +232,6 @@ class AccessRules:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._rules: list[Rule] = []
-        self.permissions_as_text = False
-        """Whether error 901 names its permission as a text, as older servers did, and not as a list."""
 
     def deny(self, path: str, permissions: Iterable[str], *, users: Iterable[str] | None = None) -> None:
         """Deny the permissions below `path`, to everyone or to some."""
@@ -283,7 +281,7 @@ class AccessRules:
         else:
             text += "is not allowed by any matching ACE"
         attributes |= {
-            "permission": spelled if self.permissions_as_text else list(permissions),
+            "permission": list(permissions),
             "user": user,
             "object_id": guarded.id,
             "object_type": guarded.type,
