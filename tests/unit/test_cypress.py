@@ -408,7 +408,8 @@ class TestRefusals:
         publish_to(on_cluster(proxy), bundles[0])
         proxy.cypress.rules.deny(PATH, [permission])
         line = refusal(lambda: publish_to(on_cluster(proxy), bundles[1], keep=1))
-        assert f"the user `tester` has no permission `{permission}` for `{PATH}" in line
+        assert "the user `tester` has no permission `" in line
+        assert f"`{permission}` for `{PATH}" in line
         assert "; ask its owner for it" in line
         assert proxy.cypress.read(CURRENT) == bundles[0].data
 
