@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from hatch_ytupload.archive_layout import REQUIREMENTS, SRC, stage_file
+from hatch_ytupload.checks.provided import distribution_with
 from hatch_ytupload.errors import SourceError
+from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.planning.plan import own_directories
 from hatch_ytupload.sources.ignore_scope import IgnoreScope, IgnoreScopes, describe_rule
 from hatch_ytupload.wording import one_line
@@ -66,6 +69,33 @@ class Absence:
     def _shown(self, path: str) -> str:
         relative = os.path.relpath(path, self._settings.pipeline_dir)
         return path if relative.startswith(os.pardir) else relative
+
+
+def what_provides(module: str, stage: str, settings: Settings) -> str:
+    """Say what gives a job the module that it stopped for want of.
+
+    Args:
+        module: its dotted name.
+        stage: whose job it was.
+        settings: of the pipeline.
+    """
+    top = module.partition(".")[0]
+    name = one_line(top)
+    packed = any(top == known or known.startswith(f"{top}.") for known in settings.upload_modules)
+    if not packed and any(True for own in own_directories(settings) for _ in _existing(own, top)):
+        return f"`{one_line(module)}` is not in the archive: add `{name}` to `upload_modules`, and build again"
+    if packed or _is_of_stage(top, stage, settings):
+        return f"`{one_line(module)}` is not in the archive: `hatch-ytupload check` says why"
+    distribution = distribution_with(top) or name
+    return (
+        f"`{one_line(module)}` is in neither the archive nor the requirements: add `{distribution}` to "
+        f"`{one_line(stage_file(stage, REQUIREMENTS))}` and build again, or name the image's Python with `--python`"
+    )
+
+
+def _is_of_stage(top: str, stage: str, settings: Settings) -> bool:
+    src = os.path.join(settings.pipeline_dir, as_system_spells(stage_file(stage, SRC)))
+    return any(_existing(src, top))
 
 
 def _existing(directory: str | None, name: str) -> Iterator[str]:

@@ -10,6 +10,8 @@ from hatch_ytupload.file_names import as_system_spells
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from hatch_ytupload.jobs.python import JobPython
+
 # Where bash and tar are; python3 comes from the job's own environment, which stands before.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # The prefix under which YTsaurus shows a job the operation's secure vault.
@@ -17,7 +19,7 @@ _VAULT = "YT_SECURE_VAULT_"
 
 
 def job_environment(
-    python: str,
+    python: JobPython,
     sandbox: str,
     temporary: str,
     stage: str,
@@ -33,7 +35,7 @@ def job_environment(
     without.
 
     Args:
-        python: directory of the job's virtual environment.
+        python: that the job runs on.
         sandbox: the working directory, which is the home directory, too.
         temporary: a directory for temporary files.
         stage: name of the stage.
@@ -41,13 +43,14 @@ def job_environment(
         secrets: pairs of `configs/secrets.env`.
         installer: how pip reaches an index; for jobs that have requirements.
     """
+    programs = [os.path.join(python.environment, "bin"), *filter(None, [python.programs]), _SYSTEM_PATH]
     environ = {
         **(installer or {}),
-        "PATH": f"{os.path.join(python, 'bin')}{os.pathsep}{_SYSTEM_PATH}",
+        "PATH": os.pathsep.join(programs),
         "HOME": sandbox,
+        "TMPDIR": temporary,
         # Under the name that it is given here, which may be a link.
         "PWD": sandbox,
-        "TMPDIR": temporary,
         "YT_STAGE_NAME": stage,
     }
     vault = {**dict(secrets), **dict(configured)}

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import subprocess
+import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 5.0
 """How long a job that was told to stop may take, before it is killed."""
 
+_STANDARD_ERROR = 2
+_LAST_WORDS = 8192
+_LAST_WORDS_SECONDS = 1.0
+_BLOCK = 1 << 16
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What a shell adds to the number of the signal that ended a program.
 _BY_SIGNAL = 128
@@ -39,6 +44,7 @@ class JobProcess:
 
     A signal that ends this program goes to the whole process group of the job first; when that is not gone within the
     grace time, or another signal comes, it is killed. What a job leaves running is killed too, as on the cluster.
+    Signals are for the main thread: a job that another one runs is stopped by whoever stops the program.
 
     Args:
         command: with its arguments.
@@ -58,6 +64,8 @@ class JobProcess:
         self._deadline = 0.0
         self.stopped_by: int | None = None
         """The number of the signal that stopped it; None: nothing did."""
+        self.last_words = b""
+        """The end of what it wrote to standard error."""
 
     def run(self, stdin: IO[bytes] | int | None, stdout: IO[bytes] | int | None) -> int:
         """Run it to its end; return its exit status, as a shell would.
@@ -73,15 +81,20 @@ class JobProcess:
                 env=self._environ,
                 stdin=stdin,
                 stdout=stdout,
+                stderr=subprocess.PIPE,
                 # A group of its own, without the terminal: Ctrl-C comes to us, and we pass it on.
                 start_new_session=True,
             )
             if self.stopped_by is not None:
                 self._pass_on(self.stopped_by)
+            reading = threading.Thread(target=self._pass_through, args=[self._process.stderr], daemon=True)
+            reading.start()
             status = self._process.wait()
             if self.stopped_by is not None:
                 self._await_group()
             self._send(signal.SIGKILL)
+            # What left the group may hold the pipe for ever.
+            reading.join(_LAST_WORDS_SECONDS)
         if self.stopped_by is not None:
             return _BY_SIGNAL + self.stopped_by
         return status if status >= 0 else _BY_SIGNAL - status
@@ -89,6 +102,9 @@ class JobProcess:
     @contextmanager
     def _signals(self) -> Iterator[None]:
         """Take the signals that end a program; one that is ignored, as under `nohup`, stays so."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         taken = {number: signal.getsignal(number) for number in _SIGNALS}
         taken = {number: handler for number, handler in taken.items() if handler is not signal.SIG_IGN}
         previous_alarm = signal.signal(signal.SIGALRM, self._kill)
@@ -101,6 +117,15 @@ class JobProcess:
             for number, handler in taken.items():
                 signal.signal(number, handler)
             signal.signal(signal.SIGALRM, previous_alarm)
+
+    def _pass_through(self, stream: IO[bytes]) -> None:
+        """Write what the job says to our own standard error, as it comes, and keep the end of it."""
+        with stream:
+            while data := os.read(stream.fileno(), _BLOCK):
+                self.last_words = (self.last_words + data)[-_LAST_WORDS:]
+                with suppress(OSError):  # nobody listens any more; the job goes on
+                    while data:
+                        data = data[os.write(_STANDARD_ERROR, data) :]
 
     def _stop(self, number: int, _frame: FrameType | None) -> None:
         again = self.stopped_by is not None

@@ -6,7 +6,9 @@ Python itself.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -14,11 +16,13 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, REQUIREMENTS, stage_file
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.file_lock import locked_file
+from hatch_ytupload.file_names import as_system_spells
+from hatch_ytupload.packing.cache import DIRECTORY_VARIABLE
 from hatch_ytupload.packing.user_cache import ENVIRONMENTS, cache_directory
 from hatch_ytupload.wording import one_line
 
@@ -29,38 +33,67 @@ _COMPLETE = ".complete"
 _STANDARD_ERROR = 2
 # An environment that nobody used for so long is removed when another one is made.
 _UNUSED_SECONDS = 30 * 24 * 3600
+# What is less is no space.
+_LEAST_SPACE = 1 << 20
 # The wheel of pip that comes with Python works as soon as it is unpacked; installing it takes ten times as long.
 _UNPACK_PIP = """
 import ensurepip, glob, os, sysconfig, zipfile
 wheels = glob.glob(os.path.join(os.path.dirname(ensurepip.__file__), "_bundled", "pip-*.whl"))
 zipfile.ZipFile(wheels[0]).extractall(sysconfig.get_path("purelib"))
 """
-_IDENTITY = "import sys; print(sys.version); print(sys.base_prefix)"
+# Says what a Python is, and where what is installed for it lies.
+_LOOK = """
+import json, os, sys, sysconfig
+from importlib.util import find_spec
+library = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+library |= {os.path.join(place, "lib-dynload") for place in library}
+sites = [place for place in sys.path[1:] if place not in library and os.path.isdir(place)]
+json.dump([sys.version, sys.base_prefix, sys.executable, sites, find_spec("pip") is not None], sys.stdout)
+"""
+# Says what an environment is, if the files of all that is installed in it are there.
+_LOOK_AT_ENVIRONMENT = """
+import csv, json, os, sys, sysconfig
+site = sysconfig.get_path("purelib")
+for name in os.listdir(site):
+    if name.endswith(".dist-info"):
+        with open(os.path.join(site, name, "RECORD"), encoding="utf-8", newline="") as record:
+            for path, _, size in csv.reader(record):
+                found = os.path.getsize(os.path.join(site, path)) if not path.endswith(".pyc") else None
+                assert found is None or not size or int(size) == found, path
+json.dump([sys.version, sys.prefix], sys.stdout)
+"""
+_OF_IMAGE = "of_the_image.pth"
 # How pip reaches an index; nothing else of the user's environment gets to an installer or a job.
 _INSTALLER_PREFIXES = ("PIP_", "SSL_CERT_")
 _INSTALLER_NAMES = frozenset({"REQUESTS_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"})
+# What a Python needs to start: among it what tells pyenv, asdf and mise which one is meant.
+_KEPT = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
+_KEPT_PREFIXES = ("PYENV_", "ASDF_", "MISE_", "RTX_")
 
 
 class JobPythonError(YtUploadError):
     """The environment for a job cannot be made."""
 
 
-def find_python(named: str | None) -> str:
-    """Return the Python that a job's environment is made from.
+class JobPython(NamedTuple):
+    """The Python of a job."""
 
-    Args:
-        named: a path, a command or a version such as `3.12`; None: the Python that runs this program.
+    environment: str
+    """Directory of its virtual environment."""
+    programs: str | None
+    """Directory of the programs that are installed for the Python that was named; None: none was."""
 
-    Raises:
-        JobPythonError: there is none of that name.
-    """
-    if named is None:
-        return sys.executable
-    command = f"python{named}" if named[:1].isdigit() else named
-    found = shutil.which(command)
-    if found is None:
-        raise JobPythonError(f"there is no Python `{one_line(command)}` on this machine; install it or name another")
-    return found
+
+class _Interpreter(NamedTuple):
+    """What an environment is made from."""
+
+    version: str
+    base: str
+    executable: str
+    """Itself, not what starts it in its place."""
+    sites: list[str]
+    """Where what is installed for it lies."""
+    has_pip: bool
 
 
 def installer_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -85,119 +118,224 @@ def job_python(
     stage: str,
     requirements: Mapping[str, str],
     *,
-    python: str,
+    named: str | None,
     environ: Mapping[str, str],
     variables: Mapping[str, str],
     notice: Callable[[str], None],
-) -> Iterator[str]:
-    """Give the directory of an environment that is ready for a stage's jobs; nobody removes it meanwhile.
+) -> Iterator[JobPython]:
+    """Give an environment that is ready for a stage's jobs; nobody removes it meanwhile.
 
     Args:
         archive: path of the archive.
         stage: whose requirements are installed.
         requirements: SHA-256 of its `requirements.txt` and of all files of the archive that decide what pip installs,
             by path; empty: nothing is to be installed.
-        python: the Python to make it from.
+        named: the Python to make it from, with all that is installed for it: a path, a command or a version such as
+            `3.12`; None: the Python that runs this program, with nothing of what is installed.
         environ: our own environment.
         variables: those that the job is given; requirements may refer to them.
-        notice: is told what takes long.
+        notice: is told what takes long, and what could not be kept.
 
     Raises:
         JobPythonError: it cannot be made, or the requirements cannot be installed.
     """
+    interpreter = _interpreter(named, environ)
+    if named is not None and requirements and not interpreter.has_pip:
+        raise JobPythonError(
+            f"`{one_line(interpreter.executable)}` has no pip, and the stage `{one_line(stage)}` has requirements: "
+            "a job in an image like that stops, too; install pip there, or name another Python"
+        )
+    making = _Making(interpreter, archive, stage, requirements, named=named, environ=environ, variables=variables)
+    programs = os.path.dirname(interpreter.executable) if named is not None else None
     root = cache_directory(environ, notice)
-    if root is not None and os.pathsep in root:
-        notice(f"the environment is not kept: `{one_line(root)}` has a `{os.pathsep}`, which no `PATH` can hold")
-        root = None
-    temporary = None if root is not None else tempfile.mkdtemp(prefix="hatch-ytupload-")
-    base = os.path.join(root or temporary or "", ENVIRONMENTS)
+    kept = making.kept(root, notice) if root is not None else None
+    if kept is not None:
+        yield JobPython(kept, programs)
+        return
+    temporary = tempfile.mkdtemp(prefix="hatch-ytupload-")
     try:
         try:
-            directory = os.path.join(base, _key(python, requirements, environ))
-            os.makedirs(base, mode=0o700, exist_ok=True)
-            with locked_file(f"{directory}.lock"):
-                if os.path.exists(os.path.join(directory, _COMPLETE)):
-                    os.utime(os.path.join(directory, _COMPLETE))
-                else:
-                    _remove_unused(base)
-                    _make(
-                        directory,
-                        archive,
-                        stage,
-                        python=python,
-                        environ=environ,
-                        variables=variables,
-                        notice=notice,
-                        install=bool(requirements),
-                    )
+            directory = making.ready(temporary, notice)
         except OSError as error:
-            problem = error.strerror or error
-            raise JobPythonError(f"cannot make an environment in `{one_line(base)}`: {problem}") from None
-        yield directory
+            problem = f"cannot make an environment in `{one_line(temporary)}`: {error.strerror or error}"
+            raise JobPythonError(f"{problem}; name another place with `TMPDIR`") from None
+        yield JobPython(directory, programs)
     finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _key(python: str, requirements: Mapping[str, str], environ: Mapping[str, str]) -> str:
-    """Return the name of an environment: equal ones may be shared."""
+def _interpreter(named: str | None, environ: Mapping[str, str]) -> _Interpreter:
+    """Ask a Python what it is.
+
+    Raises:
+        JobPythonError: there is none of that name, or it does not start.
+    """
+    command = sys.executable if named is None else f"python{named}" if named[:1].isdigit() else named
+    path = shutil.which(command, path=environ.get("PATH"))
+    if path is None:
+        raise JobPythonError(f"there is no Python `{one_line(command)}` on this machine; install it or name another")
     try:
-        identity = _run([python, "-I", "-c", _IDENTITY], environ, capture=True)
+        done = _run([path, "-s", "-c", _LOOK], environ, capture=True)
     except OSError as error:
-        raise JobPythonError(f"cannot start `{one_line(python)}`: {error.strerror}") from None
-    if identity.returncode != 0 or not identity.stdout:
-        raise JobPythonError(f"`{one_line(python)}` is no Python that works")
-    digest = hashlib.sha256(identity.stdout)
-    for path, content in sorted(requirements.items()):
-        digest.update(f"{content} {path}\0".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()[:24]
+        raise JobPythonError(f"cannot start `{one_line(path)}`: {error.strerror}") from None
+    try:
+        version, base, executable, sites, has_pip = json.loads(done.stdout)
+    except ValueError:
+        # A program that chooses among several has its own words for why not.
+        said = " ".join(done.stderr.decode("utf-8", "replace").split())
+        reason = f" that works: {one_line(said)}" if said else " that works"
+        raise JobPythonError(f"`{one_line(path)}` is no Python{reason}") from None
+    return _Interpreter(version, base, executable or path, sites if named is not None else [], bool(has_pip))
 
 
-def _make(
-    directory: str,
-    archive: str,
-    stage: str,
-    *,
-    python: str,
-    environ: Mapping[str, str],
-    variables: Mapping[str, str],
-    notice: Callable[[str], None],
-    install: bool,
-) -> None:
-    # One that a killed run left has no mark of being complete.
-    shutil.rmtree(directory, ignore_errors=True)
-    made = _run([python, "-I", "-m", "venv", "--without-pip", directory], environ, capture=True)
-    own = [os.path.join(directory, "bin", "python3"), "-I"]
-    if made.returncode == 0 and install and _run([*own, "-c", _UNPACK_PIP], environ, capture=True).returncode != 0:
-        made = _run([*own, "-m", "ensurepip"], environ, capture=True)
-    if made.returncode != 0:
-        reason = (made.stderr or made.stdout).decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise JobPythonError(
-            f"`{one_line(python)}` cannot make a virtual environment: {one_line(reason)}; "
-            "install its `venv` and `ensurepip`, or name another Python with `--python`"
+class _Making:
+    """An environment that is made where it is missing or damaged."""
+
+    def __init__(
+        self,
+        interpreter: _Interpreter,
+        archive: str,
+        stage: str,
+        requirements: Mapping[str, str],
+        *,
+        named: str | None,
+        environ: Mapping[str, str],
+        variables: Mapping[str, str],
+    ) -> None:
+        self._interpreter = interpreter
+        self._archive = archive
+        self._stage = stage
+        self._requirements = requirements
+        self._named = named
+        self._environ = environ
+        self._variables = variables
+
+    def kept(self, root: str, notice: Callable[[str], None]) -> str | None:
+        """Return the directory of the environment in a cache; None: it cannot be there, which is said.
+
+        Args:
+            root: of the cache.
+            notice: is told.
+
+        Raises:
+            JobPythonError: it cannot be made wherever that is tried.
+        """
+        problem = f"it has a `{os.pathsep}`, which no `PATH` can hold"
+        if os.pathsep not in root:
+            try:
+                return self.ready(os.path.join(root, ENVIRONMENTS), notice)
+            except OSError as error:
+                problem = error.strerror or str(error)
+        notice(
+            f"cannot keep an environment in the cache `{one_line(root)}`: {problem}; "
+            f"it is made for this run alone (name another place with `{DIRECTORY_VARIABLE}`)"
         )
-    if install:
-        notice(f"installing the requirements of the stage `{stage}` for this and later runs")
-        _install(directory, archive, stage, environ, variables)
-    with open(os.path.join(directory, _COMPLETE), "wb"):
-        pass
+        return None
+
+    def ready(self, base: str, notice: Callable[[str], None]) -> str:
+        """Return the directory of the environment.
+
+        Args:
+            base: where environments lie.
+            notice: is told what takes long.
+
+        Raises:
+            JobPythonError: it cannot be made wherever that is tried.
+            OSError: it cannot be made here.
+        """
+        directory = os.path.join(base, self._key())
+        mark = os.path.join(directory, _COMPLETE)
+        os.makedirs(base, mode=0o700, exist_ok=True)
+        with locked_file(f"{directory}.lock"):
+            if os.path.exists(mark) and self._is_sound(directory):
+                os.utime(mark)
+            else:
+                _remove_unused(base)
+                # One that a killed run left has no mark of being complete.
+                shutil.rmtree(directory, ignore_errors=True)
+                self._make(directory)
+                if self._requirements:
+                    shown = one_line(self._stage)
+                    notice(f"installing the requirements of the stage `{shown}` for this and later runs")
+                    self._install(directory)
+                with open(mark, "wb"):
+                    pass
+        return directory
+
+    def _key(self) -> str:
+        """Return the name of the environment: equal ones may be shared."""
+        found = self._interpreter
+        digest = hashlib.sha256(json.dumps([found.version, found.base, found.sites, self._named is None]).encode())
+        for path, content in sorted(self._requirements.items()):
+            digest.update(f"{content} {path}\0".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()[:24]
+
+    def _is_sound(self, directory: str) -> bool:
+        """Tell whether an environment's Python starts, is the one it should be, and has all its files."""
+        try:
+            done = _run([_python_of(directory), "-I", "-c", _LOOK_AT_ENVIRONMENT], self._environ, capture=True)
+            version, prefix = json.loads(done.stdout)
+            return bool(version == self._interpreter.version and os.path.samefile(prefix, directory))
+        except (OSError, ValueError):
+            return False
+
+    def _make(self, directory: str) -> None:
+        python = self._interpreter.executable
+        made = _run([python, "-I", "-m", "venv", "--without-pip", directory], self._environ, capture=True)
+        own = [_python_of(directory), "-I"]
+        if made.returncode == 0 and self._interpreter.sites:
+            _add_sites(directory, self._interpreter.sites)
+        elif made.returncode == 0 and self._requirements and self._named is None:
+            unpacked = _run([*own, "-c", _UNPACK_PIP], self._environ, capture=True)
+            if unpacked.returncode != 0:
+                made = _run([*own, "-m", "ensurepip"], self._environ, capture=True)
+        if made.returncode != 0:
+            _refuse_full_disk(directory)
+            reason = (made.stderr or made.stdout).decode("utf-8", "replace").strip().rpartition("\n")[2]
+            raise JobPythonError(
+                f"`{one_line(python)}` cannot make a virtual environment: {one_line(reason)}; "
+                "install its `venv` and `ensurepip`, or name another Python with `--python`"
+            )
+
+    def _install(self, directory: str) -> None:
+        """Install as the wrapper script does: in an extracted archive, which the requirements may refer to."""
+        file = as_system_spells(stage_file(self._stage, REQUIREMENTS))
+        with tempfile.TemporaryDirectory() as tree:
+            shutil.copyfile(self._archive, os.path.join(tree, ARCHIVE_NAME))
+            status = _run(["tar", "-xzf", ARCHIVE_NAME], self._environ, directory=tree).returncode
+            if status == 0:
+                pip = [_python_of(directory), "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+                command = [*pip, "--no-input", "-r", file]
+                status = _run(command, self._environ, self._variables, directory=tree).returncode
+            if status != 0:
+                _refuse_full_disk(tree)
+        if status != 0:
+            _refuse_full_disk(directory)
+            shutil.rmtree(directory, ignore_errors=True)
+            shown = one_line(stage_file(self._stage, REQUIREMENTS))
+            raise JobPythonError(f"cannot install `{shown}`: a job would fail here, too; see what pip says above")
 
 
-def _install(
-    directory: str, archive: str, stage: str, environ: Mapping[str, str], variables: Mapping[str, str]
-) -> None:
-    """Install as the wrapper script does: in an extracted archive, which the requirements may refer to."""
-    file = stage_file(stage, REQUIREMENTS)
-    with tempfile.TemporaryDirectory() as tree:
-        shutil.copyfile(archive, os.path.join(tree, ARCHIVE_NAME))
-        status = _run(["tar", "-xzf", ARCHIVE_NAME], environ, directory=tree).returncode
-        if status == 0:
-            pip = [os.path.join(directory, "bin", "python3"), "-I", "-m", "pip"]
-            options = ["--quiet", "--disable-pip-version-check", "--no-input"]
-            status = _run([*pip, "install", *options, "-r", file], environ, variables, directory=tree).returncode
-    if status != 0:
-        shutil.rmtree(directory, ignore_errors=True)
-        raise JobPythonError(f"cannot install `{one_line(file)}`: a job would fail here, too; see what pip says above")
+def _python_of(directory: str) -> str:
+    return os.path.join(directory, "bin", "python3")
+
+
+def _add_sites(directory: str, sites: list[str]) -> None:
+    """Give an environment what is installed for another Python, its own packages first."""
+    for library in os.listdir(os.path.join(directory, "lib")):
+        with open(os.path.join(directory, "lib", library, "site-packages", _OF_IMAGE), "w", encoding="ascii") as file:
+            file.writelines(f"import site; site.addsitedir({site!a})\n" for site in sites)
+
+
+def _refuse_full_disk(directory: str) -> None:
+    """Say so where the disk of a directory is full.
+
+    Raises:
+        OSError: it is.
+    """
+    found = os.statvfs(os.path.dirname(directory))
+    if found.f_bavail * found.f_frsize < _LEAST_SPACE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _run(
@@ -209,11 +347,15 @@ def _run(
     capture: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command whose output, if it is not captured, goes to standard error."""
-    kept = {name: environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL") if name in environ}
+    kept = {name: value for name, value in environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
     return subprocess.run(
         command,
         cwd=directory,
-        env={**(variables or {}), **kept, **installer_environment(environ)},
+        env={
+            **{name: as_system_spells(value) for name, value in (variables or {}).items()},
+            **kept,
+            **installer_environment(environ),
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE if capture else _STANDARD_ERROR,
         stderr=subprocess.PIPE if capture else None,

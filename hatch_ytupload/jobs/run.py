@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -16,7 +17,7 @@ from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.jobs.environment import job_environment
 from hatch_ytupload.jobs.process import JobProcess, job_command
-from hatch_ytupload.jobs.python import find_python, installer_environment, job_python
+from hatch_ytupload.jobs.python import installer_environment, job_python
 from hatch_ytupload.jobs.rows import sorted_rows, source_of_rows, target_of_rows
 from hatch_ytupload.jobs.sandbox import fresh_sandbox, sandbox_name
 from hatch_ytupload.planning.stage_config import StageConfig
@@ -28,11 +29,14 @@ from hatch_ytupload.wording import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from hatch_ytupload.jobs.python import JobPython
     from hatch_ytupload.reading.contents import ArchiveCopy
 
 MAP_REDUCE = "map_reduce"
 """Both legs of a map-reduce operation, with the sort between them."""
 
+# The last line of a traceback.
+_NOT_FOUND = re.compile(r"(?:^|\n)ModuleNotFoundError: No module named '([^'\n]+)'[^\n]*$")
 _LEGS = ("map_reduce_mapper", "map_reduce_reducer")
 # What these read is sorted on the cluster.
 _SORTED = frozenset({"reduce", "map_reduce_reducer"})
@@ -60,7 +64,7 @@ class Run:
     secrets: tuple[tuple[str, str], ...] = ()
     """What the job is given of `configs/secrets.env`."""
     python: str | None = None
-    """The Python to run on, as `find_python` takes it."""
+    """The Python to run on, with all that is installed for it: a path, a command or a version such as `3.12`."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,8 @@ class Ran:
     sandboxes: tuple[str, ...]
     """Absolute paths of those that are still there; the last one is that of the job that failed, if one did."""
     seconds: float
+    missing: str | None = None
+    """The module for want of which the job stopped, if it did."""
 
 
 def run_operation(
@@ -119,7 +125,7 @@ def run_operation(
                 archive.path,
                 run.stage,
                 requirements,
-                python=find_python(run.python),
+                named=run.python,
                 environ=environ,
                 variables=variables,
                 notice=notice,
@@ -142,7 +148,8 @@ def run_operation(
                 rows = between
         else:
             target.finish()
-    return Ran(status, stopped_by, tuple(legs.kept), time.monotonic() - start)
+    missing = legs.missing if status != 0 and stopped_by is None else None
+    return Ran(status, stopped_by, tuple(legs.kept), time.monotonic() - start, missing)
 
 
 class _Legs:
@@ -155,7 +162,7 @@ class _Legs:
         pipeline_dir: str,
         *,
         config: StageConfig,
-        python: str,
+        python: JobPython,
         installer: Mapping[str, str],
     ) -> None:
         self._run = run
@@ -166,6 +173,8 @@ class _Legs:
         self._installer = installer
         self._done = 0
         self.kept: list[str] = []
+        self.missing: str | None = None
+        """The module that the last job did not find, if it said so."""
 
     def origin(self) -> str:
         """Return how messages call what the next job reads."""
@@ -196,10 +205,24 @@ class _Legs:
                 )
                 job = JobProcess(job_command(wrapper), directory, environ)
                 status = job.run(subprocess.DEVNULL if operation == "vanilla" else rows, target)
+            self.missing = missing_module(job.last_words)
             sandbox.keep = run.keep or (status != 0 and job.stopped_by is None)
             if sandbox.keep:
                 self.kept.append(sandbox.directory)
         return status, job.stopped_by
+
+
+def missing_module(said: bytes) -> str | None:
+    r"""Return the module that a Python program stopped for want of; None: it did not stop for that.
+
+    Args:
+        said: the end of what it wrote to standard error.
+
+    >>> missing_module(b"Traceback:\\n ...\\nModuleNotFoundError: No module named 'a.b'\\n")
+    'a.b'
+    """
+    match = _NOT_FOUND.search(said.decode("utf-8", "replace").rstrip())
+    return match[1] if match is not None else None
 
 
 def _without_separator(directory: str, temporary: str) -> str:

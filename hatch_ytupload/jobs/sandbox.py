@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 from contextlib import contextmanager, suppress
+from itertools import count
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
@@ -118,16 +119,32 @@ def _locked(directory: str) -> int:
 
 
 def _empty(directory: str) -> None:
-    """Remove what is in a directory, though a job may have taken its own permissions away."""
-    for above, names, _ in os.walk(directory):
-        os.chmod(above, stat.S_IRWXU)
-        for name in names:
-            path = os.path.join(above, name)
-            if not os.path.islink(path):
-                os.chmod(path, stat.S_IRWXU)
-    with os.scandir(directory) as entries:
-        for entry in list(entries):
-            if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
+    """Remove what is in a directory, however deep, and though a job may have taken its own permissions away."""
+    top = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchmod(top, stat.S_IRWXU)
+        numbers = count()
+        while names := os.listdir(top):
+            for name in names:
+                _remove(name, top, numbers)
+    finally:
+        os.close(top)
+
+
+def _remove(name: str, top: int, numbers: Iterator[int]) -> None:
+    """Remove an entry of a directory; what lies in it, if it is one itself, moves up: paths never get too long."""
+    if not stat.S_ISDIR(os.lstat(name, dir_fd=top).st_mode):
+        os.unlink(name, dir_fd=top)
+        return
+    os.chmod(name, stat.S_IRWXU, dir_fd=top)
+    below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=top)
+    try:
+        for inner in os.listdir(below):
+            if stat.S_ISDIR(os.lstat(inner, dir_fd=below).st_mode):
+                os.chmod(inner, stat.S_IRWXU, dir_fd=below)
+                os.rename(inner, f".removed-{next(numbers)}", src_dir_fd=below, dst_dir_fd=top)
             else:
-                os.unlink(entry.path)
+                os.unlink(inner, dir_fd=below)
+    finally:
+        os.close(below)
+    os.rmdir(name, dir_fd=top)

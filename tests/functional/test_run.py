@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
 import sys
+import venv
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 from pipelines import CHECKOUT, clean_environment, make_pipeline, refused_line
 
 from hatch_ytupload.command_line.cli import main
+from hatch_ytupload.jobs.run import Run, run_operation
+from hatch_ytupload.reading.contents import ArchiveCopy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,19 +65,19 @@ def sandboxes(pipeline: Pipeline) -> list[str]:
     return sorted(os.listdir(directory)) if directory.exists() else []
 
 
-def write_wheel(directory: Path, name: str, version: str) -> None:
-    """Write a wheel that holds one module with its version."""
+def write_wheel(directory: Path, name: str, version: str, text: str = "") -> None:
+    """Write a wheel that holds one module with its version, and a text."""
     directory.mkdir(parents=True, exist_ok=True)
     info = f"{name}-{version}.dist-info"
     content = {
-        f"{name}.py": f"VERSION = '{version}'\n",
+        f"{name}.py": f"'{text}'\nVERSION = '{version}'\n",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{path},,\n" for path in [*content, f"{info}/RECORD"])
     with zipfile.ZipFile(directory / f"{name}-{version}-py3-none-any.whl", "w") as wheel:
-        for path, text in {**content, f"{info}/RECORD": record}.items():
-            wheel.writestr(path, text)
+        for path, written in {**content, f"{info}/RECORD": record}.items():
+            wheel.writestr(path, written)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="yt-framework needs Python 3.11")
@@ -130,6 +135,7 @@ def test_rows_go_from_file_to_file(tmp_path: Path, cache: dict[str, str]) -> Non
         "stopped_by": None,
         "output": "rows.jsonl",
         "sandboxes": [str(pipeline.root / ".dev" / "sandbox_rows->rows")],
+        "missing_module": None,
     }
     assert (pipeline.root / "rows.jsonl").read_text() == "ABC\n"
     assert done.stderr == ""
@@ -330,6 +336,135 @@ def test_requirements_are_installed_once_and_not_into_the_users_environment(
     last = done.stderr.decode().splitlines()[-1]
     assert last.startswith("Error: cannot install `stages/first/requirements.txt`")
     assert sandboxes(pipeline) == []
+
+
+def test_a_new_wheel_of_the_same_version_is_installed(tmp_path: Path, cache: dict[str, str]) -> None:
+    """What the requirements refer to decides, from whatever file."""
+    files: dict[str, str | bytes] = {
+        "stages/first/src/vanilla.py": "import one\nprint(one.VERSION, one.__doc__)\n",
+        "stages/first/requirements.txt": "--no-index\n-r ../../libs/list\n",
+        "libs/list": "./libs/one-1.0-py3-none-any.whl\n",
+    }
+    pipeline = make_pipeline(tmp_path / "demo", files, settings='upload_paths = [{ source = "libs" }]')
+    for text in ("old", "new"):
+        write_wheel(pipeline.root / "libs", "one", "1.0", text)
+        pipeline.build()
+        done = run_job(pipeline, "first", "vanilla", environ=cache)
+        assert (done.returncode, done.stdout.decode()) == (0, f"1.0 {text}\n"), done.stderr
+
+
+@pytest.mark.parametrize("damage", ["python", "package", "record"])
+def test_a_damaged_environment_is_made_again(tmp_path: Path, damage: str) -> None:
+    """Files are gone, the mark of being complete is there."""
+    write_wheel(tmp_path / "wheels", "one", "1.0")
+    show = "import sys, one\nprint(sys.prefix)\n"
+    requirements = f"--no-index\n--find-links {(tmp_path / 'wheels').as_uri()}\none==1.0\n"
+    pipeline = built(tmp_path, {"stages/first/src/vanilla.py": show, "stages/first/requirements.txt": requirements})
+    environ = {"YTUPLOAD_CACHE_DIR": str(tmp_path / "cache"), "YTUPLOAD_NO_CACHE": ""}
+    first = run_job(pipeline, "first", "vanilla", environ=environ)
+    assert first.returncode == 0, first.stderr
+    prefix = pathlib.Path(first.stdout.decode().strip())
+    victims = {
+        "python": "bin/python*",
+        "package": "lib/*/site-packages/one.py",
+        "record": "lib/*/site-packages/one-*/*",
+    }
+    gone = [*prefix.glob(victims[damage])]
+    assert gone
+    for path in gone:
+        path.unlink()
+    again = run_job(pipeline, "first", "vanilla", environ=environ)
+    assert (again.returncode, again.stdout) == (0, first.stdout), again.stderr
+    assert all(os.path.lexists(path) for path in gone if path.name != "__pycache__")
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the Python of an image: it has a module and a program of its own, and no pip."""
+    directory = tmp_path_factory.mktemp("image")
+    venv.create(directory, symlinks=True)
+    site = next(directory.glob("lib/python*/site-packages"))
+    (site / "of_image.py").write_text("HERE = 'image'\n")
+    program = directory / "bin" / "of-image"
+    program.write_text("#!/bin/sh\necho program\n")
+    program.chmod(0o755)
+    return directory / "bin" / "python3"
+
+
+def test_a_named_python_comes_with_all_that_is_installed_for_it(
+    tmp_path: Path, cache: dict[str, str], image: Path
+) -> None:
+    """Modules and programs; the job still runs in an environment of its own."""
+    show = "import os, subprocess, sys, of_image\nprint(of_image.HERE, flush=True)\nsubprocess.run('of-image')\n"
+    show += f"assert not sys.prefix.startswith({str(image.parent.parent)!r})\n"
+    pipeline = built(tmp_path, {"stages/first/src/vanilla.py": show, "stages/first/requirements.txt": "# none\n"})
+    done = run_job(pipeline, "first", "vanilla", "--python", str(image), environ=cache)
+    assert (done.returncode, done.stdout) == (0, b"image\nprogram\n"), done.stderr
+    assert run_job(pipeline, "first", "vanilla", environ=cache).returncode == 1
+    pipeline.write({"stages/first/requirements.txt": "one\n"})
+    pipeline.build()
+    line = refused_line(pipeline.run("run", "first", "vanilla", "--python", str(image), environ=cache))
+    assert "has no pip, and the stage `first` has requirements" in line
+
+
+def test_a_program_that_chooses_a_python_is_asked_once_and_heard(
+    tmp_path: Path, cache: dict[str, str], image: Path
+) -> None:
+    """Such as those of pyenv, asdf and mise: with the user's variables, and their own words when they refuse."""
+    chooser = tmp_path / "chooser"
+    chooser.write_text(
+        f'#!/bin/sh\nif [ "$PYENV_VERSION" = mine ]; then exec {image} "$@"; fi\n'
+        'echo "chooser: version \\`$PYENV_VERSION\' is not installed" >&2\nexit 1\n'
+    )
+    chooser.chmod(0o755)
+    pipeline = built(
+        tmp_path, {"stages/first/src/vanilla.py": "import of_image, os; print('PYENV_VERSION' in os.environ)"}
+    )
+    arguments = ["first", "vanilla", "--python", str(chooser)]
+    done = run_job(pipeline, *arguments, environ={**cache, "PYENV_VERSION": "mine"})
+    assert (done.returncode, done.stdout) == (0, b"False\n"), done.stderr
+    line = refused_line(pipeline.run("run", *arguments, environ={**cache, "PYENV_VERSION": "other"}))
+    assert "is no Python that works: chooser: version `other' is not installed" in line
+
+
+def test_a_cache_that_cannot_be_used_is_as_good_as_none(tmp_path: Path) -> None:
+    """A file in its place, or a name that `PATH` cannot hold: the job runs, and the line names the variable."""
+    pipeline = built(tmp_path, {"stages/first/src/vanilla.py": "print('done')\n"})
+    pipeline.write({"file": ""})
+    for place in (pipeline.root / "file", pipeline.root / "a:b"):
+        environ = {"YTUPLOAD_CACHE_DIR": str(place), "YTUPLOAD_NO_CACHE": ""}
+        done = run_job(pipeline, "first", "vanilla", environ=environ)
+        assert (done.returncode, done.stdout) == (0, b"done\n"), done.stderr
+        (line,) = done.stderr.decode().splitlines()
+        assert "YTUPLOAD_CACHE_DIR" in line
+
+
+def test_a_missing_module_is_followed_by_what_would_provide_it(tmp_path: Path, cache: dict[str, str]) -> None:
+    """A requirement, or a setting for what lies in the project; nothing where the job stops for another reason."""
+    pipeline = built(tmp_path, {"stages/first/src/vanilla.py": "import cv2.core\n", "lib/__init__.py": ""})
+    said = run_job(pipeline, "first", "vanilla", environ=cache).stderr.decode().splitlines()
+    assert said[-3] == "ModuleNotFoundError: No module named 'cv2'"
+    assert said[-2].startswith(
+        "`cv2` is in neither the archive nor the requirements: add `opencv-contrib-python` to `stages/"
+    )
+    assert said[-1].startswith("Error: the job failed with exit status 1")
+    pipeline.write({"stages/first/src/vanilla.py": "import lib\n"})
+    pipeline.build()
+    said = run_job(pipeline, "first", "vanilla", environ=cache).stderr.decode().splitlines()
+    assert said[-2] == "`lib` is not in the archive: add `lib` to `upload_modules`, and build again"
+    pipeline.write({"stages/first/src/vanilla.py": "raise SystemExit('no')\n"})
+    pipeline.build()
+    assert len(run_job(pipeline, "first", "vanilla", environ=cache).stderr.decode().splitlines()) == 2
+
+
+def test_a_job_may_run_in_any_thread(tmp_path: Path, cache: dict[str, str]) -> None:
+    """Signals are for the main thread, so nothing is done about them elsewhere."""
+    pipeline = built(tmp_path, {"stages/first/src/vanilla.py": "print('done')\n"})
+    archive = ArchiveCopy(str(pipeline.archive()), "it")
+    run = Run("first", "vanilla", target=str(tmp_path / "out"))
+    with ThreadPoolExecutor() as pool:
+        ran = pool.submit(run_operation, archive, str(pipeline.root), run, environ={**os.environ, **cache}).result()
+    assert (ran.status, (tmp_path / "out").read_text()) == (0, "done\n")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,22 @@ def test_a_sandbox_holds_the_archive_alone_and_is_removed(tmp_path: Path, archiv
     assert (tmp_path / "some.tar.gz").exists()
 
 
+def test_a_sandbox_of_any_depth_is_removed(tmp_path: Path, archive: str) -> None:
+    """Deeper than a path can be long, with a directory on the way that is closed."""
+    with fresh_sandbox(str(tmp_path), "a", archive) as sandbox:
+        here = os.open(sandbox.directory, os.O_RDONLY)
+        for number in range(3000):
+            os.mkdir("deep", dir_fd=here)
+            below = os.open("deep", os.O_RDONLY, dir_fd=here)
+            if number in (10, 2000):
+                os.fchmod(here, 0o500)
+            os.close(here)
+            here = below
+        os.close(os.open("file", os.O_WRONLY | os.O_CREAT, dir_fd=here))
+        os.close(here)
+    assert os.listdir(tmp_path / ".dev") == []
+
+
 def test_a_sandbox_that_is_to_stay_stays(tmp_path: Path, archive: str) -> None:
     """It is left as the job left it."""
     with fresh_sandbox(str(tmp_path), "a", archive) as sandbox:

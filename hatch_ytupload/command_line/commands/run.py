@@ -12,6 +12,7 @@ import click
 
 from hatch_ytupload.command_line.completion import archives, operations, stages
 from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.file_names import as_text
 
 if TYPE_CHECKING:
     from hatch_ytupload.command_line.console import Console
@@ -63,7 +64,6 @@ def command(
     """
     from hatch_ytupload.answers.artifacts import copy_of, find_artifact
     from hatch_ytupload.command_line.flags import whereabouts
-    from hatch_ytupload.file_names import as_text
     from hatch_ytupload.jobs.run import Run, run_operation
 
     if console.as_json and target is None:
@@ -85,12 +85,16 @@ def command(
         with console.progress() as progress:
             copy = stack.enter_context(copy_of(artifact, progress=progress))
         ran = run_operation(copy, settings.pipeline_dir, run, environ=os.environ, notice=console.info)
+    if ran.missing is not None:
+        from hatch_ytupload.checks.absence import what_provides
+
+        console.info(what_provides(ran.missing, run.stage, settings))
     _report(console, run, ran)
     sys.exit(ran.status)
 
 
 def _report(console: Console, run: Run, ran: Ran) -> None:
-    places = [os.path.relpath(path) for path in ran.sandboxes]
+    places = [as_text(os.path.relpath(path)) for path in ran.sandboxes]
     if ran.stopped_by is not None:
         console.error(f"stopped by {signal.Signals(ran.stopped_by).name}")
     elif ran.status != 0:
@@ -105,6 +109,7 @@ def _report(console: Console, run: Run, ran: Ran) -> None:
         "seconds": round(ran.seconds, 3),
         "output": run.target if ran.status == 0 else None,
         "sandboxes": list(ran.sandboxes),
+        "missing_module": ran.missing,
     }
     console.result(data, "")
 
