@@ -21,6 +21,7 @@ from hatch_ytupload.build_folders.cypress.errors import CypressError
 from hatch_ytupload.byte_reader import blocks
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.releases import outgoing
+from hatch_ytupload.releases.pinned import CURRENT, find_published
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -47,6 +48,8 @@ PASSING: dict[str, Action] = {
     "429 of the master": Answer(429, code=Code.REQUEST_QUEUE_SIZE_LIMIT),
     "timeout within": Answer(400, code=Code.TIMEOUT),
     "unavailable within": Answer(400, code=Code.UNAVAILABLE),
+    "no memory within": Answer(400, code=122),
+    "no storage within": Answer(400, code=700),
     "answer cut off": Truncate(keep=3, framing="broken"),
     "answer cut short": Truncate(keep=3, framing="whole"),
     "slow": Delay(0.05),
@@ -151,6 +154,17 @@ def test_a_failure_of_any_request_that_passes_does_not_break_a_publish(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("action", PASSING.values(), ids=PASSING)
+def test_a_failure_of_any_request_that_passes_does_not_break_a_look(
+    proxy: ProxyServer, swap: Swap, action: Action
+) -> None:
+    """Of status and history, and of a pipeline that finds its release and reads it."""
+    for _ in each_request(proxy, action, at_least=5):
+        folder = swap.folder()
+        found = find_published(folder, CURRENT, lambda: pytest.fail("nobody asked for the bundle"))
+        assert (found.record.release, found.is_current) == (swap.old.release, True)
+
+
 def test_a_lost_transaction_is_begun_again(proxy: ProxyServer, swap: Swap) -> None:
     """Whichever request finds it gone, even the commit; the first attempt leaves nothing."""
     for action in (AbortTransaction("before"), AbortTransaction("after")):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import queue
+import signal
 import threading
 from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
-from build_folders import PATH, Bundle, current, make_bundle, names, on_cluster, publish_to, read_current
+from build_folders import PATH, Bundle, current, make_bundle, names, on_cluster, publish_to, read_current, watched
 from pipelines import make_pipeline, refusal
 from proxy import AbortTransaction, Answer, Corrupt, ProxyServer, Run
 from proxy.fixtures import connect
@@ -265,6 +267,44 @@ class TestMoments:
         thread.join()
         assert state.current is not None
         assert state.current.release == bundles[1].release
+
+    @pytest.mark.slow
+    def test_who_looks_during_many_publishes_never_sees_damage(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """By the way that the commands look."""
+        publish_to(on_cluster(proxy), bundles[0])
+        looking = on_cluster(proxy, timeout_seconds=60)
+
+        def look() -> bytes | None:
+            current = read_state(looking).current
+            return current.release.encode() if current is not None else None
+
+        with watched(look) as seen:
+            for number in range(100):
+                publish_to(on_cluster(proxy, timeout_seconds=60), bundles[number % 3], keep=2)
+        assert seen <= {bundle.release.encode() for bundle in bundles}
+
+
+class TestInterruption:
+    """Whoever waits can stop at once."""
+
+    def test_of_a_wait_for_somebody(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Nothing is left to wait for."""
+        publish_to(on_cluster(proxy), bundles[0])
+        other = proxy.cypress.start_transaction(user="anna")
+        proxy.cypress.lock(PATH, other)
+        proxy.faults.add(
+            Run(lambda _: os.kill(os.getpid(), signal.SIGINT)),
+            command="get",
+            nth=3,
+            where=lambda record: str(record.path).endswith("/@state"),
+        )
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                publish_to(on_cluster(proxy, wait_seconds=600), bundles[1])
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        assert [str(each["id"]) for each in proxy.cypress.transactions] == [other]
 
 
 class TestAnswers:

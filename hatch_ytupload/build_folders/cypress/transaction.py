@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 60
 
 _PING_SECONDS = TIMEOUT_SECONDS / 6
 # When something has failed already, nobody waits long for the tidying up: the transaction ends by itself.
-_ABORT_SECONDS = 5.0
+_ABORT_SECONDS = 2.0
 
 
 class Transaction:
