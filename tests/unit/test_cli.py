@@ -275,6 +275,10 @@ class TestOutsideOfAProject:
             status, said, errors = outside("history", "--json", *folder)
             (release,) = json.loads(said)["releases"]
             assert (status, errors, release["current"]) == (0, "", True)
+            details = outside("history", "-v", *folder)[2]
+            assert f"request to {proxy.address}: " in details
+            assert "//home/elsewhere/build" in details
+            assert proxy.token not in details
             status, said, errors = outside("status", *folder)
             assert (status, errors) == (0, "")
             assert "  local " not in said
