@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hatch_ytupload.wording import describe
@@ -21,6 +22,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "bool | None": (bool, _NONE),
     "tuple[str, ...]": (list,),
     "tuple[str, ...] | None": (list, _NONE),
+    "dict[str, Any] | None": (dict, _NONE),
 }
 
 
@@ -54,7 +56,8 @@ def read_item(cls: type[Item], item: object) -> Item:
     """Return the named tuple or dataclass that a JSON object stands for; keys that it does not have are passed over.
 
     Args:
-        cls: a class whose fields are texts, whole numbers, booleans, lists of texts, or null.
+        cls: a class whose fields are texts, whole numbers, booleans, lists of texts, objects, or null. Those that a
+            dataclass has a default for may be missing.
         item: the object.
 
     Raises:
@@ -76,6 +79,9 @@ def read_items(cls: type[Item], items: Iterable[object]) -> tuple[Item, ...]:
     for base in reversed(cls.__mro__):
         annotations.update(get_annotations(base))
     fields = [(name, _KINDS[getattr(kind, "__forward_arg__", kind)]) for name, kind in annotations.items()]
+    defaults = {name: getattr(cls, name) for name in annotations if is_dataclass(cls) and hasattr(cls, name)}
+    if defaults:
+        items = [{**defaults, **item} if isinstance(item, dict) else item for item in items]
     return tuple(cls(*[field_of(item, name, *kinds) for name, kinds in fields]) for item in items)
 
 

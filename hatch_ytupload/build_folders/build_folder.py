@@ -52,6 +52,8 @@ class Content:
     """In bytes."""
     blocks: Callable[[], Iterator[bytes]]
     """Gives the bytes from the beginning, each time it is called."""
+    node: str | None = None
+    """The path of a file with this content on the cluster of the build folder, which is copied instead."""
 
 
 class Look(Protocol):
@@ -148,6 +150,15 @@ class BuildFolder(Look, Protocol):
 
         Raises:
             BuildFolderError: it cannot be asked.
+        """
+
+    def hold(self, path: str) -> AbstractContextManager[None]:
+        """See to it that nobody removes a directory, or replaces it, while the block runs, if it is on a cluster.
+
+        It ends with this process, whatever ends that.
+
+        Raises:
+            BuildFolderError: there is none, or it cannot be held.
         """
 
     def change(self, purpose: str, action: Callable[[Changes], Result]) -> Result:

@@ -100,7 +100,7 @@ def build_bundle(
     memory = BuildMemory(cache, project.root, epoch, keep_times=not reproducible) if cache else None
     exclusions = exclusions_of(settings, build_directory)
     with GitQuestion(project.root, exclusions.outputs) as git, _no_garbage():
-        selection = _selection(settings)
+        selection = selection_of(settings)
         plan = make_plan(settings, memory.listings if memory else None, exclusions=exclusions)
         inputs = memory.inputs(project, settings, selection, plan) if memory else ""
         archive = memory.unchanged(directory, inputs, git.answer) if memory else None
@@ -198,7 +198,7 @@ def _manifest(
     )
 
 
-def _selection(settings: Settings) -> Selection:
+def selection_of(settings: Settings) -> Selection:
     """Return what was asked for; paths are those of the pipeline, wherever it lies."""
     top = settings.pipeline_dir
     return Selection(

@@ -1,8 +1,9 @@
-"""What jobs take from a build folder: the current archive and the wrapper scripts beside it."""
+"""What jobs take from a build folder: the current archive and the wrapper scripts beside it; how that was changed."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, is_wrapper
@@ -14,6 +15,24 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.build_folders.build_folder import Changes, Node
     from hatch_ytupload.releases.records import Record, State
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a publish, a promotion or a rollback did, or would do."""
+
+    release: str
+    changed: bool
+    """Something was done; else all of it lay there already."""
+    uploaded: int = 0
+    """Bytes of the archive that were sent; 0: the build folder, or its cluster, had it."""
+    size: int = 0
+    """Of the archive, in bytes."""
+    replaced: str | None = None
+    """The release that was current."""
+    pruned: tuple[str, ...] = ()
+    held: tuple[tuple[str, str], ...] = ()
+    """What should have been pruned and is held by somebody else, and who that is."""
+
 
 # The attribute of a wrapper script that lies beside the archive: it is ours, and we may remove it.
 _OUR_SCRIPT = True

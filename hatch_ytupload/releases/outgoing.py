@@ -59,11 +59,12 @@ def open_outgoing(
             # Of these very bytes: another build may have put another bundle there.
             manifest = load_manifest(manifest_data, one_line(name))
             _check_names(manifest, bundle.directory, project)
-            reader = FileReader(opened.enter_context(open(bundle.archive, "rb")).fileno())
+            file = opened.enter_context(open(bundle.archive, "rb"))
+            reader, built_at_ns = FileReader(file.fileno()), os.fstat(file.fileno()).st_mtime_ns
             check_archive(reader, manifest, bundle.archive)
             scripts = read_wrappers(reader, manifest, bundle.archive) if standalone_wrappers else {}
         content = Content(reader.size, lambda: _blocks(reader, manifest, bundle.archive))
-        yield Outgoing(manifest, manifest_data, content, scripts)
+        yield Outgoing(manifest, manifest_data, content, scripts, built_at_ns)
 
 
 def _check_names(manifest: Manifest, directory: str, project: str | None) -> None:
@@ -141,6 +142,10 @@ class Outgoing:
     archive: Content
     scripts: Mapping[str, bytes]
     """The wrapper scripts that shall lie beside the archive, by name."""
+    built_at_ns: int = 0
+    """When the archive was written, in nanoseconds since 1970; 0: that does not matter."""
+    promoted_from: dict[str, str | None] | None = None
+    """`build_folder`, `cluster` and `release` of a kept release; None: it is a bundle."""
 
     @property
     def release(self) -> str:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import time
-from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
-from hatch_ytupload.build_folders.build_folder import BuildFolder, content_of
-from hatch_ytupload.build_folders.destination import open_build_folder
-from hatch_ytupload.byte_reader import no_progress
-from hatch_ytupload.packing.bundle import bundle_directory
-from hatch_ytupload.releases.current import make_current, scripts_are_right
-from hatch_ytupload.releases.outgoing import Outgoing, open_outgoing
+from hatch_ytupload.build_folders.build_folder import content_of
+from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.releases.conditions import RefusedError, find_conflicts
+from hatch_ytupload.releases.current import Outcome, make_current, scripts_are_right
 from hatch_ytupload.releases.records import (
     Record,
     archive_of,
@@ -23,59 +18,56 @@ from hatch_ytupload.releases.records import (
     is_whole,
     manifest_of,
     read_state_and,
+    timestamp,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+    from datetime import datetime
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder, Changes, Node
-    from hatch_ytupload.byte_reader import Progress
-    from hatch_ytupload.configuration.project import Project
-    from hatch_ytupload.configuration.settings import Settings
+    from hatch_ytupload.releases.conditions import Conditions, Findings
+    from hatch_ytupload.releases.outgoing import Outgoing
     from hatch_ytupload.releases.records import State
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a publish or a rollback did, or would do."""
-
-    release: str
-    changed: bool
-    """Something was done; else all of it lay there already."""
-    uploaded: int = 0
-    """Bytes of the archive that were sent; 0: the build folder had it."""
-    size: int = 0
-    """Of the archive, in bytes."""
-    replaced: str | None = None
-    """The release that was current."""
-    replaced_project: str | None = None
-    """Whose release that was."""
-    pruned: tuple[str, ...] = ()
-    held: tuple[tuple[str, str], ...] = ()
-    """What should have been pruned and is held by somebody else, and who that is."""
-
-
-def publish(folder: BuildFolder, outgoing: Outgoing, *, keep: int, now: datetime, dry_run: bool = False) -> Outcome:
+def publish(
+    folder: BuildFolder,
+    outgoing: Outgoing,
+    conditions: Conditions,
+    *,
+    now: datetime,
+    dry_run: bool = False,
+    found: Findings | None = None,
+) -> Outcome:
     """Make an archive the current one, as a release.
 
     Args:
         folder: where to.
         outgoing: what.
-        keep: how many releases stay; 0: all.
+        conditions: of the folder.
         now: the time, in UTC.
         dry_run: only tell what would be done.
+        found: what speaks against it besides what the build folder holds.
 
     Raises:
+        RefusedError: it must not be done, or nobody has agreed.
         BuildFolderError: it cannot be done; nothing has changed.
     """
-    publishing = _Publishing(folder, outgoing, keep, now)
-    outcome = publishing.expected()
-    if dry_run or not outcome.changed:
+    publishing = _Publishing(folder, outgoing, conditions, now)
+    outcome, conflicts = publishing.expected()
+    if not outcome.changed:
+        return outcome
+    if found is not None:
+        conflicts.add(found)
+    name = f"{outgoing.manifest.project.name} {outgoing.release}"
+    verb = "promoting" if outgoing.promoted_from else "publishing"
+    conflicts.require(conditions, folder, f"{verb} {name}", dry_run=dry_run)
+    if dry_run:
         return outcome
     publishing.user = folder.user()
-    name = f"{outgoing.manifest.project.name} {outgoing.release}"
     # What was true a moment ago may have changed while others were at work, so it is asked again inside.
-    return folder.change(f"publishing {name}", publishing.apply)
+    return folder.change(f"{verb} {name}", publishing.apply)
 
 
 def pruned(history: tuple[Record, ...], current: str, keep: int) -> tuple[str, ...]:
@@ -84,11 +76,11 @@ def pruned(history: tuple[Record, ...], current: str, keep: int) -> tuple[str, .
     Args:
         history: newest first.
         current: the current release, which always stays, as does, where there is room, the one it goes back to.
-        keep: how many stay; 0: all.
+        keep: how many stay, those that are pinned not counted; 0: all.
     """
     if not keep:
         return ()
-    names = [record.release for record in history]
+    names = [record.release for record in history if not record.pinned or record.release == current]
     previous = next((record.previous for record in history if record.release == current), None)
     wanted = [current, *([previous] if previous in names else []), *names]
     kept = list(dict.fromkeys(wanted))[:keep]
@@ -98,20 +90,21 @@ def pruned(history: tuple[Record, ...], current: str, keep: int) -> tuple[str, .
 class _Publishing:
     """One publish; `apply` may run more than once."""
 
-    def __init__(self, folder: BuildFolder, outgoing: Outgoing, keep: int, now: datetime) -> None:
+    def __init__(self, folder: BuildFolder, outgoing: Outgoing, conditions: Conditions, now: datetime) -> None:
         self.folder = folder
         self.outgoing = outgoing
-        self.keep = keep
+        self.conditions = conditions
         self.now = now
         self.user = ""
 
-    def expected(self) -> Outcome:
-        """Tell what `apply` would do."""
+    def expected(self) -> tuple[Outcome, Findings]:
+        """Tell what `apply` would do, and what the build folder has against it."""
         state, files = read_state_and(self.folder, self.outgoing.release)
         kept = self._kept(state, files)
+        conflicts = self._conflicts(state)
         if kept is not None and self._is_done(state, kept):
-            return self._nothing(kept)
-        return self._outcome(state, self._record(state, kept), upload=kept is None)
+            return self._nothing(kept), conflicts
+        return self._outcome(state, self._record(state, kept), upload=kept is None), conflicts
 
     def apply(self, changes: Changes) -> Outcome:
         """Publish."""
@@ -119,12 +112,15 @@ class _Publishing:
         kept = self._kept(state, files)
         if kept is not None and self._is_done(state, kept):
             return self._nothing(kept)
+        if refusals := self._conflicts(state).refusals(self.conditions):
+            raise RefusedError(refusals)
         record = self._record(state, kept)
         outcome = self._outcome(state, record, upload=kept is None)
         if kept is None:
             replaced = {ARCHIVE_NAME, *self.outgoing.scripts} & set(state.nodes)
-            changes.require_means([*sorted(replaced), *map(directory_of, outcome.pruned)], record.size)
-            self._upload(changes, record)
+            size = 0 if self.outgoing.archive.node else record.size
+            changes.require_means([*sorted(replaced), *map(directory_of, outcome.pruned)], size)
+            self._send(changes, record)
         else:
             changes.set_attribute(directory_of(record.release), record.record())
         carried = record.attribute() if kept is None else files[ARCHIVE_NAME].attribute
@@ -136,12 +132,19 @@ class _Publishing:
             held=tuple((name, holder) for name, holder in holders.items() if holder is not None),
         )
 
+    def _conflicts(self, state: State) -> Findings:
+        return find_conflicts(self.folder, state, self.outgoing.manifest, self.conditions)
+
     def _kept(self, state: State, files: Mapping[str, Node]) -> Record | None:
         """Return the release as the build folder has it; None: it has it not, or not whole."""
         record = state.find(self.outgoing.release)
-        if record is None or record.content_sha256 != self.outgoing.manifest.content_sha256:
+        manifest = self.outgoing.manifest
+        wanted = (manifest.project.name, manifest.content_sha256)
+        if record is None or (record.project, record.content_sha256) != wanted:
             return None
         # The same content may have been compressed differently: what counts is that it is what was published then.
+        if self.outgoing.promoted_from and record.archive_sha256 != manifest.archive.sha256:
+            return None
         return record if is_whole(files, record) else None
 
     def _is_done(self, state: State, kept: Record) -> bool:
@@ -154,32 +157,45 @@ class _Publishing:
         """Describe the release as it will be; what is published again becomes the newest."""
         manifest = self.outgoing.manifest
         name = self.outgoing.release
+        number = 1 + max((record.number for record in state.history), default=0)
         claimed = state.claimed
+        known = state.find(name)
         before = claimed.release if claimed is not None and state.find(claimed.release) is not None else None
         if before == name:
-            known = state.find(name)
             before = known.previous if known is not None else None
+        promoted_from = self.outgoing.promoted_from
+        if kept is not None:
+            again = kept.made_current(self.user, self.now)
+            return replace(again, previous=before, number=number, promoted_from=promoted_from or kept.promoted_from)
         return Record(
             project=manifest.project.name,
             version=manifest.project.version,
             content_sha256=manifest.content_sha256,
-            archive_sha256=manifest.archive.sha256 if kept is None else kept.archive_sha256,
+            archive_sha256=manifest.archive.sha256,
             release=name,
             git_commit=manifest.git.commit if manifest.git is not None else None,
             git_dirty=manifest.git.dirty if manifest.git is not None else None,
             published_by=self.user,
             tool_version=__version__,
-            size=manifest.archive.size if kept is None else kept.size,
-            md5=manifest.archive.md5 if kept is None else kept.md5,
-            published_at=self.now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            size=manifest.archive.size,
+            md5=manifest.archive.md5,
+            published_at=timestamp(self.now),
             previous=before,
-            number=1 + max((record.number for record in state.history), default=0),
+            number=number,
+            pinned=known is not None and known.pinned,
+            promoted_from=promoted_from,
         )
 
-    def _upload(self, changes: Changes, record: Record) -> None:
+    def _send(self, changes: Changes, record: Record) -> None:
         changes.make_directory(directory_of(record.release), record.record())
         changes.write(archive_of(record.release), self.outgoing.archive, attribute=record.attribute())
         changes.write(manifest_of(record.release), content_of(self.outgoing.manifest_data))
+        if self.outgoing.archive.node:
+            # Nothing was sent that could be compared with what has arrived.
+            (files,) = changes.look(directory_of(record.release))
+            if not is_whole(files or {}, record):
+                where = f"`{self.folder.path(archive_of(record.release))}`"
+                raise BuildFolderError(f"what was copied to {where} is not what its record says; try again")
 
     def _outcome(self, state: State, record: Record, *, upload: bool) -> Outcome:
         claimed = state.claimed
@@ -187,78 +203,8 @@ class _Publishing:
         return Outcome(
             record.release,
             changed=True,
-            uploaded=record.size if upload else 0,
+            uploaded=record.size if upload and not self.outgoing.archive.node else 0,
             size=record.size,
             replaced=claimed.release if claimed is not None else None,
-            replaced_project=claimed.project if claimed is not None else None,
-            pruned=pruned(history, record.release, self.keep),
+            pruned=pruned(history, record.release, self.conditions.keep_releases),
         )
-
-
-@dataclass(frozen=True)
-class Published:
-    """A finished publish, or what one would do."""
-
-    outcome: Outcome
-    project: str
-    version: str
-    folder: BuildFolder
-    seconds: float
-    dry_run: bool
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What the user should know."""
-        warnings = [
-            f"the release `{name}` is held by {holder}, and was not removed; the next publish will try again"
-            for name, holder in self.outcome.held
-        ]
-        other = self.outcome.replaced_project
-        if other is not None and other != self.project:
-            problem = f"`{self.folder.location}` held a release of the project `{other}`"
-            warnings.append(f"{problem}; give each project a build folder of its own")
-        return tuple(warnings)
-
-
-def publish_bundle(
-    settings: Settings,
-    artifact: str,
-    *,
-    project: str | None = None,
-    dry_run: bool = False,
-    notice: Callable[[str], None] = lambda _text: None,
-    progress: Progress = no_progress,
-) -> Published:
-    """Publish a bundle to the build folder of the settings.
-
-    Args:
-        settings: of the pipeline.
-        artifact: path of the bundle's directory, or of the archive or manifest in it.
-        project: whose bundle it has to be; None: anybody's.
-        dry_run: only tell what would be done.
-        notice: is told, in a line, what we wait for.
-        progress: is told how many bytes of how many have been sent.
-
-    Raises:
-        SettingsError: something that publishing needs is missing or wrong.
-        ArtifactError: there is no such bundle, or it is not what its manifest says.
-        BuildFolderError: it cannot be published; nothing has changed.
-    """
-    start = time.monotonic()
-    folder = open_build_folder(settings, notice=notice, progress=progress)
-    with open_outgoing(artifact, project=project, standalone_wrappers=settings.standalone_wrappers) as outgoing:
-        now = datetime.now(timezone.utc)
-        outcome = publish(folder, outgoing, keep=settings.keep_releases, now=now, dry_run=dry_run)
-        info = outgoing.manifest.project
-    seconds = time.monotonic() - start
-    return Published(outcome, info.name, info.version, folder, seconds, dry_run)
-
-
-def default_artifact(project: Project, dist: str | None = None) -> str:
-    """Return where the bundle of the project's current version lies.
-
-    Args:
-        project: whose.
-        dist: the build directory; None: the project's own.
-    """
-    return bundle_directory(os.path.abspath(dist) if dist else project.build_directory, project.file_name)

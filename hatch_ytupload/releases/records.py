@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
 from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, RELEASES
-from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.json_values import JsonValueError, read_item
+from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder, Look, Node
     from hatch_ytupload.packing.manifest import Manifest
@@ -56,10 +58,23 @@ class Record(Release):
     """The release that was current when this one was published."""
     number: int
     """Counts the publishes of the build folder: the order of the history."""
+    # What releases of earlier versions of this plugin do not have:
+    made_current_by: str | None = None
+    """Who published it again, promoted it or rolled back to it last; None: nobody since it was published."""
+    made_current_at: str | None = None
+    """When, as `published_at`."""
+    pinned: bool = False
+    """It is never pruned."""
+    promoted_from: dict[str, Any] | None = None
+    """`build_folder`, `cluster` and `release` that it was copied from; None: it was published here."""
 
     def record(self) -> dict[str, Any]:
         """Return it as the value of the attribute."""
         return asdict(self)
+
+    def made_current(self, user: str, now: datetime) -> Record:
+        """Return it after somebody has made it current again; who published it first stays."""
+        return replace(self, made_current_by=user, made_current_at=timestamp(now))
 
 
 @dataclass(frozen=True)
@@ -91,6 +106,11 @@ class State:
     def find(self, name: str) -> Record | None:
         """Return a kept release."""
         return next((record for record in self.history if record.release == name), None)
+
+
+def timestamp(time: datetime) -> str:
+    """Return a time in UTC as records have it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def release_name(manifest: Manifest) -> str:
@@ -149,6 +169,40 @@ def is_whole(files: Mapping[str, Node], record: Record) -> bool:
     """Tell whether the files of a release are what its record says."""
     manifest = files.get(MANIFEST_NAME)
     return holds(files.get(ARCHIVE_NAME), record) and manifest is not None and manifest.kind == FILE
+
+
+def require_whole(folder: BuildFolder, files: Mapping[str, Node], record: Record) -> None:
+    """Refuse a release whose files are not what its record says.
+
+    Raises:
+        BuildFolderError: they are not.
+    """
+    if not is_whole(files, record):
+        raise BuildFolderError(
+            f"the release `{record.release}` in `{folder.location}` is damaged: its files are not what was published; "
+            "publish it again, or use another"
+        )
+
+
+def read_manifest(look: Look, folder: BuildFolder, record: Record) -> tuple[Manifest, bytes]:
+    """Read the manifest of a release, parsed and as it is.
+
+    Args:
+        look: the folder, or a change of it.
+        folder: for messages.
+        record: of the release.
+
+    Raises:
+        ArtifactError: it is damaged, or of something else.
+        BuildFolderError: it cannot be read.
+    """
+    name = folder.path(manifest_of(record.release))
+    with look.open(manifest_of(record.release)) as file:
+        data = manifest_bytes(file, name)
+    manifest = load_manifest(data, name)
+    if (manifest.content_sha256, manifest.archive.sha256) != (record.content_sha256, record.archive_sha256):
+        raise ArtifactError(f"`{name}` is not the manifest of this release; publish it again")
+    return manifest, data
 
 
 def find_release(folder: BuildFolder, state: State, name: str) -> Record:

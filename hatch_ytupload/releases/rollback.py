@@ -6,56 +6,80 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.errors import BuildFolderError
-from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
-from hatch_ytupload.releases.current import make_current, scripts_are_right
+from hatch_ytupload.releases.current import Outcome, make_current, scripts_are_right
 from hatch_ytupload.releases.outgoing import read_wrappers
-from hatch_ytupload.releases.publish import Outcome
-from hatch_ytupload.releases.records import archive_of, find_release, is_whole, manifest_of, read_state, read_state_and
+from hatch_ytupload.releases.records import (
+    archive_of,
+    directory_of,
+    find_release,
+    read_manifest,
+    read_state,
+    read_state_and,
+    require_whole,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
-    from hatch_ytupload.build_folders.build_folder import BuildFolder, Changes
+    from hatch_ytupload.build_folders.build_folder import BuildFolder, Changes, Look
+    from hatch_ytupload.releases.conditions import Conditions
     from hatch_ytupload.releases.records import Record, State
 
 
-def rollback(folder: BuildFolder, release: str | None, *, standalone_wrappers: bool) -> Outcome:
+def rollback(
+    folder: BuildFolder, release: str | None, conditions: Conditions, *, now: datetime, dry_run: bool = False
+) -> Outcome:
     """Make a kept release current.
 
     Args:
         folder: where.
         release: its name or the beginning of it; None: the one before the current one.
-        standalone_wrappers: its wrapper scripts shall lie beside the archive.
+        conditions: of the folder.
+        now: the time, in UTC.
+        dry_run: only tell what would be done.
 
     Raises:
+        RefusedError: nobody has agreed.
         BuildFolderError: there is no such release, it is damaged, or it cannot be done; nothing has changed.
     """
+    outcome = _RollingBack(folder, folder, release, conditions).outcome
+    if dry_run or not outcome.changed:
+        return outcome
+    conditions.require_consent(folder, f"rolling back to {outcome.release}")
+    user = folder.user()
 
     def apply(changes: Changes) -> Outcome:
-        state = read_state(changes)
-        record = find_release(folder, state, release) if release is not None else _release_before(folder, state)
-        state, files = read_state_and(changes, record.release)
-        if not is_whole(files, record):
-            raise BuildFolderError(
-                f"the release `{record.release}` in `{folder.location}` is damaged: its files are not what was "
-                "published; publish it again, or roll back to another"
-            )
-        current = state.current
-        scripts: Mapping[str, bytes] = {}
-        if standalone_wrappers:
-            name = folder.path(manifest_of(record.release))
-            with changes.open(manifest_of(record.release)) as file:
-                manifest = load_manifest(manifest_bytes(file, name), name)
-            with changes.open(archive_of(record.release)) as file:
-                scripts = read_wrappers(file, manifest, folder.path(archive_of(record.release)))
-        if current == record and scripts_are_right(state, scripts):
-            return Outcome(record.release, changed=False, size=record.size, replaced=record.release)
-        make_current(changes, record, state, scripts, files[ARCHIVE_NAME].attribute)
-        return Outcome(
-            record.release, changed=True, size=record.size, replaced=current.release if current is not None else None
-        )
+        step = _RollingBack(changes, folder, release, conditions)
+        if step.outcome.changed:
+            record = step.record.made_current(user, now)
+            changes.set_attribute(directory_of(record.release), record.record())
+            make_current(changes, record, step.state, step.scripts, step.files[ARCHIVE_NAME].attribute)
+        return step.outcome
 
-    return folder.change(f"rolling back to {release or 'the release before'}", apply)
+    return folder.change(f"rolling back to {outcome.release}", apply)
+
+
+class _RollingBack:
+    """What a rollback does with a build folder as it is."""
+
+    def __init__(self, look: Look, folder: BuildFolder, release: str | None, conditions: Conditions) -> None:
+        state = read_state(look)
+        self.record = find_release(folder, state, release) if release is not None else _release_before(folder, state)
+        self.state, self.files = read_state_and(look, self.record.release)
+        require_whole(folder, self.files, self.record)
+        self.scripts: Mapping[str, bytes] = {}
+        if conditions.standalone_wrappers:
+            manifest, _ = read_manifest(look, folder, self.record)
+            with look.open(archive_of(self.record.release)) as file:
+                self.scripts = read_wrappers(file, manifest, folder.path(archive_of(self.record.release)))
+        current = self.state.current
+        self.outcome = Outcome(
+            self.record.release,
+            changed=current != self.record or not scripts_are_right(self.state, self.scripts),
+            size=self.record.size,
+            replaced=current.release if current is not None else None,
+        )
 
 
 def _release_before(folder: BuildFolder, state: State) -> Record:

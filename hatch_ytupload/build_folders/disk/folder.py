@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.build_folders.disk.changes import Staging, remove_abandoned
@@ -16,6 +16,7 @@ from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from hatch_ytupload.build_folders.build_folder import Changes, Node, Result
     from hatch_ytupload.byte_reader import FileReader, Progress
@@ -90,6 +91,10 @@ class LocalFolder:
         """
         with self._errors(), open_file(self.directory, path) as reader:
             yield reader
+
+    def hold(self, path: str) -> AbstractContextManager[None]:  # noqa: ARG002 - as a cluster has it
+        """Do nothing: who uses a folder on disk has its files open, or a copy of them."""
+        return nullcontext()
 
     def change(self, purpose: str, action: Callable[[Changes], Result]) -> Result:
         """Run `action` while no other publisher is at work, and make what it did visible in one step.

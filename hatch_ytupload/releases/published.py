@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import suppress
+import secrets
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
-from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
-from hatch_ytupload.releases.records import directory_of, find_release, is_whole, manifest_of, read_state, release_name
+from hatch_ytupload.releases.records import (
+    directory_of,
+    find_release,
+    read_manifest,
+    read_state,
+    read_state_and,
+    release_name,
+    require_whole,
+)
 from hatch_ytupload.wording import megabytes, one_line, short_commit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.packing.manifest import Manifest
@@ -26,6 +34,8 @@ CURRENT = "current"
 BUNDLE = "bundle"
 """Asks for the release that the bundle in the project's build directory would become."""
 
+# Each time somebody has published between two requests.
+_ROUNDS = 20
 _PUBLISH = "publish it: `hatch publish -p ytupload` or `hatch-ytupload publish`"
 
 
@@ -47,39 +57,60 @@ class PublishedRelease(NamedTuple):
         )
 
 
-def find_published(folder: BuildFolder, wanted: str, bundle: Callable[[], Manifest]) -> PublishedRelease:
+def find_published(
+    folder: BuildFolder, wanted: str, bundle: Callable[[], Manifest], *, held: ExitStack | None = None
+) -> PublishedRelease:
     """Find the release that is asked for.
 
     Args:
         folder: where to look.
         wanted: `current`, `bundle`, or the name of a kept release, or what only its name begins with.
         bundle: gives the manifest of the local bundle; called only where that is asked for.
+        held: until it is closed, nobody removes the release; None: until it was found.
 
     Raises:
         BuildFolderError: there is no such release, it is not whole, or the build folder cannot be read.
         ArtifactError: there is no local bundle, or its manifest is damaged.
     """
-    state = read_state(folder)
+    with ExitStack() as mine:
+        record = (held or mine).enter_context(find_kept(folder, wanted, bundle))
+        manifest, _ = read_manifest(folder, folder, record)
+        return PublishedRelease(record, manifest, read_state(folder).current == record)
+
+
+@contextmanager
+def find_kept(folder: BuildFolder, wanted: str, bundle: Callable[[], Manifest] | None = None) -> Iterator[Record]:
+    """Find a release, and see to it that nobody removes it while the block runs.
+
+    Args:
+        folder: where to look.
+        wanted: as `find_published` has it.
+        bundle: as there; None: `bundle` has no meaning of its own.
+
+    Raises:
+        BuildFolderError: there is no such release, it is not whole, or the build folder cannot be read.
+        ArtifactError: there is no local bundle, or its manifest is damaged.
+    """
+    for _ in range(_ROUNDS):
+        record = _wanted(folder, read_state(folder), wanted, bundle)
+        with folder.hold(directory_of(record.release)):
+            state, files = read_state_and(folder, record.release)
+            # Somebody may have published and pruned before we held it: then look again for what is meant.
+            if state.find(record.release) == record:
+                require_whole(folder, files, record)
+                yield record
+                return
+    raise BuildFolderError(f"`{folder.location}` changes all the time; try again")
+
+
+def _wanted(folder: BuildFolder, state: State, wanted: str, bundle: Callable[[], Manifest] | None) -> Record:
     if state.missing:
         raise BuildFolderError(f"there is no build folder `{folder.location}`; build the code and {_PUBLISH}")
     if wanted == CURRENT:
-        record = _current(folder, state)
-    elif wanted == BUNDLE:
-        record = _of_bundle(folder, state, bundle())
-    else:
-        record = find_release(folder, state, wanted)
-    (files,) = folder.look(directory_of(record.release))
-    if not is_whole(files or {}, record):
-        raise BuildFolderError(
-            f"the release `{record.release}` in `{folder.location}` is damaged: its files are not what was published; "
-            "publish it again, or roll back to another"
-        )
-    name = manifest_of(record.release)
-    with folder.open(name) as file:
-        manifest = load_manifest(manifest_bytes(file, folder.path(name)), folder.path(name))
-    if (manifest.content_sha256, manifest.archive.sha256) != (record.content_sha256, record.archive_sha256):
-        raise ArtifactError(f"`{folder.path(name)}` is not the manifest of this release; publish it again")
-    return PublishedRelease(record, manifest, state.current == record)
+        return _current(folder, state)
+    if wanted == BUNDLE and bundle is not None:
+        return _of_bundle(folder, state, bundle())
+    return find_release(folder, state, wanted)
 
 
 def require_stages(manifest: Manifest, stages: Iterable[str], name: str) -> None:
@@ -88,7 +119,7 @@ def require_stages(manifest: Manifest, stages: Iterable[str], name: str) -> None
     Args:
         manifest: of the archive.
         stages: their names.
-        name: how messages call the archive.
+        name: of the archive, for messages.
 
     Raises:
         ArtifactError: it lacks one.
@@ -109,16 +140,17 @@ def write_archive(blocks: Iterable[bytes], sha256: str, path: str, name: str) ->
         blocks: its bytes.
         sha256: what they have to be.
         path: where to.
-        name: how messages call where they come from.
+        name: of where they come from, for messages.
 
     Raises:
         ArtifactError: they are something else.
         OSError: the file cannot be written.
     """
-    temporary = f"{path}.{os.getpid()}"
+    # Nobody can have put a link there: the name is made up, and what exists is an error.
+    temporary = f"{path}.{secrets.token_hex(8)}"
     digest = hashlib.sha256()
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb") as file:
             for block in blocks:
                 digest.update(block)
                 file.write(block)

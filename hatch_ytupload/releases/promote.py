@@ -1,0 +1,87 @@
+"""Promotion: the very bytes of a release in one build folder become the current release of another."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.build_folders.build_folder import Content
+from hatch_ytupload.byte_reader import blocks
+from hatch_ytupload.errors import ArtifactError, BuildFolderError
+from hatch_ytupload.releases.outgoing import Outgoing, read_wrappers
+from hatch_ytupload.releases.publish import publish
+from hatch_ytupload.releases.published import CURRENT, find_kept
+from hatch_ytupload.releases.records import archive_of, read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
+    from hatch_ytupload.byte_reader import Reader
+    from hatch_ytupload.releases.conditions import Conditions
+    from hatch_ytupload.releases.current import Outcome
+    from hatch_ytupload.releases.records import Record
+
+
+def promote(
+    source: BuildFolder,
+    target: BuildFolder,
+    release: str | None,
+    conditions: Conditions,
+    *,
+    now: datetime,
+    dry_run: bool = False,
+) -> Outcome:
+    """Make a release of one build folder the current one of another, the same bytes under the same name.
+
+    Args:
+        source: where it is.
+        target: where to.
+        release: its name or the beginning of it; None: the current one.
+        conditions: of the target.
+        now: the time, in UTC.
+        dry_run: only tell what would be done.
+
+    Raises:
+        RefusedError: it must not be done, or nobody has agreed.
+        ArtifactError: the release is damaged.
+        BuildFolderError: it cannot be done; nothing in the target has changed.
+    """
+    if (source.host, source.location) == (target.host, target.location):
+        raise BuildFolderError(
+            f"`{source.location}` cannot be promoted to itself; `hatch-ytupload rollback` makes a kept release current"
+        )
+    with _open_kept(source, target, release or CURRENT, conditions) as outgoing:
+        return publish(target, outgoing, conditions, now=now, dry_run=dry_run)
+
+
+@contextmanager
+def _open_kept(
+    source: BuildFolder, target: BuildFolder, release: str, conditions: Conditions
+) -> Iterator[Outgoing]:
+    """Open a release for being published elsewhere, and keep it there meanwhile."""
+    with find_kept(source, release) as record:
+        manifest, data = read_manifest(source, source, record)
+        name = source.path(archive_of(record.release))
+        with source.open(archive_of(record.release)) as reader:
+            scripts = read_wrappers(reader, manifest, name) if conditions.standalone_wrappers else {}
+            # Within a cluster no data moves.
+            node = name if source.host is not None and source.host == target.host else None
+            content = Content(reader.size, lambda: _checked(reader, record, name), node=node)
+            yield Outgoing(manifest, data, content, scripts, promoted_from=_origin(source, record))
+
+
+def _origin(source: BuildFolder, record: Record) -> dict[str, str | None]:
+    return {"build_folder": source.location, "cluster": source.host, "release": record.release}
+
+
+def _checked(reader: Reader, record: Record, name: str) -> Iterator[bytes]:
+    """Give an archive's bytes, and see to it that they are those that were published."""
+    digest = hashlib.sha256()
+    for block in blocks(reader):
+        digest.update(block)
+        yield block
+    if digest.hexdigest() != record.archive_sha256:
+        raise ArtifactError(f"`{name}` is not what was published; publish it again")
