@@ -45,9 +45,13 @@ if TYPE_CHECKING:
     from hatch_ytupload.packing.manifest import Manifest, load_manifest
     from hatch_ytupload.planning.plan import Plan, make_plan
     from hatch_ytupload.reading.contents import ArchiveCopy
-    from hatch_ytupload.releases.pinned import PublishedRelease, find_published
-    from hatch_ytupload.releases.publish import Outcome, Published, default_artifact, publish_bundle
+    from hatch_ytupload.releases.conditions import Conditions, RefusedError, conditions_of
+    from hatch_ytupload.releases.current import Outcome
+    from hatch_ytupload.releases.promote import promote
+    from hatch_ytupload.releases.publish_bundle import Published, default_artifact, publish_bundle
+    from hatch_ytupload.releases.published import PublishedRelease, find_published
     from hatch_ytupload.releases.records import Record, Release, State, read_state
+    from hatch_ytupload.releases.retention import delete, pin
     from hatch_ytupload.releases.rollback import rollback
 
 __all__ = [
@@ -59,6 +63,7 @@ __all__ = [
     "BuildFolderError",
     "Built",
     "Bundle",
+    "Conditions",
     "Described",
     "Differences",
     "Explainer",
@@ -75,6 +80,7 @@ __all__ = [
     "PublishedRelease",
     "Ran",
     "Record",
+    "RefusedError",
     "Release",
     "Run",
     "Settings",
@@ -92,9 +98,11 @@ __all__ = [
     "build_stage_dependencies",
     "build_ytjobs_dependencies",
     "compare",
+    "conditions_of",
     "copy_of",
     "create_code_archive",
     "default_artifact",
+    "delete",
     "described",
     "find_artifact",
     "find_project",
@@ -105,6 +113,8 @@ __all__ = [
     "open_build_folder",
     "operation_command",
     "operation_files",
+    "pin",
+    "promote",
     "publish_bundle",
     "read_bundle",
     "read_state",
@@ -150,9 +160,13 @@ _PLACES = {
     "packing.manifest": ("Manifest", "load_manifest"),
     "planning.plan": ("Plan", "make_plan"),
     "reading.contents": ("ArchiveCopy",),
-    "releases.pinned": ("PublishedRelease", "find_published"),
-    "releases.publish": ("Outcome", "Published", "default_artifact", "publish_bundle"),
+    "releases.conditions": ("Conditions", "RefusedError", "conditions_of"),
+    "releases.current": ("Outcome",),
+    "releases.promote": ("promote",),
+    "releases.publish_bundle": ("Published", "default_artifact", "publish_bundle"),
+    "releases.published": ("PublishedRelease", "find_published"),
     "releases.records": ("Record", "Release", "State", "read_state"),
+    "releases.retention": ("delete", "pin"),
     "releases.rollback": ("rollback",),
 }
 """Where each name is defined, by module; a test holds it against `__all__`."""

@@ -31,8 +31,8 @@ from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.framework.code_upload import clean_build_directory
 from hatch_ytupload.framework.edge import log_header, log_success
 from hatch_ytupload.releases.outgoing import open_outgoing
-from hatch_ytupload.releases.pinned import BUNDLE, CURRENT, find_published, require_stages, write_archive
-from hatch_ytupload.releases.publish import default_artifact
+from hatch_ytupload.releases.publish_bundle import default_artifact
+from hatch_ytupload.releases.published import BUNDLE, CURRENT, find_published, require_stages, write_archive
 from hatch_ytupload.releases.records import archive_of, directory_of
 from hatch_ytupload.wording import describe, one_line
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.packing.manifest import Manifest
-    from hatch_ytupload.releases.pinned import PublishedRelease
+    from hatch_ytupload.releases.published import PublishedRelease
 
 RELEASE_VARIABLE = "YTUPLOAD_RELEASE"
 """The environment variable that says which release to run."""

@@ -7,12 +7,13 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.cypress.client import Cluster
 from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 from hatch_ytupload.build_folders.disk.folder import LocalFolder
+from hatch_ytupload.releases.conditions import Conditions
 from hatch_ytupload.releases.outgoing import open_outgoing
 from hatch_ytupload.releases.publish import publish
 from hatch_ytupload.releases.records import read_state
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
     from proxy import ProxyServer
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
-    from hatch_ytupload.releases.publish import Outcome
+    from hatch_ytupload.releases.current import Outcome
     from hatch_ytupload.releases.records import State
 
 PATH = "//home/demo/build"
 NOW = datetime(2026, 11, 22, 20, 15, 30, tzinfo=timezone.utc)
+LATER = datetime(2026, 11, 23, 8, 0, 0, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -61,16 +63,26 @@ def make_bundle(pipeline: Pipeline, text: str, *, wrappers: bool = False) -> Bun
 
 
 def publish_to(
-    folder: BuildFolder, bundle: Bundle, *, wrappers: bool = False, keep: int = 10, dry_run: bool = False
+    folder: BuildFolder,
+    bundle: Bundle,
+    *,
+    wrappers: bool = False,
+    keep: int = 10,
+    dry_run: bool = False,
+    now: datetime = NOW,
+    **conditions: Any,  # noqa: ANN401 - fields of `Conditions`
 ) -> Outcome:
     """Publish a bundle."""
+    asked = Conditions(keep_releases=keep, standalone_wrappers=wrappers, **conditions)
     with open_outgoing(str(bundle.directory), standalone_wrappers=wrappers) as outgoing:
-        return publish(folder, outgoing, keep=keep, now=NOW, dry_run=dry_run)
+        return publish(folder, outgoing, asked, now=now, dry_run=dry_run)
 
 
-def roll_back(folder: BuildFolder, release: str | None = None, *, wrappers: bool = False) -> Outcome:
+def roll_back(
+    folder: BuildFolder, release: str | None = None, *, wrappers: bool = False, dry_run: bool = False
+) -> Outcome:
     """Roll back."""
-    return rollback(folder, release, standalone_wrappers=wrappers)
+    return rollback(folder, release, Conditions(standalone_wrappers=wrappers), now=LATER, dry_run=dry_run)
 
 
 def current(folder: BuildFolder) -> str | None:

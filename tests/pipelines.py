@@ -256,6 +256,15 @@ def refusal(action: Callable[[], object]) -> str:
     return line
 
 
+def refusal_lines(action: Callable[[], object]) -> list[str]:
+    """Return the lines of the error that an action ends with, one for each problem."""
+    with pytest.raises(YtUploadError) as error:
+        action()
+    lines = str(error.value).split("\n")
+    assert all(line.isprintable() for line in lines), lines
+    return lines
+
+
 def refused_line(process: subprocess.CompletedProcess[str]) -> str:
     """Return the one line that a command ended with, having checked that it was one, with status 1."""
     assert process.returncode == 1, process

@@ -72,5 +72,10 @@ def open_build_folder(
         notice=notice,
     )
     return CypressFolder(
-        cluster, settings.build_folder, wait_seconds=settings.lock_wait_seconds, notice=notice, progress=progress
+        cluster,
+        settings.build_folder,
+        wait_seconds=settings.lock_wait_seconds,
+        notice=notice,
+        progress=progress,
+        node_attributes=dict(settings.node_attributes),
     )

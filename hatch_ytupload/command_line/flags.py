@@ -113,7 +113,7 @@ def whereabouts(console: Console, flags: Mapping[str, object]) -> Whereabouts:
         )
 
     def local() -> str:
-        from hatch_ytupload.releases.publish import default_artifact
+        from hatch_ytupload.releases.publish_bundle import default_artifact
 
         return default_artifact(console.project())
 

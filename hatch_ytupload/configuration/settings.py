@@ -61,6 +61,8 @@ KEYS: dict[str, Key] = {
     "stages": Key(values.stage_selection, "all"),
     "standalone_wrappers": Key(values.flag, default=False),
     "keep_releases": Key(values.count, 10),
+    "unique_versions": Key(values.flag, default=False),
+    "node_attributes": Key(values.node_attributes, ()),
     "provided_modules": Key(values.module_names, ()),
     "max_archive_mb": Key(values.size_in_mb, 100),
     "target": Key(values.target, None),
@@ -103,6 +105,9 @@ class Settings:
     """The names are the config's `stages.enabled_stages`; some of them may have no code."""
     standalone_wrappers: bool
     keep_releases: int
+    unique_versions: bool
+    node_attributes: tuple[tuple[str, str | int], ...]
+    """What published files get on a cluster."""
     provided_modules: tuple[str, ...]
     max_archive_mb: float
     target: Target | None

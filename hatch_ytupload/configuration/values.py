@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeGuard
 
 from hatch_ytupload.file_names import as_system_spells
@@ -69,6 +69,27 @@ def size_in_mb(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
         raise UnexpectedValueError("a number of megabytes, 0 or more", value)
     return value
+
+
+_MOST_REPLICAS = 20
+
+
+def node_attributes(value: object) -> tuple[tuple[str, str | int], ...]:
+    """Read a table of what published files get on a cluster; pairs of names and values."""
+    if not isinstance(value, Mapping) or not value.keys() <= _NODE_ATTRIBUTES.keys():
+        raise UnexpectedValueError(f"a table of {', '.join(_NODE_ATTRIBUTES)}", value)
+    for name, each in value.items():
+        if not _NODE_ATTRIBUTES[name](each):
+            expected = f"a whole number from 1 to {_MOST_REPLICAS}" if name == "replication_factor" else "a name"
+            raise UnexpectedValueError(f"a table whose `{name}` is {expected}", each)
+    return tuple(value.items())
+
+
+_NODE_ATTRIBUTES: dict[str, Callable[[object], bool]] = {
+    "replication_factor": lambda value: type(value) is int and 1 <= value <= _MOST_REPLICAS,
+    "primary_medium": lambda value: isinstance(value, str) and bool(value.strip()),
+    "account": lambda value: isinstance(value, str) and bool(value.strip()),
+}
 
 
 def positive_count(value: object) -> int:

@@ -10,7 +10,7 @@ from hatch_ytupload.wording import megabytes
 
 if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder
-    from hatch_ytupload.releases.publish import Published
+    from hatch_ytupload.releases.publish_bundle import Published
 
 
 def published_text(published: Published) -> str:

@@ -12,7 +12,7 @@ from hatch_ytupload.wording import nearest, one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-OPTIONS = ("environment", "build_folder", "proxy", "mode", "config", "dry_run", "dist")
+OPTIONS = ("environment", "build_folder", "proxy", "mode", "config", "dry_run", "dist", "yes", "force")
 """The options, in the order of the documentation."""
 
 # Hatch passes the first two with every call, and looks at the third itself.
@@ -29,6 +29,10 @@ class PublishOptions(NamedTuple):
     environment: str | None
     dry_run: bool
     dist: str | None
+    yes: bool = False
+    force: bool = False
+    may_ask: bool = True
+    """Hatch may ask its user something."""
 
 
 def read_options(
@@ -67,6 +71,9 @@ def read_options(
     environment, dist = found.pop("environment", None), found.pop("dist", None)
     return PublishOptions(
         dry_run=bool(found.pop("dry_run", False)),
+        yes=bool(found.pop("yes", False)),
+        force=bool(found.pop("force", False)),
+        may_ask=not given.get("no_prompt"),
         environment=None if environment is None else str(environment),
         dist=None if dist is None else str(dist),
         settings=found,
@@ -117,5 +124,7 @@ _READERS: dict[str, Callable[[object], object]] = {
     "mode": KEYS["mode"].read,
     "config": _config,
     "dry_run": _switch,
+    "yes": _switch,
+    "force": _switch,
     "dist": _filled,
 }

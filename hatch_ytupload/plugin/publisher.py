@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from hatch.publish.plugin.interface import PublisherInterface
 from hatch_ytupload.plugin.hatch_glue import errors_end_the_build, progress_bar, say, warn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.plugin.publish_options import PublishOptions
 
@@ -37,7 +40,8 @@ class YtUploadPublisher(PublisherInterface):
     def _publish(self, project: Project, options: PublishOptions, artifact: str | None) -> None:
         from hatch_ytupload.configuration.settings import load_settings
         from hatch_ytupload.output.releases import published_text
-        from hatch_ytupload.releases.publish import default_artifact, publish_bundle
+        from hatch_ytupload.releases.conditions import conditions_of
+        from hatch_ytupload.releases.publish_bundle import default_artifact, publish_bundle
 
         settings = load_settings(
             project.root, project.table, environment=options.environment, overrides=options.settings
@@ -48,11 +52,17 @@ class YtUploadPublisher(PublisherInterface):
             published = publish_bundle(
                 settings,
                 artifact or default_artifact(project, options.dist and os.path.join(project.root, options.dist)),
-                project=None if artifact else project.name,
+                project=project,
+                is_own=not artifact,
+                conditions=conditions_of(
+                    settings, force=options.force, yes=options.yes, ask=self._ask(options), warn=partial(warn, self.app)
+                ),
                 dry_run=options.dry_run,
                 notice=partial(say, self.app),
                 progress=progress,
             )
-        for warning in published.warnings:
-            warn(self.app, warning)
         say(self.app, published_text(published))
+
+    def _ask(self, options: PublishOptions) -> Callable[[str], bool] | None:
+        """Return what asks a question; None: nobody would answer."""
+        return self.app.confirm if options.may_ask and sys.stdin is not None and sys.stdin.isatty() else None

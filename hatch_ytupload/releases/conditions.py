@@ -184,13 +184,13 @@ def find_conflicts(folder: BuildFolder, state: State, manifest: Manifest, condit
 def find_other_selection(made_for: Selection, asked: Selection) -> list[str]:
     """Say, in a line each, what a bundle was made for, and what is asked for where it goes."""
     places = (made_for.environment, asked.environment)
-    names = [f"the environment `{one_line(place)}`" if place else "no environment" for place in places]
+    made, wanted = (f"the environment `{one_line(place)}`" if place else "no environment" for place in places)
     lines = []
     for key in ("upload_modules", "upload_paths", "stages"):
         one, other = (_comparable(getattr(selection, key)) for selection in (made_for, asked))
         if one != other:
             lines.append(
-                f"the bundle was built for {names[0]} with {_listed(key, one)}, and {names[1]} has {_listed(key, other)}; "
+                f"the bundle was built for {made} with {_listed(key, one)}, and {wanted} has {_listed(key, other)}; "
                 "build it for where it goes"
             )
     return lines

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import Changes, Node
     from hatch_ytupload.releases.records import Record, State
 
+
 @dataclass(frozen=True)
 class Outcome:
     """What a publish, a promotion or a rollback did, or would do."""

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, is_wrapper
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SBOM_NAME, is_wrapper
 from hatch_ytupload.build_folders.build_folder import Content
 from hatch_ytupload.byte_reader import DigestingReader, FileReader, Reader, blocks
 from hatch_ytupload.errors import ArtifactError
@@ -63,8 +63,11 @@ def open_outgoing(
             reader, built_at_ns = FileReader(file.fileno()), os.fstat(file.fileno()).st_mtime_ns
             check_archive(reader, manifest, bundle.archive)
             scripts = read_wrappers(reader, manifest, bundle.archive) if standalone_wrappers else {}
+            beside = {MANIFEST_NAME: manifest_data}
+            with open(os.path.join(bundle.directory, SBOM_NAME), "rb") as file:
+                beside[SBOM_NAME] = read_sbom(FileReader(file.fileno()), manifest, os.path.join(path, SBOM_NAME))
         content = Content(reader.size, lambda: _blocks(reader, manifest, bundle.archive))
-        yield Outgoing(manifest, manifest_data, content, scripts, built_at_ns)
+        yield Outgoing(manifest, beside, content, scripts, built_at_ns)
 
 
 def _check_names(manifest: Manifest, directory: str, project: str | None) -> None:
@@ -113,13 +116,30 @@ def _read_errors(path: str) -> Iterator[None]:
         raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror or error}") from None
 
 
+def read_sbom(file: Reader, manifest: Manifest, name: str) -> bytes:
+    """Read the bill of materials that lies beside a manifest.
+
+    Args:
+        file: its bytes.
+        manifest: what they should be.
+        name: of the file, for messages.
+
+    Raises:
+        ArtifactError: it is not what the manifest says.
+    """
+    data = file.read(0, file.size) if file.size == manifest.sbom.size else b""
+    if hashlib.sha256(data).hexdigest() != manifest.sbom.sha256:
+        raise ArtifactError(f"`{one_line(name)}` is not what the manifest says; build and publish again")
+    return data
+
+
 def read_wrappers(archive: Reader, manifest: Manifest, name: str) -> dict[str, bytes]:
     """Return the wrapper scripts of an archive by name; only the part of it that holds them is read.
 
     Args:
         archive: its bytes.
         manifest: of that archive.
-        name: how messages call it.
+        name: of it, for messages.
 
     Raises:
         ArtifactError: they are not there, or not what the manifest says.
@@ -137,8 +157,8 @@ class Outgoing:
     """What is to be published."""
 
     manifest: Manifest
-    manifest_data: bytes
-    """The manifest as it was built, byte by byte."""
+    beside: Mapping[str, bytes]
+    """What lies beside the archive in a release, by name: the manifest as it was built, byte by byte, and the rest."""
     archive: Content
     scripts: Mapping[str, bytes]
     """The wrapper scripts that shall lie beside the archive, by name."""

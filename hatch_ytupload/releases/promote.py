@@ -6,13 +6,15 @@ import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from hatch_ytupload.archive_layout import MANIFEST_NAME, SBOM_NAME
 from hatch_ytupload.build_folders.build_folder import Content
 from hatch_ytupload.byte_reader import blocks
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
-from hatch_ytupload.releases.outgoing import Outgoing, read_wrappers
+from hatch_ytupload.releases.conditions import Conditions
+from hatch_ytupload.releases.outgoing import Outgoing, read_sbom, read_wrappers
 from hatch_ytupload.releases.publish import publish
 from hatch_ytupload.releases.published import CURRENT, find_kept
-from hatch_ytupload.releases.records import archive_of, read_manifest
+from hatch_ytupload.releases.records import archive_of, directory_of, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.byte_reader import Reader
-    from hatch_ytupload.releases.conditions import Conditions
     from hatch_ytupload.releases.current import Outcome
     from hatch_ytupload.releases.records import Record
 
@@ -28,10 +29,10 @@ if TYPE_CHECKING:
 def promote(
     source: BuildFolder,
     target: BuildFolder,
-    release: str | None,
-    conditions: Conditions,
+    release: str | None = None,
+    conditions: Conditions | None = None,
     *,
-    now: datetime,
+    now: datetime | None = None,
     dry_run: bool = False,
 ) -> Outcome:
     """Make a release of one build folder the current one of another, the same bytes under the same name.
@@ -40,8 +41,8 @@ def promote(
         source: where it is.
         target: where to.
         release: its name or the beginning of it; None: the current one.
-        conditions: of the target.
-        now: the time, in UTC.
+        conditions: of the target; None: nothing but its own content speaks against it.
+        now: the time, in UTC; None: this moment.
         dry_run: only tell what would be done.
 
     Raises:
@@ -53,24 +54,26 @@ def promote(
         raise BuildFolderError(
             f"`{source.location}` cannot be promoted to itself; `hatch-ytupload rollback` makes a kept release current"
         )
+    conditions = conditions or Conditions()
     with _open_kept(source, target, release or CURRENT, conditions) as outgoing:
         return publish(target, outgoing, conditions, now=now, dry_run=dry_run)
 
 
 @contextmanager
-def _open_kept(
-    source: BuildFolder, target: BuildFolder, release: str, conditions: Conditions
-) -> Iterator[Outgoing]:
+def _open_kept(source: BuildFolder, target: BuildFolder, release: str, conditions: Conditions) -> Iterator[Outgoing]:
     """Open a release for being published elsewhere, and keep it there meanwhile."""
     with find_kept(source, release) as record:
         manifest, data = read_manifest(source, source, record)
+        sbom = f"{directory_of(record.release)}/{SBOM_NAME}"
+        with source.open(sbom) as file:
+            beside = {MANIFEST_NAME: data, SBOM_NAME: read_sbom(file, manifest, source.path(sbom))}
         name = source.path(archive_of(record.release))
         with source.open(archive_of(record.release)) as reader:
             scripts = read_wrappers(reader, manifest, name) if conditions.standalone_wrappers else {}
             # Within a cluster no data moves.
             node = name if source.host is not None and source.host == target.host else None
             content = Content(reader.size, lambda: _checked(reader, record, name), node=node)
-            yield Outgoing(manifest, data, content, scripts, promoted_from=_origin(source, record))
+            yield Outgoing(manifest, beside, content, scripts, promoted_from=_origin(source, record))
 
 
 def _origin(source: BuildFolder, record: Record) -> dict[str, str | None]:

@@ -16,7 +16,6 @@ from hatch_ytupload.releases.records import (
     archive_of,
     directory_of,
     is_whole,
-    manifest_of,
     read_state_and,
     timestamp,
 )
@@ -36,7 +35,7 @@ def publish(
     outgoing: Outgoing,
     conditions: Conditions,
     *,
-    now: datetime,
+    now: datetime | None = None,
     dry_run: bool = False,
     found: Findings | None = None,
 ) -> Outcome:
@@ -46,7 +45,7 @@ def publish(
         folder: where to.
         outgoing: what.
         conditions: of the folder.
-        now: the time, in UTC.
+        now: the time, in UTC; None: this moment.
         dry_run: only tell what would be done.
         found: what speaks against it besides what the build folder holds.
 
@@ -90,7 +89,7 @@ def pruned(history: tuple[Record, ...], current: str, keep: int) -> tuple[str, .
 class _Publishing:
     """One publish; `apply` may run more than once."""
 
-    def __init__(self, folder: BuildFolder, outgoing: Outgoing, conditions: Conditions, now: datetime) -> None:
+    def __init__(self, folder: BuildFolder, outgoing: Outgoing, conditions: Conditions, now: datetime | None) -> None:
         self.folder = folder
         self.outgoing = outgoing
         self.conditions = conditions
@@ -189,7 +188,8 @@ class _Publishing:
     def _send(self, changes: Changes, record: Record) -> None:
         changes.make_directory(directory_of(record.release), record.record())
         changes.write(archive_of(record.release), self.outgoing.archive, attribute=record.attribute())
-        changes.write(manifest_of(record.release), content_of(self.outgoing.manifest_data))
+        for name, data in self.outgoing.beside.items():
+            changes.write(f"{directory_of(record.release)}/{name}", content_of(data))
         if self.outgoing.archive.node:
             # Nothing was sent that could be compared with what has arrived.
             (files,) = changes.look(directory_of(record.release))

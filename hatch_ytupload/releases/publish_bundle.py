@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.build_folders.destination import open_build_folder
@@ -78,10 +77,9 @@ def publish_bundle(
     ) as outgoing:
         info = outgoing.manifest.project
         found = _findings(settings, outgoing.manifest, outgoing.built_at_ns) if info.name == name else None
-        now = datetime.now(timezone.utc)
-        outcome = publish(folder, outgoing, conditions, now=now, dry_run=dry_run, found=found)
+        outcome = publish(folder, outgoing, conditions, dry_run=dry_run, found=found)
     for release, holder in outcome.held:
-        conditions.warn(f"the release `{release}` is held by {holder}, and was not removed; the next publish tries again")
+        conditions.warn(f"the release `{release}` is held by {holder}, and stays; the next publish tries again")
     return Published(outcome, info.name, info.version, folder, time.monotonic() - start, dry_run)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
@@ -14,7 +15,6 @@ from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder, Look, Node
     from hatch_ytupload.packing.manifest import Manifest
@@ -72,7 +72,7 @@ class Record(Release):
         """Return it as the value of the attribute."""
         return asdict(self)
 
-    def made_current(self, user: str, now: datetime) -> Record:
+    def made_current(self, user: str, now: datetime | None) -> Record:
         """Return it after somebody has made it current again; who published it first stays."""
         return replace(self, made_current_by=user, made_current_at=timestamp(now))
 
@@ -108,9 +108,9 @@ class State:
         return next((record for record in self.history if record.release == name), None)
 
 
-def timestamp(time: datetime) -> str:
-    """Return a time in UTC as records have it."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+def timestamp(time: datetime | None) -> str:
+    """Return a time in UTC as records have it; None: this moment."""
+    return (time or datetime.now(timezone.utc)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def release_name(manifest: Manifest) -> str:

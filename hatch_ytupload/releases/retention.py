@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.releases.conditions import RefusedError
+from hatch_ytupload.releases.conditions import Conditions, RefusedError
 from hatch_ytupload.releases.records import directory_of, find_release, read_state
 from hatch_ytupload.wording import counted
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder, Changes
-    from hatch_ytupload.releases.conditions import Conditions
     from hatch_ytupload.releases.records import Record, State
 
 
@@ -26,13 +25,13 @@ class Pinning(NamedTuple):
     pinned: bool
 
 
-def pin(folder: BuildFolder, release: str, conditions: Conditions, *, pinned: bool = True) -> Pinning:
+def pin(folder: BuildFolder, release: str, conditions: Conditions | None = None, *, pinned: bool = True) -> Pinning:
     """Keep a release from being pruned and deleted, or give it free again.
 
     Args:
         folder: where.
         release: its name or the beginning of it.
-        conditions: of the folder.
+        conditions: of the folder; None: nothing speaks against it.
         pinned: whether it is to be pinned afterwards.
 
     Raises:
@@ -43,7 +42,7 @@ def pin(folder: BuildFolder, release: str, conditions: Conditions, *, pinned: bo
     if record.pinned == pinned:
         return Pinning(record.release, changed=False, pinned=pinned)
     purpose = f"{'pinning' if pinned else 'unpinning'} {record.release}"
-    conditions.require_consent(folder, purpose)
+    (conditions or Conditions()).require_consent(folder, purpose)
 
     def apply(changes: Changes) -> Pinning:
         found = find_release(folder, read_state(changes), record.release)
@@ -53,13 +52,13 @@ def pin(folder: BuildFolder, release: str, conditions: Conditions, *, pinned: bo
     return folder.change(purpose, apply)
 
 
-def delete(folder: BuildFolder, releases: Iterable[str], conditions: Conditions) -> tuple[Record, ...]:
+def delete(folder: BuildFolder, releases: Iterable[str], conditions: Conditions | None = None) -> tuple[Record, ...]:
     """Remove releases that are neither current nor pinned: all of them, or none.
 
     Args:
         folder: where.
         releases: their names or what these begin with.
-        conditions: of the folder.
+        conditions: of the folder; None: nothing speaks against it.
 
     Returns:
         What was removed, in the order of `releases`.
@@ -71,7 +70,7 @@ def delete(folder: BuildFolder, releases: Iterable[str], conditions: Conditions)
     found = _removable(folder, read_state(folder), releases)
     names = [record.release for record in found]
     purpose = f"deleting {names[0] if len(names) == 1 else counted(len(names), 'release')}"
-    conditions.require_consent(folder, purpose)
+    (conditions or Conditions()).require_consent(folder, purpose)
 
     def apply(changes: Changes) -> tuple[Record, ...]:
         removed = _removable(folder, read_state(changes), names)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.releases.conditions import Conditions
 from hatch_ytupload.releases.current import Outcome, make_current, scripts_are_right
 from hatch_ytupload.releases.outgoing import read_wrappers
 from hatch_ytupload.releases.records import (
@@ -23,26 +24,31 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder, Changes, Look
-    from hatch_ytupload.releases.conditions import Conditions
     from hatch_ytupload.releases.records import Record, State
 
 
 def rollback(
-    folder: BuildFolder, release: str | None, conditions: Conditions, *, now: datetime, dry_run: bool = False
+    folder: BuildFolder,
+    release: str | None = None,
+    conditions: Conditions | None = None,
+    *,
+    now: datetime | None = None,
+    dry_run: bool = False,
 ) -> Outcome:
     """Make a kept release current.
 
     Args:
         folder: where.
         release: its name or the beginning of it; None: the one before the current one.
-        conditions: of the folder.
-        now: the time, in UTC.
+        conditions: of the folder; None: nothing speaks against it.
+        now: the time, in UTC; None: this moment.
         dry_run: only tell what would be done.
 
     Raises:
         RefusedError: nobody has agreed.
         BuildFolderError: there is no such release, it is damaged, or it cannot be done; nothing has changed.
     """
+    conditions = conditions or Conditions()
     outcome = _RollingBack(folder, folder, release, conditions).outcome
     if dry_run or not outcome.changed:
         return outcome

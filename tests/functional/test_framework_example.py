@@ -13,7 +13,7 @@ from pipelines import CHECKOUT, clean_environment, make_pipeline
 from proxy import ProxyServer
 
 from hatch_ytupload import OPERATIONS, operation_command, operation_files
-from hatch_ytupload.releases.publish import publish_bundle
+from hatch_ytupload.releases.publish_bundle import publish_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path

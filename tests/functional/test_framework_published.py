@@ -15,7 +15,7 @@ import pytest
 from pipelines import CHECKOUT, clean_environment, refusal
 from proxy import ProxyServer
 
-from hatch_ytupload.releases.publish import publish_bundle
+from hatch_ytupload.releases.publish_bundle import publish_bundle
 from hatch_ytupload.yt_framework import PublishedCode
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from proxy import Record
     from proxy.commands import Command, Request
 
-    from hatch_ytupload.releases.publish import Outcome
+    from hatch_ytupload.releases.current import Outcome
 
 CURRENT = f"{PATH}/{ARCHIVE_NAME}"
 

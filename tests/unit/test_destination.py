@@ -13,7 +13,8 @@ from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 from hatch_ytupload.build_folders.destination import open_build_folder
 from hatch_ytupload.build_folders.disk.folder import LocalFolder
 from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.releases.publish import default_artifact, publish_bundle
+from hatch_ytupload.releases.conditions import conditions_of
+from hatch_ytupload.releases.publish_bundle import default_artifact, publish_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,11 +82,10 @@ def test_a_whole_publish(pipeline: Pipeline, tmp_path: Path) -> None:
     """From settings to outcome."""
     bundle = make_bundle(pipeline, "text")
     settings = pipeline.settings({"mode": "dev", "build_folder": "//home/x"})
-    published = publish_bundle(settings, str(bundle.directory), project="demo")
+    published = publish_bundle(settings, str(bundle.directory), project=pipeline.project(), is_own=True)
     assert published.outcome.release == bundle.release
     assert (published.project, published.version, published.dry_run) == ("demo", "1.0", False)
     assert published.seconds > 0
-    assert published.warnings == ()
 
 
 def test_a_warning_about_two_projects_in_one_folder(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -94,8 +94,15 @@ def test_a_warning_about_two_projects_in_one_folder(pipeline: Pipeline, tmp_path
     publish_bundle(settings, str(make_bundle(pipeline, "text").directory))
     pipeline.write({"pyproject.toml": '[project]\nname = "other"\nversion = "1.0"\n'})
     other = pipeline.write({"stages/first/src/text.txt": "other"}).build(tmp_path / "dist")
-    (warning,) = publish_bundle(settings, other.archive).warnings
-    assert warning.endswith("held a release of the project `demo`; give each project a build folder of its own")
+    line = refusal(lambda: publish_bundle(settings, other.archive))
+    assert line.endswith(
+        "of the project `demo`, and this is `other`; give each project a build folder of its own, or `force`"
+    )
+    warnings: list[str] = []
+    assert publish_bundle(
+        settings, other.archive, conditions=conditions_of(settings, force=True, warn=warnings.append)
+    ).outcome.changed
+    assert warnings == [line.removesuffix(", or `force`")]
 
 
 def test_the_default_artifact(pipeline: Pipeline) -> None:

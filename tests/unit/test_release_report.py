@@ -17,7 +17,8 @@ from hatch_ytupload.command_line.commands.rollback import rollback_data, rollbac
 from hatch_ytupload.command_line.commands.status import status_data, status_text
 from hatch_ytupload.output.releases import published_data, published_text
 from hatch_ytupload.packing.bundle import read_bundle
-from hatch_ytupload.releases.publish import Outcome, Published
+from hatch_ytupload.releases.current import Outcome
+from hatch_ytupload.releases.publish_bundle import Published
 from hatch_ytupload.releases.records import Record, State, read_state
 
 if TYPE_CHECKING:

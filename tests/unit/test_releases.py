@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
 from build_folders import (
+    LATER,
     NOW,
     PATH,
     Bundle,
@@ -22,13 +24,18 @@ from build_folders import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from pipelines import Pipeline, make_pipeline, refusal
+from pipelines import Pipeline, make_pipeline, refusal, refusal_lines
 from proxy import ProxyServer
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, content_of
-from hatch_ytupload.releases.publish import pruned
+from hatch_ytupload.packing.manifest import GitInfo
+from hatch_ytupload.releases.conditions import Conditions
+from hatch_ytupload.releases.outgoing import open_outgoing
+from hatch_ytupload.releases.publish import pruned, publish
 from hatch_ytupload.releases.records import Record, archive_of, directory_of, manifest_of, read_state
+from hatch_ytupload.releases.retention import delete, pin
+from hatch_ytupload.releases.rollback import rollback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,7 +113,10 @@ def test_a_first_publish_makes_the_folder_and_all_above_it(folder: BuildFolder, 
     top, releases, files = folder.look("", "releases", directory_of(bundles[0].release))
     assert set(top or {}) == {ARCHIVE_NAME, "releases"}
     assert set(releases or {}) == {bundles[0].release}
-    assert set(files or {}) == {ARCHIVE_NAME, "manifest.json"}
+    assert set(files or {}) == {ARCHIVE_NAME, "manifest.json", "sbom.cdx.json"}
+    bill = (bundles[0].directory / "sbom.cdx.json").read_bytes()
+    with folder.open(f"{directory_of(bundles[0].release)}/sbom.cdx.json") as file:
+        assert file.read(0, file.size) == bill
     with folder.open(manifest_of(bundles[0].release)) as manifest:
         assert manifest.read(0, manifest.size) == (bundles[0].directory / "manifest.json").read_bytes()
 
@@ -468,13 +478,188 @@ def test_a_folder_that_is_a_file_is_refused(folder: BuildFolder, bundles: list[B
     assert read_current(folder) == bundles[0].data
 
 
+def test_history_tells_who_published_first_and_who_made_current_last(
+    folder: BuildFolder, bundles: list[Bundle]
+) -> None:
+    """A release that is published again, or rolled back to, stays what it was; what was done last stands beside it."""
+    publish_to(folder, bundles[0])
+    first = read_state(folder).history[0]
+    assert (first.published_by, first.published_at) == (folder.user(), "2026-11-22T20:15:30Z")
+    assert (first.made_current_by, first.made_current_at) == (None, None)
+    publish_to(folder, bundles[1])
+    publish_to(folder, bundles[0], now=LATER)
+    again = read_state(folder).history[0]
+    assert again == dataclasses.replace(
+        first,
+        made_current_by=folder.user(),
+        made_current_at="2026-11-23T08:00:00Z",
+        previous=bundles[1].release,
+        number=3,
+    )
+    roll_back(folder)
+    rolled = read_state(folder).current
+    assert rolled is not None
+    assert (rolled.release, rolled.made_current_at) == (bundles[1].release, "2026-11-23T08:00:00Z")
+    assert rolled.published_at == "2026-11-22T20:15:30Z"
+
+
+@pytest.mark.parametrize("dirty_first", [True, False])
+def test_a_clean_release_stays_clean(folder: BuildFolder, tmp_path: Path, *, dirty_first: bool) -> None:
+    """Whatever the tree is like that the same content is published from again."""
+    pipeline = make_pipeline(tmp_path / "demo")
+    bundle = make_bundle(pipeline, "text")
+    other = make_bundle(pipeline, "other")
+
+    def publish_with(git: GitInfo) -> None:
+        with open_outgoing(str(bundle.directory)) as outgoing:
+            described = dataclasses.replace(outgoing, manifest=outgoing.manifest._replace(git=git))
+            publish(folder, described, Conditions())
+
+    one, two = GitInfo("a" * 40, dirty=dirty_first), GitInfo("b" * 40, dirty=not dirty_first)
+    publish_with(one)
+    publish_to(folder, other)
+    publish_with(two)
+    record = read_state(folder).current
+    assert record is not None
+    assert (record.release, record.git_commit, record.git_dirty) == (bundle.release, one.commit, dirty_first)
+
+
+def test_what_an_earlier_version_published_is_a_release(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """Its record has no keys for what came later."""
+    publish_to(folder, bundles[0])
+    known = read_state(folder).history[0]
+    older = {key: value for key, value in known.record().items() if key not in _LATER_KEYS}
+    folder.change("ageing", lambda changes: changes.set_attribute(directory_of(known.release), older))
+    assert read_state(folder).history == (known,)
+
+
+_LATER_KEYS = ("made_current_by", "made_current_at", "pinned", "promoted_from")
+
+
+def test_a_rollback_can_be_tried(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """It tells what it would do, and what stands in its way."""
+    publish_to(folder, bundles[0])
+    publish_to(folder, bundles[1])
+    before = read_state(folder).history
+    tried = roll_back(folder, dry_run=True)
+    assert (tried.release, tried.changed, tried.replaced) == (bundles[0].release, True, bundles[1].release)
+    assert current(folder) == bundles[1].release
+    assert read_state(folder).history == before
+    assert roll_back(folder) == tried
+    assert "keeps no release before" in refusal(lambda: roll_back(folder, dry_run=True))
+
+
+def test_a_pinned_release_is_never_pruned(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """Nor counted among those that stay; publishing it again leaves it pinned."""
+    publish_to(folder, bundles[0])
+    assert pin(folder, bundles[0].release) == (bundles[0].release, True, True)
+    assert pin(folder, bundles[0].release[:9]) == (bundles[0].release, False, True)
+    for bundle in bundles[1:4]:
+        publish_to(folder, bundle, keep=2)
+    assert names(read_state(folder)) == [bundles[3].release, bundles[2].release, bundles[0].release]
+    publish_to(folder, bundles[0], keep=2)
+    assert read_state(folder).history[0].pinned
+    publish_to(folder, bundles[3], keep=2)
+    assert pin(folder, bundles[0].release, pinned=False) == (bundles[0].release, True, False)
+    assert publish_to(folder, bundles[4], keep=2).pruned == (bundles[0].release,)
+
+
+def test_several_releases_are_deleted_or_none(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """Neither the current one nor pinned ones go; all reasons are told at once."""
+    for bundle in bundles[:5]:
+        publish_to(folder, bundle)
+    one, two, pinned, other, now = (bundle.release for bundle in bundles[:5])
+    pin(folder, pinned)
+    before = names(read_state(folder))
+    assert refusal_lines(lambda: delete(folder, [one, now, pinned])) == [
+        f"the release `{now}` is the current one of `{folder.location}`; roll back or publish another first",
+        f"the release `{pinned}` is pinned; `unpin` it first",
+    ]
+    assert "keeps no release `nothing`" in refusal(lambda: delete(folder, [one, "nothing"]))
+    assert names(read_state(folder)) == before
+    assert [record.release for record in delete(folder, [one, two, one])] == [one, two]
+    assert names(read_state(folder)) == [now, other, pinned]
+    assert roll_back(folder).release == other
+
+
+def test_nothing_changes_where_nobody_agrees(folder: BuildFolder, bundles: list[Bundle]) -> None:
+    """With `confirm` each command asks, or wants to be told beforehand; what changes nothing asks nothing."""
+    publish_to(folder, bundles[0])
+    publish_to(folder, bundles[1])
+    asked: list[str] = []
+    answers = iter([False, True])
+
+    def ask(question: str) -> bool:
+        asked.append(question)
+        return next(answers)
+
+    nobody = Conditions(confirm=True, environment="prod")
+    somebody = dataclasses.replace(nobody, ask=ask)
+    whose = f"`{folder.location}` (environment `prod`)"
+    actions: list[Callable[[Conditions], object]] = [
+        lambda conditions: publish(folder, outgoing, conditions),
+        lambda conditions: rollback(folder, None, conditions),
+        lambda conditions: pin(folder, bundles[0].release, conditions),
+        lambda conditions: delete(folder, [bundles[0].release], conditions),
+    ]
+    with open_outgoing(str(bundles[2].directory)) as outgoing:
+        for action in actions:
+            line = refusal(partial(action, nobody))
+            assert line.endswith(
+                f": {whose} asks before anything changes, and there is no terminal to ask on; agree with `yes`"
+            )
+        publish(folder, outgoing, nobody, dry_run=True)
+        assert refusal(lambda: publish(folder, outgoing, somebody)).endswith(f"not agreed to; {whose} is as it was")
+        assert current(folder) == bundles[1].release
+        assert publish(folder, outgoing, somebody).changed
+        assert asked == [f"publishing demo {bundles[2].release} changes {whose}. Go on?"] * 2
+        assert not publish(folder, outgoing, nobody).changed
+    assert rollback(folder, None, dataclasses.replace(nobody, yes=True)).changed
+
+
+def test_versions_are_compared(folder: BuildFolder, bundles: list[Bundle], tmp_path: Path) -> None:
+    """A lower one than the current is warned about, and one that had other content; the latter may be an error."""
+    pipeline = make_pipeline(tmp_path / "demo", pyproject='[project]\nname = "demo"\nversion = "1.0rc1"\n')
+    built = pipeline.build(tmp_path / "dist")
+    lower = Bundle(type(tmp_path)(built.archive), f"1.0rc1-{built.content_sha256[:12]}")
+    warnings: list[str] = []
+    publish_to(folder, bundles[0], warn=warnings.append)
+    publish_to(folder, bundles[1], warn=warnings.append)
+    publish_to(folder, bundles[0], warn=warnings.append)
+    other = "the version 1.0 was published with other content, as"
+    assert [warning.partition("`")[0].strip() for warning in warnings] == [other] * 2
+    assert bundles[0].release in warnings[0]
+    assert bundles[1].release in warnings[1]
+    line = refusal(lambda: publish_to(folder, bundles[2], unique_versions=True, force=True))
+    assert line.endswith("and `unique_versions` is set; raise the version")
+    warnings.clear()
+    publish_to(folder, lower, unique_versions=True, warn=warnings.append)
+    assert warnings == [f"the current release `{bundles[0].release}` has a higher version than 1.0rc1"]
+
+
+def test_all_reasons_are_told_at_once(folder: BuildFolder, bundles: list[Bundle], tmp_path: Path) -> None:
+    """So that nobody has to try again for each."""
+    publish_to(folder, bundles[0])
+    publish_to(folder, bundles[1])
+    assert len(refusal_lines(lambda: publish_to(folder, bundles[2], unique_versions=True, confirm=True))) == 2
+
+
 def test_two_projects_in_one_folder_are_told_apart(folder: BuildFolder, bundles: list[Bundle], tmp_path: Path) -> None:
-    """The outcome says whose release was replaced."""
+    """One is refused unless it is forced, even if its content is the same."""
     publish_to(folder, bundles[0])
     other = make_pipeline(tmp_path / "other", pyproject='[project]\nname = "other"\nversion = "1.0"\n')
     built = Pipeline(other.root).build(tmp_path / "dist")
-    outcome = publish_to(folder, Bundle(type(tmp_path)(built.archive), ""))
-    assert outcome.replaced_project == "demo"
+    theirs = Bundle(type(tmp_path)(built.archive), "")
+    line = refusal(lambda: publish_to(folder, theirs))
+    assert line == (
+        f"`{folder.location}` holds `{bundles[0].release}` of the project `demo`, and this is `other`; "
+        "give each project a build folder of its own, or `force`"
+    )
+    assert refusal(lambda: publish_to(folder, theirs, dry_run=True)) == line
+    assert current(folder) == bundles[0].release
+    warnings: list[str] = []
+    assert publish_to(folder, theirs, force=True, warn=warnings.append).changed
+    assert warnings == [line.removesuffix(", or `force`")]
 
 
 @given(

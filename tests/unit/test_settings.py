@@ -59,6 +59,8 @@ class TestTable:
             stages_are_enabled_ones=False,
             standalone_wrappers=False,
             keep_releases=10,
+            unique_versions=False,
+            node_attributes=(),
             provided_modules=(),
             max_archive_mb=100,
             target=None,
@@ -84,6 +86,8 @@ class TestTable:
             "stages": (["first"], ("first",)),
             "standalone_wrappers": (True, True),
             "keep_releases": (0, 0),
+            "unique_versions": (True, True),
+            "node_attributes": ({"replication_factor": 5}, (("replication_factor", 5),)),
             "provided_modules": (["numpy"], ("numpy",)),
             "max_archive_mb": (1.5, 1.5),
             "target": ({"python": "3.11", "platform": "linux"}, Target("3.11", "linux")),
@@ -106,6 +110,23 @@ class TestTable:
         (problem,) = problems(pipeline, {key: {"a": 1}})
         assert problem.startswith(f"`tool.ytupload.{key}` must be ")
         assert problem.endswith(", found the table {'a': 1}")
+
+    @pytest.mark.parametrize(
+        ("name", "value", "expected"),
+        [
+            ("replication_factor", 21, "a whole number from 1 to 20, found the integer 21"),
+            ("replication_factor", 0, "a whole number from 1 to 20, found the integer 0"),
+            ("replication_factor", True, "a whole number from 1 to 20, found the boolean True"),
+            ("primary_medium", "", 'a name, found the string ""'),
+            ("account", 5, "a name, found the integer 5"),
+        ],
+    )
+    def test_a_wrong_attribute_of_nodes_is_named(
+        self, pipeline: Pipeline, name: str, value: object, expected: str
+    ) -> None:
+        """With what it may be."""
+        (problem,) = problems(pipeline, {"node_attributes": {name: value}})
+        assert problem == f"`tool.ytupload.node_attributes` must be a table whose `{name}` is {expected}"
 
     @pytest.mark.parametrize("table", ["x", 5, None, ["a"]])
     def test_what_is_no_table_is_one_problem(self, pipeline: Pipeline, table: object) -> None:

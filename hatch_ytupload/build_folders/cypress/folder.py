@@ -6,12 +6,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, FILE, FOLDER, Node
+from hatch_ytupload.build_folders.cypress.client import Part
 from hatch_ytupload.build_folders.cypress.errors import CONFLICT, LOST, MISSING, OTHER, CypressError
 from hatch_ytupload.build_folders.cypress.files import CypressReader, Written, compare_written, upload
 from hatch_ytupload.build_folders.cypress.lock import FolderLock, Waiting
 from hatch_ytupload.build_folders.cypress.means import Means
 from hatch_ytupload.build_folders.cypress.nodes import look_at, open_file
-from hatch_ytupload.build_folders.cypress.shapes import text, value_of
+from hatch_ytupload.build_folders.cypress.shapes import anything, text, value_of
 from hatch_ytupload.build_folders.cypress.transaction import transaction
 from hatch_ytupload.build_folders.folder_lock import user_name
 from hatch_ytupload.byte_reader import no_progress
@@ -101,6 +102,26 @@ class CypressFolder:
             )
             yield open_file(self._cluster, f"#{node_id}", opened.id, place)
 
+    @contextmanager
+    def hold(self, path: str) -> Iterator[None]:
+        """See to it that nobody removes a directory, or replaces it, while the block runs.
+
+        Whoever may read it but not lock it uses it all the same, without being sure of it.
+
+        Raises:
+            CypressError: the cluster does not answer.
+        """
+        place = self.path(path)
+        with transaction(self._cluster, f"using {place}") as opened:
+            try:
+                self._cluster.change("lock", f"hold `{place}`", path=place, mode="shared", transaction_id=opened.id)
+            except CypressError as error:
+                if error.passing:
+                    raise
+                if error.kind != MISSING:
+                    self._notice(f"{error}; a publish may prune it meanwhile")
+            yield
+
     def change(self, purpose: str, action: Callable[[Changes], Result]) -> Result:
         """Run `action` in a transaction that holds the folder; once more, when the transaction was lost on the way.
 
@@ -120,7 +141,9 @@ class CypressFolder:
             waiting = Waiting(self._cluster, self._wait_seconds, self._notice)
             try:
                 FolderLock(self._cluster, self.location, opened, waiting).acquire()
-                changes = _CypressChanges(self._cluster, self, opened.id, waiting, self._progress)
+                changes = _CypressChanges(
+                    self._cluster, self, opened.id, waiting, notice=self._notice, progress=self._progress
+                )
                 result = action(changes)
                 changes.require_arrival()
                 opened.commit(f"commit the changes of `{self.location}`")
@@ -136,13 +159,21 @@ class _CypressChanges:
     """The changes of one publisher, in his transaction."""
 
     def __init__(
-        self, cluster: Cluster, folder: CypressFolder, transaction_id: str, waiting: Waiting, progress: Progress
+        self,
+        cluster: Cluster,
+        folder: CypressFolder,
+        transaction_id: str,
+        waiting: Waiting,
+        *,
+        notice: Callable[[str], None],
+        progress: Progress,
     ) -> None:
         self._cluster = cluster
         self._folder = folder
         self._location = folder.location
         self._transaction_id = transaction_id
         self._waiting = waiting
+        self._notice = notice
         self._progress = progress
         self._written: dict[str, Written] = {}
         """What was sent to which path."""
@@ -167,6 +198,10 @@ class _CypressChanges:
     def write(self, path: str, content: Content, *, attribute: Plain = None, executable: bool = False) -> None:
         """Write a file in place of whatever lies there."""
         place = self._place(path)
+        if content.node is not None:
+            self._copy(content.node, path)
+            self.set_attribute(path, attribute)
+            return
         attributes = dict(self._folder.node_attributes)
         if attribute is not None:
             attributes[ATTRIBUTE] = attribute
@@ -177,25 +212,11 @@ class _CypressChanges:
 
     def copy(self, source: str, target: str) -> None:
         """Copy a file with its attribute: only its name is new, no data is moved."""
-        place = self._place(target)
-        # A copy is everything that its source is, but belongs to the account of the folder unless told otherwise.
-        how = {"preserve_account": True} if "account" in self._folder.node_attributes else {}
-        self._change(
-            "copy",
-            f"replace `{place}`",
-            place,
-            source_path=self._place(source),
-            destination_path=place,
-            force=True,
-            **how,
-        )
-        self._forget(target)
+        self._copy(self._place(source), target)
 
     def set_attribute(self, path: str, value: Plain) -> None:
         """Set the attribute of a node."""
-        place = self._place(path)
-        attribute = f"{place}/@{ATTRIBUTE}"
-        self._change("set", f"set `{attribute}`", place, path=attribute, value=value)
+        self._set(self._place(path), ATTRIBUTE, value)
 
     def remove(self, path: str) -> None:
         """Remove a node and all below it."""
@@ -228,6 +249,31 @@ class _CypressChanges:
         """
         sent = {self._place(path): written for path, written in self._written.items()}
         compare_written(self._cluster, sent, self._transaction_id)
+
+    def _copy(self, source: str, target: str) -> None:
+        """Copy a file; one that had rights of its own at the place keeps them, where we may give them."""
+        place = self._place(target)
+        names = ("acl", "inherit_acl")
+        parts = [
+            Part("get", {"path": f"{place}/@{name}", "transaction_id": self._transaction_id}, anything)
+            for name in names
+        ]
+        rights = dict(zip(names, self._cluster.read_many(f"replace `{place}`", parts), strict=True))
+        self._change("copy", f"replace `{place}`", place, source_path=source, destination_path=place, force=True)
+        self._forget(target)
+        for name, value in self._folder.node_attributes.items():
+            self._set(place, name, value)
+        if (rights["acl"] and isinstance(rights["acl"], list)) or rights["inherit_acl"] is False:
+            try:
+                for name, value in rights.items():
+                    self._set(place, name, value)
+            except CypressError as error:
+                if error.passing:
+                    raise
+                self._notice(f"{error}: `{place}` loses the rights that it had of its own; give them to the folder")
+
+    def _set(self, place: str, name: str, value: Plain) -> None:
+        self._change("set", f"set `{place}/@{name}`", place, path=f"{place}/@{name}", value=value)
 
     def _forget(self, path: str) -> None:
         """What was written here is no longer there."""

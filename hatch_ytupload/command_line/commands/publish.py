@@ -9,8 +9,11 @@ import click
 from hatch_ytupload.command_line.completion import files
 from hatch_ytupload.command_line.flags import destination_flags, directory_flag
 
+from hatch_ytupload.errors import SettingsError
+
 if TYPE_CHECKING:
     from hatch_ytupload.command_line.console import Console
+    from hatch_ytupload.configuration.project import Project
 
 
 @click.command()
@@ -33,19 +36,30 @@ def command(
       hatch-ytupload publish --build-folder //home/ads/testing/build
     """
     from hatch_ytupload.output.releases import published_data, published_text
-    from hatch_ytupload.releases.publish import default_artifact, publish_bundle
+    from hatch_ytupload.releases.conditions import conditions_of
+    from hatch_ytupload.releases.publish_bundle import default_artifact, publish_bundle
 
     settings = console.settings(flags)
-    project = None if artifact else console.project()
+    project = _project(console, required=artifact is None)
     with console.progress(at_once=True) as progress:
         published = publish_bundle(
             settings,
-            default_artifact(project, directory) if project else str(artifact),
-            project=project and project.name,
+            default_artifact(project, directory) if artifact is None and project else str(artifact),
+            project=project,
+            is_own=artifact is None,
+            conditions=conditions_of(settings, warn=console.warning),
             dry_run=dry_run,
             notice=console.info,
             progress=progress,
         )
-    for warning in published.warnings:
-        console.warning(warning)
     console.result(published_data(published), published_text(published))
+
+
+def _project(console: Console, *, required: bool) -> Project | None:
+    """Return the project here; None: there is none, and an artifact was named."""
+    try:
+        return console.project()
+    except SettingsError:
+        if required:
+            raise
+        return None

@@ -16,7 +16,7 @@ from hatch_ytupload.wording import megabytes
 if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.command_line.console import Console
-    from hatch_ytupload.releases.publish import Outcome
+    from hatch_ytupload.releases.current import Outcome
 
 
 @click.command()
@@ -34,11 +34,12 @@ def command(console: Console, /, release: str | None, **flags: object) -> None:
       hatch-ytupload rollback 1.3.0
     """
     from hatch_ytupload.build_folders.destination import open_build_folder
+    from hatch_ytupload.releases.conditions import conditions_of
     from hatch_ytupload.releases.rollback import rollback
 
     settings = console.settings(flags)
     folder = open_build_folder(settings, notice=console.info)
-    outcome = rollback(folder, release, standalone_wrappers=settings.standalone_wrappers)
+    outcome = rollback(folder, release, conditions_of(settings))
     console.result(rollback_data(outcome, folder), rollback_text(outcome, folder))
 
 

@@ -39,7 +39,7 @@ def command(console: Console, /, directory: str | None, **flags: object) -> None
     """
     from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.packing.bundle import read_bundle
-    from hatch_ytupload.releases.publish import default_artifact
+    from hatch_ytupload.releases.publish_bundle import default_artifact
     from hatch_ytupload.releases.records import read_state
 
     folder = open_build_folder(console.settings(flags), notice=console.info)
