@@ -59,15 +59,14 @@ def open_outgoing(
             # Of these very bytes: another build may have put another bundle there.
             manifest = load_manifest(manifest_data, one_line(name))
             _check_names(manifest, bundle.directory, project)
-            file = opened.enter_context(open(bundle.archive, "rb"))
-            reader, built_at_ns = FileReader(file.fileno()), os.fstat(file.fileno()).st_mtime_ns
+            reader = FileReader(opened.enter_context(open(bundle.archive, "rb")).fileno())
             check_archive(reader, manifest, bundle.archive)
             scripts = read_wrappers(reader, manifest, bundle.archive) if standalone_wrappers else {}
             beside = {MANIFEST_NAME: manifest_data}
             with open(os.path.join(bundle.directory, SBOM_NAME), "rb") as file:
                 beside[SBOM_NAME] = read_sbom(FileReader(file.fileno()), manifest, os.path.join(path, SBOM_NAME))
         content = Content(reader.size, lambda: _blocks(reader, manifest, bundle.archive))
-        yield Outgoing(manifest, beside, content, scripts, built_at_ns)
+        yield Outgoing(manifest, beside, content, scripts, bundle.directory)
 
 
 def _check_names(manifest: Manifest, directory: str, project: str | None) -> None:
@@ -162,10 +161,10 @@ class Outgoing:
     archive: Content
     scripts: Mapping[str, bytes]
     """The wrapper scripts that shall lie beside the archive, by name."""
-    built_at_ns: int = 0
-    """When the archive was written, in nanoseconds since 1970; 0: that does not matter."""
+    bundle: str | None = None
+    """Path of the bundle's directory; None: it is a kept release."""
     promoted_from: dict[str, str | None] | None = None
-    """`build_folder`, `cluster` and `release` of a kept release; None: it is a bundle."""
+    """`build_folder`, `cluster` and `release` of a kept release; None: it is a bundle that was built."""
 
     @property
     def release(self) -> str:

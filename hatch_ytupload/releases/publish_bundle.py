@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
-    from hatch_ytupload.packing.manifest import Manifest
     from hatch_ytupload.releases.current import Outcome
+    from hatch_ytupload.releases.outgoing import Outgoing
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def publish_bundle(
         artifact, project=name if is_own else None, standalone_wrappers=conditions.standalone_wrappers
     ) as outgoing:
         info = outgoing.manifest.project
-        found = _findings(settings, outgoing.manifest, outgoing.built_at_ns) if info.name == name else None
+        found = _findings(settings, outgoing) if info.name == name else None
         outcome = publish(folder, outgoing, conditions, dry_run=dry_run, found=found)
     for release, holder in outcome.held:
         conditions.warn(f"the release `{release}` is held by {holder}, and stays; the next publish tries again")
@@ -93,11 +93,11 @@ def default_artifact(project: Project, dist: str | None = None) -> str:
     return bundle_directory(os.path.abspath(dist) if dist else project.build_directory, project.file_name)
 
 
-def _findings(settings: Settings, manifest: Manifest, built_at_ns: int) -> Findings:
+def _findings(settings: Settings, outgoing: Outgoing) -> Findings:
     """Compare a bundle of the project with its settings and its sources."""
     found = Findings()
-    found.forcible.extend(find_other_selection(manifest.selection, selection_of(settings)))
-    changed = changed_source(settings, manifest, built_at_ns)
+    found.forcible.extend(find_other_selection(outgoing.manifest.selection, selection_of(settings)))
+    changed = changed_source(settings, outgoing.manifest, str(outgoing.bundle))
     if changed is not None:
         found.warnings.append(f"{changed} since the bundle was built; build again to publish that")
     return found

@@ -8,7 +8,6 @@ import click
 
 from hatch_ytupload.command_line.completion import files
 from hatch_ytupload.command_line.flags import destination_flags, directory_flag
-
 from hatch_ytupload.errors import SettingsError
 
 if TYPE_CHECKING:
