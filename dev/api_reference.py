@@ -39,7 +39,10 @@ This file is written by `python dev/api_reference.py`; change the docstrings ins
 SECTIONS = {
     "Projects and settings": ["Project", "find_project", "Settings", "load_settings"],
     "Building": ["Plan", "make_plan", "Built", "build_bundle", "Bundle", "read_bundle", "Manifest", "load_manifest"],
-    "Publishing": ["Published", "publish_bundle", "default_artifact", "Outcome", "rollback"],
+    "Publishing": [
+        *("Published", "publish_bundle", "default_artifact", "Outcome", "rollback", "promote", "pin", "delete"),
+        *("Conditions", "conditions_of", "RefusedError"),
+    ],
     "Build folders and their releases": [
         "BuildFolder",
         "open_build_folder",

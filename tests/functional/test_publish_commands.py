@@ -101,7 +101,7 @@ def test_from_the_first_publish_to_a_rollback(publisher: Publisher) -> None:
     assert publisher.data("history")["releases"] == []
     first = publisher.output("publish")
     assert re.search(
-        r"build/source\.tar\.gz.*\n  release  1\.0-[0-9a-f]{12} \(\d+\.\d kB\)\n  took     \d+\.\d s\n$", first
+        r"build/source\.tar\.gz.*\n  release  1\.0-[0-9a-f]{12} \(\d+(?:\.\d k| )B\)\n  took     \d+\.\d s\n$", first
     )
     assert publisher.output("publish").endswith("already; nothing to upload\n")
     assert "  same     yes\n" in publisher.output("status")

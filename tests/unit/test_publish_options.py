@@ -122,7 +122,9 @@ def test_all_options_are_read() -> None:
         "config": "configs/prod.yaml",
         "dry_run": "",
         "dist": "out",
+        "yes": "",
+        "force": "",
     }
     assert set(given) == set(OPTIONS)
     options = read(given)
-    assert set(options.settings) | {"environment", "dry_run", "dist"} == set(OPTIONS)
+    assert set(options.settings) | {"environment", "dry_run", "dist", "yes", "force"} == set(OPTIONS)

@@ -138,6 +138,7 @@ def test_the_history(folder: LocalFolder, tmp_path: Path) -> None:
     assert set(data["releases"][0]) == {
         *("project", "version", "content_sha256", "archive_sha256", "release", "git_commit", "git_dirty"),
         *("published_by", "tool_version", "size", "md5", "published_at", "previous", "current"),
+        *("made_current_by", "made_current_at", "pinned", "promoted_from"),
     }
 
 
@@ -163,7 +164,7 @@ def test_a_history_fits_on_a_terminal_whatever_stands_in_it() -> None:
     lines = history_text(state, None).splitlines()  # type: ignore[arg-type]
     assert len(lines) == 3
     assert all(len(line) <= 80 and line.isprintable() for line in lines)
-    assert "0123456789+" in lines[1]
+    assert "0123456789ab+" in lines[1]
 
 
 def test_the_status(folder: LocalFolder, tmp_path: Path) -> None:
