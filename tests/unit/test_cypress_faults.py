@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from build_folders import PATH, Bundle, current, make_bundle, on_cluster, publish_to, roll_back
-from hatch_ytupload.releases.pinned import CURRENT, find_published
 from pipelines import make_pipeline, refusal
 from proxy import AbortTransaction, Answer, Code, Corrupt, Delay, Drop, Hang, ProxyServer, Refuse, Truncate
 
@@ -22,6 +21,7 @@ from hatch_ytupload.build_folders.cypress.errors import CypressError
 from hatch_ytupload.byte_reader import blocks
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.releases import outgoing
+from hatch_ytupload.releases.published import CURRENT, find_published
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
