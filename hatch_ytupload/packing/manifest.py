@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.byte_reader import Reader
 
 SCHEMA = 2
-_quoted = json.JSONEncoder(ensure_ascii=False).encode
+_quoted = json.encoder.encode_basestring
 LARGEST = 256 << 20
 """Bytes that no real manifest has; a larger file is not read into memory."""
 
