@@ -7,12 +7,14 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.checks.findings import WARNING, Finding
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.programs import git_command, git_environment, git_reason, work_tree
+from hatch_ytupload.wording import counted, one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.checks.packed_code import PackedCode
 
 _FIELDS = 4
+_NONE_IGNORED = 1
 
 
 def check_git_ignored(code: PackedCode, project_root: str) -> list[Finding]:
@@ -22,23 +24,36 @@ def check_git_ignored(code: PackedCode, project_root: str) -> list[Finding]:
         code: what a build would pack.
         project_root: absolute path.
     """
-    paths = {}
+    trees: dict[str | None, dict[str, str]] = {}
+    known: dict[str, str | None] = {}
     for path, file in code.files.items():
         if file.own and file.source is not None and file.source.startswith(os.path.join(project_root, "")):
-            paths[file.source] = path
-    if not paths:
-        return []
+            directory = os.path.dirname(file.source)
+            if directory not in known:
+                known[directory] = work_tree(directory)
+            trees.setdefault(known[directory], {})[file.source] = path
+    # A submodule is a repository of its own, and git refuses to say anything about its files in another one.
+    return [finding for top, paths in trees.items() if top is not None for finding in _ignored(top, paths)]
+
+
+def _ignored(top: str, paths: dict[str, str]) -> list[Finding]:
+    """Ask git about files of one work tree, whose paths in the archive are known by those on disk."""
+    environ = git_environment(os.environ)
     try:
         done = subprocess.run(
-            ["git", "check-ignore", "--stdin", "-z", "--verbose"],
-            cwd=project_root,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
+            git_command(top, environ, "check-ignore", "--stdin", "-z", "--verbose"),
+            cwd=top,
+            env=environ,
             input=b"".join(os.fsencode(source) + b"\0" for source in paths),
             capture_output=True,
             check=False,
         )
     except OSError:  # there is no git on this machine
         return []
+    if done.returncode not in (0, _NONE_IGNORED):
+        files = counted(len(paths), "packed file")
+        message = f"git could not be asked whether it ignores {files}: {git_reason(done.stderr)}"
+        return [Finding(WARNING, "git", "", None, message)]
     fields = done.stdout.split(b"\0")
     grouped: dict[tuple[str, str, str], list[str]] = {}
     for start in range(0, len(fields) - _FIELDS + 1, _FIELDS):

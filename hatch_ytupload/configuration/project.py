@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from hatch_ytupload.errors import NoProjectError, SettingsError
+from hatch_ytupload.programs import without_secrets
 from hatch_ytupload.wording import describe, one_line
 
 
@@ -261,7 +262,9 @@ def _read_toml(path: str) -> dict[str, Any]:
 
 
 _ASK = """
-import json, os, sys, tempfile
+import sys
+sys.path[:] = [place for place in sys.path if place]  # not the project's directory, whose modules are nobody's library
+import json, os, tempfile
 from email.parser import BytesHeaderParser
 from importlib import import_module
 answer = os.dup(1)
@@ -295,7 +298,11 @@ def _ask_build_backend(root: str, content: dict[str, Any]) -> tuple[str, str]:
         raise SettingsError([f"{key} must be a list of strings, found {describe(below)}"])
     paths = [os.path.join(root, path) for path in below]
     process = subprocess.run(
-        [sys.executable, "-c", _ASK, backend, json.dumps(paths)], cwd=root, capture_output=True, check=False
+        [sys.executable, "-c", _ASK, backend, json.dumps(paths)],
+        cwd=root,
+        env=without_secrets(os.environ),
+        capture_output=True,
+        check=False,
     )
     try:
         answer = json.loads(process.stdout)

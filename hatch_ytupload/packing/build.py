@@ -122,6 +122,8 @@ def build_bundle(
             memory.close(plan, directory, inputs, git.answer(), archive)
     sizes = {entry.path: entry_size(entry) for entry in plan.entries()}
     warnings = [*size_warning(archive.size, sizes, settings.max_archive_mb), *_credentials(plan)]
+    if git.problem:
+        warnings.append(git.problem)
     if cache and cache.problem:
         warnings.append(cache.problem)
     return Built(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import BUNDLE_SUFFIX
 from hatch_ytupload.packing.manifest import GitInfo
+from hatch_ytupload.programs import git_command, git_environment, git_reason, work_tree
 
 if TYPE_CHECKING:
     import subprocess
@@ -15,11 +16,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
-
-# Git sets these for its hooks; a build that one of them starts is asked about its own directory.
-_OF_ANOTHER = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"}
-# Git must not write to the repository that it is asked about, nor speak another language.
-_ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
 
 class GitQuestion:
@@ -38,18 +34,22 @@ class GitQuestion:
                 exclude.append(f":(exclude,literal){relative}")
         self._process: subprocess.Popen[bytes] | None = None
         self._output: bytes | None = None
-        if not _is_in_a_work_tree(directory):
+        self.problem: str | None = None
+        """Why git had no answer though there is a repository, once it was asked for."""
+        if work_tree(directory) is None:
             return
         import subprocess
 
+        environ = git_environment(os.environ)
+        asked = ["status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", ".", *exclude]
         with suppress(OSError):  # there may be no git on this machine
             self._process = subprocess.Popen(
-                ["git", "status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", ".", *exclude],
+                git_command(directory, environ, *asked),
                 cwd=directory,
-                env={name: value for name, value in os.environ.items() if name not in _OF_ANOTHER} | _ENVIRONMENT,
+                env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
             )
 
     def __enter__(self) -> Self:
@@ -67,7 +67,9 @@ class GitQuestion:
         if self._process is None:
             return None
         if self._output is None:
-            self._output, _ = self._process.communicate()
+            self._output, said = self._process.communicate()
+            if self._process.returncode != 0:
+                self.problem = f"the manifest names no commit: git could not be asked: {git_reason(said)}"
         if self._process.returncode != 0:
             return None
         commit, dirty = "", False
@@ -77,13 +79,3 @@ class GitQuestion:
             elif not line.startswith("#"):
                 dirty = True
         return GitInfo(commit, dirty) if commit and commit != "(initial)" else None
-
-
-def _is_in_a_work_tree(directory: str) -> bool:
-    """Tell whether git can find a work tree from a directory; where it cannot, it need not be started."""
-    above = os.path.realpath(directory)
-    while not os.path.lexists(os.path.join(above, ".git")):
-        directory, above = above, os.path.dirname(above)
-        if above == directory:
-            return False
-    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import subprocess
 import sys
 import tarfile
 import zipfile
@@ -647,6 +648,27 @@ def test_files_that_git_ignores_are_found(pipeline: Pipeline) -> None:
     assert finding.message.startswith(
         "and 1 more are packed though git ignores it: `*.gen.py` (line 1 of `.gitignore`)"
     )
+
+
+def test_files_of_a_submodule_are_asked_of_the_submodule(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Findings for the rest of the files stay, also where git refuses one repository, or a hook names another."""
+    pipeline.write({".gitignore": "*.gen.py\n", "stages/first/src/a.gen.py": "", "stages/first/src/sub/b.tmp.py": ""})
+    inner = pipeline.root / "stages/first/src/sub"
+    subprocess.run(["git", "init", "--quiet", inner], check=True)
+    (inner / ".gitignore").write_text("*.tmp.py\n")
+    pipeline.git("init", "--quiet")
+    monkeypatch.setenv("GIT_DIR", str(inner / ".git"))
+    assert [(item.rule, item.path) for item in found(pipeline)] == [
+        ("git-ignored", "stages/first/src/a.gen.py"),
+        ("git-ignored", "stages/first/src/sub/b.tmp.py"),
+    ]
+    (inner / ".git").rename(inner / "elsewhere")
+    (inner / ".git").write_text("gitdir: /nowhere\n")
+    refused, other = found(pipeline)
+    assert (other.rule, other.path) == ("git-ignored", "stages/first/src/a.gen.py")
+    assert refused.rule == "git"
+    assert refused.message.startswith("git could not be asked whether it ignores ")
+    assert refused.message.endswith(" packed files: not a git repository: /nowhere")
 
 
 def test_an_archive_is_checked_like_the_sources(tmp_path: Path) -> None:

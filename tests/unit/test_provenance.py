@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 from pipelines import Pipeline
 
+from hatch_ytupload.checks.git_ignored import check_git_ignored
+from hatch_ytupload.checks.packed_code import code_of_plan
 from hatch_ytupload.packing.manifest import GitInfo
 from hatch_ytupload.packing.provenance import GitQuestion
+from hatch_ytupload.programs import git_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -198,3 +201,38 @@ def test_the_repository_of_a_hook_is_no_other(pipeline: Pipeline, tmp_path: Path
     built = pipeline.run("build", environ={"GIT_DIR": str(other.root / ".git"), "GIT_INDEX_FILE": "index"})
     assert built.returncode == 0
     assert commit in (pipeline.archive().parent / "manifest.json").read_text()
+
+
+class TestRefusal:
+    """Git that says no, and repositories that want programs to be started."""
+
+    def test_why_git_could_not_be_asked_is_a_warning(self, pipeline: Pipeline) -> None:
+        """Once, from a build; without a repository there is nothing to say."""
+        assert pipeline.build().warnings == ()
+        (pipeline.root / ".git").write_text("gitdir: /nowhere\n")
+        (warning,) = pipeline.build().warnings
+        assert warning == "the manifest names no commit: git could not be asked: not a git repository: /nowhere"
+
+    def test_a_repository_starts_no_programs(
+        self, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Neither to watch files, nor to filter them, nor as a hook; and git does not get the token."""
+        commit = pipeline.commit()
+        program = tmp_path / "program"
+        program.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\ncat\n")
+        program.chmod(0o755)
+        hooks = tmp_path / "hooks"
+        hooks.mkdir()
+        (hooks / "post-index-change").symlink_to(program)
+        pipeline.git("config", "core.fsmonitor", str(program))
+        pipeline.git("config", "core.hooksPath", str(hooks))
+        pipeline.git("config", "filter.evil.clean", str(program))
+        pipeline.git("config", "filter.evil.required", "true")
+        (pipeline.root / ".git/info/attributes").write_text("* filter=evil\n")
+        for path in pipeline.root.rglob("*.py"):
+            os.utime(path, (1, 1))
+        assert asked(pipeline) == GitInfo(commit, dirty=False)
+        check_git_ignored(code_of_plan(pipeline.plan()), str(pipeline.root))
+        assert not (tmp_path / "started").exists()
+        monkeypatch.setenv("YT_TOKEN", "secret")
+        assert "YT_TOKEN" not in git_environment(os.environ)
