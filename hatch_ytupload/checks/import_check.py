@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -10,12 +11,13 @@ from hatch_ytupload.checks.findings import ERROR, NOTE, WARNING, Finding
 from hatch_ytupload.checks.imports import ALWAYS, LATER, OPTIONAL, FileFacts, read_facts
 from hatch_ytupload.checks.packed_modules import PackedModule
 from hatch_ytupload.checks.provided import distribution_with
+from hatch_ytupload.configuration.project import normalize_name
 from hatch_ytupload.wording import counted, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hatch_ytupload.checks.imports import Import
+    from hatch_ytupload.checks.imports import Import, MetadataUse
     from hatch_ytupload.checks.packed_code import PackedCode
     from hatch_ytupload.checks.packed_modules import PackedModules
     from hatch_ytupload.checks.provided import Provided
@@ -26,6 +28,7 @@ _SEVERITIES = {ALWAYS: ERROR, LATER: WARNING, OPTIONAL: NOTE}
 _AT_START = {"_collections_abc", "_sitebuiltins", "abc", "codecs", "encodings", "genericpath", "io", "os", "posixpath"}
 _AT_START |= {"site", "stat", "zipimport"}
 _LONGEST_WAY = 6
+_METADATA = re.compile(r"([^/]+?)-[^/-]+\.dist-info/METADATA$|([^/]+?)(?:-[^/]+)?\.egg-info/PKG-INFO$")
 
 
 class Facts:
@@ -40,6 +43,10 @@ class Facts:
         self._code = code
         self._python = python
         self._known: dict[tuple[str, bool], FileFacts] = {}
+        self.distributions = frozenset(
+            normalize_name(found[1] or found[2]) for found in map(_METADATA.match, code.files) if found
+        )
+        """Normalized names of those whose metadata is packed."""
 
     def of(self, path: str, *, script: bool = False) -> FileFacts:
         """Return what is known of a file."""
@@ -167,6 +174,8 @@ class StageImports:
         if facts.problem is not None:
             line, reason = facts.problem
             self._report(kind, "syntax", file, line, f"cannot be parsed: {one_line(reason)}")
+        for use in facts.metadata:
+            self._metadata(use, module, file, min(kind, use.kind))
         for found in facts.imports:
             self._import(module, file, found, min(kind, found.kind))
 
@@ -183,6 +192,19 @@ class StageImports:
         for taken in found.names:
             if taken != "*":
                 self._take(target, taken, file, found.line, kind)
+
+    def _metadata(self, use: MetadataUse, module: PackedModule, file: str, kind: int) -> None:
+        """Report a question for the metadata of a distribution that the job does not have."""
+        name = normalize_name(module.name if use.name is None else use.name)
+        if not name or name in self._facts.distributions or name in self._provided.distributions:
+            return
+        if self._provided.has(name) or self._provided.has(name.replace("-", "_")) or self._provided.unknown:
+            kind = OPTIONAL  # it may come along
+        message = (
+            f"asks for the metadata of `{one_line(name)}`, which neither the archive nor the requirements of the stage "
+            "have: add it to `requirements.txt` of the stage, or install it where the archive is built if it is packed"
+        )
+        self._report(kind, "missing-metadata", file, use.line, message, about=name)
 
     def _absolute(self, module: PackedModule, found: Import) -> str | None:
         """Return the dotted name of what is imported; None: a relative import that leads nowhere."""

@@ -21,6 +21,10 @@ _DYNAMIC = re.compile(rb"\b(?:globals|locals|vars|exec|setattr)\s*\(|sys\s*\.\s*
 _MAY_MAKE_MODULES = re.compile(rb"__path__|\b(?:modules|meta_path|path_hooks)\b")
 _OF_IMPORT_SYSTEM = frozenset({"modules", "meta_path", "path_hooks"})
 _MAY_CALL_IMPORT = re.compile(rb"import_module|__import__")
+_MAY_ASK_METADATA = re.compile(rb"\bimportlib[._]metadata\b|\bmetadata\b|\bpkg_resources\b")
+_METADATA_MODULES = frozenset({"importlib.metadata", "importlib_metadata", "pkg_resources"})
+_METADATA_FUNCTIONS = frozenset({"version", "metadata", "distribution", "requires", "files", "get_distribution"})
+_CATCHING_METADATA = frozenset({"PackageNotFoundError", "DistributionNotFound"})
 _IMPORT_FUNCTIONS = frozenset({"import_module", "__import__"})
 _CATCHING = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
@@ -39,6 +43,16 @@ class Import(NamedTuple):
     """OPTIONAL, LATER or ALWAYS."""
 
 
+class MetadataUse(NamedTuple):
+    """A question for the metadata of a distribution, such as `importlib.metadata.version("name")`."""
+
+    name: str | None
+    """Of the distribution; None: called like the module that asks."""
+    line: int
+    kind: int
+    """OPTIONAL, LATER or ALWAYS."""
+
+
 class FileFacts(NamedTuple):
     """What is known of a file."""
 
@@ -49,6 +63,7 @@ class FileFacts(NamedTuple):
     """`from module import *` at its top."""
     makes_modules: bool = False
     """It may make modules appear that have no file where one would look: by `__path__` or `sys.modules`."""
+    metadata: tuple[MetadataUse, ...] = ()
     problem: tuple[int, str] | None = None
     """Line and reason, if it cannot be parsed."""
 
@@ -85,7 +100,10 @@ def _facts(tree: ast.Module, source: bytes, python: tuple[int, int], *, script: 
         reading.names.update(node.target.id for node in ast.walk(tree) if isinstance(node, ast.NamedExpr))
     names = None if _DYNAMIC.search(source) else frozenset(reading.names)
     makes_modules = _MAY_MAKE_MODULES.search(source) is not None and any(map(_makes_modules, ast.walk(tree)))
-    return FileFacts(tuple(reading.imports), names, tuple(reading.stars), makes_modules=makes_modules)
+    metadata = tuple(_metadata_uses(tree)) if _MAY_ASK_METADATA.search(source) else ()
+    return FileFacts(
+        tuple(reading.imports), names, tuple(reading.stars), makes_modules=makes_modules, metadata=metadata
+    )
 
 
 class _Reading:
@@ -166,11 +184,11 @@ class _Reading:
         self._pending.append((statements, kind, top))
 
 
-def _catches(handler: ast.ExceptHandler) -> bool:
+def _catches(handler: ast.ExceptHandler, names: frozenset[str] = _CATCHING) -> bool:
     if handler.type is None:
         return True
     kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return any(_last_name(kind) in _CATCHING for kind in kinds)
+    return any(_last_name(kind) in names for kind in kinds)
 
 
 def _suppresses(item: ast.withitem) -> bool:
@@ -214,6 +232,52 @@ def _targets(node: ast.stmt) -> Iterator[str]:
         for child in ast.walk(target) if target is not None else ():
             if isinstance(child, ast.Name):
                 yield child.id
+
+
+def _metadata_uses(tree: ast.Module) -> Iterator[MetadataUse]:
+    """Yield the questions for metadata whose distribution is written out."""
+    functions, modules = _ways_to_metadata(tree)
+    pending: list[tuple[ast.AST, int]] = [(tree, ALWAYS)]
+    while pending:
+        node, kind = pending.pop()
+        if isinstance(node, ast.Call) and node.args and _asks_metadata(node.func, functions, modules):
+            asked = node.args[0]
+            if isinstance(asked, ast.Constant) and isinstance(asked.value, str):
+                yield MetadataUse(asked.value, node.lineno, kind)
+            elif isinstance(asked, ast.Name) and asked.id in ("__name__", "__package__"):
+                yield MetadataUse(None, node.lineno, kind)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.If)):
+            kind = min(kind, LATER)
+        guarded: list[ast.stmt] = []
+        if isinstance(node, ast.Try) and any(_catches(each, _CATCHING | _CATCHING_METADATA) for each in node.handlers):
+            guarded = node.body
+        pending += [(child, OPTIONAL if child in guarded else kind) for child in ast.iter_child_nodes(node)]
+
+
+def _ways_to_metadata(tree: ast.Module) -> tuple[set[str], set[str]]:
+    """Return the names in a file of functions and of modules that answer questions for metadata."""
+    functions: set[str] = set()
+    modules = {"metadata", "importlib_metadata", "pkg_resources"}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            above = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+            for alias in node.names:
+                whole = f"{above}{alias.name}"
+                if whole in _METADATA_MODULES and alias.asname is not None:
+                    modules.add(alias.asname)
+                elif above[:-1] in _METADATA_MODULES and alias.name in _METADATA_FUNCTIONS:
+                    functions.add(alias.asname or alias.name)
+    return functions, modules
+
+
+def _asks_metadata(function: ast.expr, functions: set[str], modules: set[str]) -> bool:
+    if isinstance(function, ast.Name):
+        return function.id in functions
+    return (
+        isinstance(function, ast.Attribute)
+        and function.attr in _METADATA_FUNCTIONS
+        and _last_name(function.value) in modules
+    )
 
 
 def _makes_modules(node: ast.AST) -> bool:

@@ -15,7 +15,7 @@ from hatch_ytupload.requirements.tree import Tree
 from hatch_ytupload.sources.distributions import modules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hatch_ytupload.requirements.requirement import Requirement
 
@@ -83,6 +83,8 @@ class Provided(NamedTuple):
     """Names that are most likely importable themselves."""
     judged: tuple[str, ...] = ()
     """Requirements that were judged by what is installed here."""
+    distributions: frozenset[str] = frozenset()
+    """Normalized names of all that is installed, as far as that is known."""
 
     def has(self, name: str) -> bool:
         """Tell whether a dotted name is there, or lies above or below one that is."""
@@ -105,7 +107,7 @@ def standard_library(python: tuple[int, int]) -> frozenset[str]:
     return frozenset(names)
 
 
-def provided_by(required: Iterable[Requirement], files: Mapping[str, bytes], python: str) -> Provided:
+def provided_by(required: Sequence[Requirement], files: Mapping[str, bytes], python: str) -> Provided:
     """Return what requirements bring: the modules of packed and installed distributions, and of what these require.
 
     Args:
@@ -146,7 +148,14 @@ def provided_by(required: Iterable[Requirement], files: Mapping[str, bytes], pyt
             pending += _named(_required(name), python, extras)
         else:
             unknown.add(name)
-    return Provided(frozenset(modules), tuple(sorted(unknown)), frozenset(top_level), tuple(sorted(judged)))
+    distributions = {name for name, _ in seen} | {item.name for item in required if item.name is not None}
+    return Provided(
+        frozenset(modules),
+        tuple(sorted(unknown)),
+        frozenset(top_level),
+        tuple(sorted(judged)),
+        frozenset(distributions),
+    )
 
 
 def distribution_with(module: str) -> str | None:

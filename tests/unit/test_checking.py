@@ -11,6 +11,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
+from archives import Bytes, archive_of
 from hypothesis import given
 from hypothesis import strategies as st
 from pipelines import CHECKOUT, Pipeline, make_pipeline
@@ -541,6 +542,39 @@ def test_an_error_says_when_it_was_judged_by_what_is_installed_here(tmp_path: Pa
     finding = only(checked(tmp_path, files), "missing-import")
     assert finding.severity == "error"
     assert "(as `click` installed here shows)" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("code", "severity"),
+    [
+        ("from importlib.metadata import version\nV = version('gone')", "error"),
+        ("from importlib.metadata import version as v\nV = v('Gone.Dist')", "error"),
+        ("import importlib.metadata\nV = importlib.metadata.metadata('gone')['Version']", "error"),
+        ("from importlib import metadata\nclass A:\n    V = metadata.version(__name__)", "error"),
+        ("from importlib import metadata\ndef f(): return metadata.files('gone')", "warning"),
+        ("from importlib import metadata\nif f(): V = metadata.version('gone')", "warning"),
+        ("import importlib.metadata as m\nV = m.version('gone')", "error"),
+        ("from importlib import metadata as m\ntry: m.version('x')\nexcept m.PackageNotFoundError: V = '0'", "note"),
+        ("from importlib.metadata import version\nV = version('packed_one'), version('ytjobs-dist')", None),
+        ("from importlib.metadata import version\nV = version('required-one')", None),
+        ("def version(name): return name\nV = version('gone')", None),
+        ("from importlib.metadata import version\nV = version(name)", None),
+    ],
+)
+def test_metadata_that_a_job_will_not_have_is_found(tmp_path: Path, code: str, severity: str | None) -> None:
+    """Where code asks for it by name, as surely as it asks."""
+    files = {
+        "operation_wrapper_s_map.sh": b"exec python3 stages/s/src/mapper.py\n",
+        "stages/s/src/mapper.py": b"import pkg\n",
+        "stages/s/requirements.txt": b"./libs/required_one-1-py3-none-any.whl\n",
+        "libs/required_one-1-py3-none-any.whl": wheel("required_one"),
+        "pkg/__init__.py": code.encode(),
+        "Packed.One-1.0.dist-info/METADATA": b"",
+        "ytjobs_dist.egg-info/PKG-INFO": b"",
+    }
+    code_of = code_of_archive(Bytes(archive_of(files)), None, "x", progress=no_progress)
+    findings = check(code_of, make_pipeline(tmp_path / "demo").settings(), text_of(HERE), sources=False)
+    assert [(item.rule, item.severity) for item in findings] == ([("missing-metadata", severity)] if severity else [])
 
 
 def test_a_script_in_a_subdirectory_finds_what_lies_beside_it(tmp_path: Path) -> None:
