@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -67,6 +68,21 @@ class FileReader:
         while len(data) < length and (more := os.pread(self._descriptor, length - len(data), offset + len(data))):
             data += more
         return data
+
+
+@contextmanager
+def opened(path: str) -> Iterator[FileReader]:
+    """Open a file on disk for reading.
+
+    Raises:
+        OSError: it cannot be opened. That it cannot be closed is no error: what was read has been read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield FileReader(descriptor)
+    finally:
+        with suppress(OSError):
+            os.close(descriptor)
 
 
 def blocks(reader: Reader, start: int = 0, end: int | None = None, *, size: int = BLOCK_SIZE) -> Iterator[bytes]:

@@ -70,7 +70,7 @@ def publish_to(
     keep: int = 10,
     dry_run: bool = False,
     now: datetime = NOW,
-    **conditions: Any,  # noqa: ANN401 - fields of `Conditions`
+    **conditions: Any,
 ) -> Outcome:
     """Publish a bundle."""
     asked = Conditions(keep_releases=keep, standalone_wrappers=wrappers, **conditions)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
 from hatch_ytupload.build_folders.build_folder import FILE
-from hatch_ytupload.byte_reader import FileReader, Progress, blocks, no_progress
+from hatch_ytupload.byte_reader import FileReader, Progress, blocks, no_progress, opened
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.errors import ArtifactError, BuildFolderError, SettingsError
 from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
@@ -191,14 +191,12 @@ def open_archive(path: str) -> Iterator[Reader]:
     Raises:
         ArtifactError: it cannot be opened.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror}") from None
-    try:
-        yield FileReader(descriptor)
-    finally:
-        os.close(descriptor)
+    with ExitStack() as files:
+        try:
+            reader = files.enter_context(opened(path))
+        except OSError as error:
+            raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror}") from None
+        yield reader
 
 
 def _remote(text: str, places: Whereabouts) -> Artifact:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.byte_reader import FileReader, no_progress, sha256_of
+from hatch_ytupload.byte_reader import FileReader, no_progress, opened, sha256_of
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing import tar_format
 from hatch_ytupload.packing.manifest import FileInfo, content_digest
@@ -155,5 +155,5 @@ class ArchiveCopy(NamedTuple):
     @contextmanager
     def reader(self) -> Iterator[FileReader]:
         """Open it for reading."""
-        with open(self.path, "rb") as file:
-            yield FileReader(file.fileno())
+        with opened(self.path) as reader:
+            yield reader

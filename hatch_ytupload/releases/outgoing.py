@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SBOM_NAME, is_wrapper
 from hatch_ytupload.build_folders.build_folder import Content
-from hatch_ytupload.byte_reader import DigestingReader, FileReader, Reader, blocks
+from hatch_ytupload.byte_reader import DigestingReader, FileReader, Reader, blocks, opened
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing.bundle import read_bundle
 from hatch_ytupload.packing.manifest import Manifest, load_manifest, manifest_bytes
@@ -51,20 +51,21 @@ def open_outgoing(
             archive may change after it was checked.
     """
     bundle = read_bundle(path)
-    with ExitStack() as opened:
+    with ExitStack() as files:
         with _read_errors(path):
             name = os.path.join(bundle.directory, MANIFEST_NAME)
-            with open(name, "rb") as file:
-                manifest_data = manifest_bytes(FileReader(file.fileno()), one_line(name))
+            with opened(name) as file:
+                manifest_data = manifest_bytes(file, one_line(name))
             # Of these very bytes: another build may have put another bundle there.
             manifest = load_manifest(manifest_data, one_line(name))
             _check_names(manifest, bundle.directory, project)
-            reader = FileReader(opened.enter_context(open(bundle.archive, "rb")).fileno())
+            reader = files.enter_context(opened(bundle.archive))
             check_archive(reader, manifest, bundle.archive)
             scripts = read_wrappers(reader, manifest, bundle.archive) if standalone_wrappers else {}
             beside = {MANIFEST_NAME: manifest_data}
-            with open(os.path.join(bundle.directory, SBOM_NAME), "rb") as file:
-                beside[SBOM_NAME] = read_sbom(FileReader(file.fileno()), manifest, os.path.join(path, SBOM_NAME))
+            sbom = os.path.join(bundle.directory, SBOM_NAME)
+            with opened(sbom) as file:
+                beside[SBOM_NAME] = read_sbom(file, manifest, sbom)
         content = Content(reader.size, lambda: _blocks(reader, manifest, bundle.archive))
         yield Outgoing(manifest, beside, content, scripts, bundle.directory)
 

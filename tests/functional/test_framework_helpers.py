@@ -48,7 +48,7 @@ class Helpers:
         self.logger.setLevel(logging.INFO)
         self.logger.handlers = [_Keeper(self.lines)]
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - functions of many types
+    def __getattr__(self, name: str) -> Any:
         raise AttributeError(name)
 
 

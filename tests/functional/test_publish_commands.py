@@ -54,7 +54,7 @@ class Publisher:
         """Return what a command says on standard output."""
         return self.run(*arguments).stdout
 
-    def data(self, *arguments: str) -> Any:  # noqa: ANN401 - JSON
+    def data(self, *arguments: str) -> Any:
         """Return what a command says with `--json`."""
         return json.loads(self.output("--json", *arguments))
 

@@ -66,7 +66,7 @@ def client_config(*, retries: dict[str, object] | None = None) -> dict[str, obje
     }
 
 
-def request(command: str, parameters: Mapping[str, object], client: yt.wrapper.YtClient) -> Any:  # noqa: ANN401 - whatever it is
+def request(command: str, parameters: Mapping[str, object], client: yt.wrapper.YtClient) -> Any:
     """Send a command, or parameters of one, that the client has no function for, and give the answer."""
     return yt.wrapper.driver.make_formatted_request(command, dict(parameters), format=None, client=client)
 

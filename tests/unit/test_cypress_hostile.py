@@ -86,7 +86,7 @@ def served(answer: Callable[[Handler], None], context: ssl.SSLContext | None = N
         server.server_close()
 
 
-def folder_of(server: Any, *, scheme: str = "http", timeout_seconds: float = 5) -> CypressFolder:  # noqa: ANN401
+def folder_of(server: Any, *, scheme: str = "http", timeout_seconds: float = 5) -> CypressFolder:
     """Return a build folder there, asked once."""
     address = f"{scheme}://127.0.0.1:{server.server_port}"
     return CypressFolder(Cluster(address, token=TOKEN, timeout_seconds=timeout_seconds, attempts=1), PATH)
@@ -269,7 +269,7 @@ class Mutation(NamedTuple):
     """Nothing is put there."""
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Give the way to everything in a value of JSON."""
     yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

@@ -47,7 +47,7 @@ def proxy() -> Iterator[ProxyServer]:
         yield server
 
 
-def opened(directory: Path, **options: Any) -> None:  # noqa: ANN401 - of open_outgoing
+def opened(directory: Path, **options: Any) -> None:
     """Open a bundle for publishing, and do nothing with it."""
     with open_outgoing(str(directory), **options):
         pass

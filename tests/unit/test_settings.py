@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CONFIG = "configs/config.yaml"
 
 
-def problems(pipeline: Pipeline, table: object, **arguments: Any) -> list[str]:  # noqa: ANN401 - passed on
+def problems(pipeline: Pipeline, table: object, **arguments: Any) -> list[str]:
     """Return every problem of a table, each of them one line."""
     with pytest.raises(SettingsError) as error:
         load_settings(str(pipeline.root), table, **{"environ": {}, **arguments})

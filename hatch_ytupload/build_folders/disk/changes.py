@@ -165,7 +165,8 @@ class Staging:
 
     def discard(self) -> None:
         """Remove what is left beside the folder: after `commit` the old one, else the changes."""
-        shutil.rmtree(self._old or self._tree, ignore_errors=True)
+        with suppress(OSError):  # which some calls of `rmtree` raise all the same
+            shutil.rmtree(self._old or self._tree, ignore_errors=True)
 
     @contextmanager
     def _afterwards(self, consequence: str) -> Iterator[None]:
