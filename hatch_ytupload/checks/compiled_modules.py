@@ -6,6 +6,7 @@ import platform
 import re
 from typing import TYPE_CHECKING
 
+from hatch_ytupload.archive_layout import STAGES
 from hatch_ytupload.checks.findings import WARNING, Finding
 from hatch_ytupload.wording import one_line
 
@@ -63,8 +64,11 @@ def _reason(name: str, header: bytes, python: tuple[int, int], machine: str) -> 
 
 def _finding(paths: list[str], reason: str, python: tuple[int, int], machine: str) -> Finding:
     count = "a compiled module" if len(paths) == 1 else f"the first of {len(paths)} compiled modules"
+    top = one_line(paths[0].partition("/")[0].partition(".")[0])
+    of_stage = top == STAGES
+    mend = "" if of_stage else f"take `{top}` out of `upload_modules` and put it into the requirements, or "
     message = (
         f"{count} for {reason}, and jobs run Python {python[0]}.{python[1]} on Linux, {machine}: "
-        f"put `{one_line(paths[0].partition('/')[0])}` into the requirements, or build where the jobs run"
+        f"{mend}build where the jobs run"
     )
     return Finding(WARNING, "compiled-module", paths[0], None, message)

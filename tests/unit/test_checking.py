@@ -544,6 +544,67 @@ def test_an_error_says_when_it_was_judged_by_what_is_installed_here(tmp_path: Pa
     assert "(as `click` installed here shows)" in finding.message
 
 
+MAPPER, REQUIREMENTS = "stages/first/src/mapper.py", "stages/first/requirements.txt"
+LIB: dict[str, str | bytes] = {MAPPER: "import lib\n", "lib/__init__.py": ""}
+OLD: dict[str, str | bytes] = {MAPPER: "import old\n", "old/__init__.py": "", "old/x.cpython-36m-linux.so": "x"}
+
+
+@pytest.mark.parametrize(
+    ("files", "settings", "hint", "done", "settings_then"),
+    [
+        (LIB, "", "add `lib` to `upload_modules`", {}, 'upload_modules = ["lib"]'),
+        ({MAPPER: "import one\n"}, "", "add it to `requirements.txt`", {REQUIREMENTS: "one==1\n"}, ""),
+        ({MAPPER: "import one.two\n"}, "", "or `one` to `provided_modules`", {}, 'provided_modules = ["one"]'),
+        ({MAPPER: "import sklearn\n"}, "", "add `scikit-learn` to", {REQUIREMENTS: "scikit-learn==1\n"}, ""),
+        ({REQUIREMENTS: "six\n"}, "", "has no version", {REQUIREMENTS: "six==1\n"}, ""),
+        (
+            {REQUIREMENTS: "-i https://me:pw@example.com\n"},
+            "",
+            "write `${NAME}` in their place",
+            {REQUIREMENTS: "-i https://${ME}:${PW}@example.com\n"},
+            "",
+        ),
+        (
+            {MAPPER: "from importlib.metadata import version as v\nv('one')\n"},
+            "",
+            "add it to `requirements.txt` of the stage",
+            {REQUIREMENTS: "one==1\n"},
+            "",
+        ),
+        (
+            OLD,
+            'upload_modules = ["old"]',
+            "take `old` out of `upload_modules` and put it into the requirements",
+            {REQUIREMENTS: "old==1\n"},
+            "",
+        ),
+        (
+            {
+                MAPPER: "import one, two\n",
+                "stages/first/config.yaml": "client: {operations: {map: {docker_image: some}}}\n",
+            },
+            "",
+            "name in `provided_modules` what it has, and add the rest to `requirements.txt` of the stage",
+            {REQUIREMENTS: "one==1\n"},
+            'provided_modules = ["two"]',
+        ),
+    ],
+)
+def test_what_a_message_advises_works(
+    tmp_path: Path,
+    *,
+    files: dict[str, str | bytes],
+    settings: str,
+    hint: str,
+    done: dict[str, str | bytes],
+    settings_then: str,
+) -> None:
+    """Whoever does it is rid of the finding, and gets no other one."""
+    finding = checked(tmp_path / "before", files, settings=settings)[0]
+    assert hint in finding.message
+    assert checked(tmp_path / "after", {**files, **done}, settings=settings_then) == []
+
+
 @pytest.mark.parametrize(
     ("code", "severity"),
     [
