@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
+from cluster_rules import Report
 from pipelines import clean_environment, make_pipeline
 from unattended import EndOfHangingTests, reset_inherited_signals
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pipelines import Pipeline
 
 hypothesis.settings.register_profile("suite", deadline=None, database=None)
@@ -20,9 +20,17 @@ hypothesis.settings.load_profile("suite")
 reset_inherited_signals()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what `-m cluster` takes."""
+    parser.addoption("--report", metavar="FILE", help="where to write what a real cluster answers, as JSON")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """End what hangs."""
+    """End what hangs, and write the report that is asked for."""
     config.pluginmanager.register(EndOfHangingTests())
+    path = config.getoption("--report")
+    if path is not None:
+        config.pluginmanager.register(Report(Path(path)), "cluster-report")
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ import hashlib
 import json
 import os
 import threading
-import uuid
 from typing import TYPE_CHECKING
 
 import pytest
 from build_folders import Bundle, current, make_bundle, names, publish_to, read_current, roll_back, watched
+from cluster_rules import CLIENT, PROXY
 from pipelines import make_pipeline, refusal
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
@@ -23,42 +23,19 @@ from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 from hatch_ytupload.releases.records import read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from yt.wrapper import YtClient
 
-# Taken here: tests run without such variables.
-PROXY = os.environ.get("YT_PROXY")
-CLIENT = {name: value for name, value in os.environ.items() if name.startswith("YT_") and name != "YT_PROXY"}
-
-pytestmark = [pytest.mark.cluster, pytest.mark.skipif(PROXY is None, reason="`YT_PROXY` names no cluster")]
+pytestmark = pytest.mark.cluster
 
 SCRIPT = "operation_wrapper_first_map.sh"
 
 
-@pytest.fixture(autouse=True)
-def _client_environment(_clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give back what ytsaurus-client was configured with."""
-    for name, value in CLIENT.items():
-        monkeypatch.setenv(name, value)
-
-
 @pytest.fixture
-def client(_client_environment: None) -> YtClient:
-    """Return a plain client of the cluster."""
-    import yt.wrapper
-    from yt.wrapper.default_config import get_config_from_env
-
-    return yt.wrapper.YtClient(proxy=PROXY, config=get_config_from_env())
-
-
-@pytest.fixture
-def path(client: YtClient) -> Iterator[str]:
-    """Return a path that is free, in a folder that will be removed."""
-    top = f"//tmp/hatch-ytupload-tests-{uuid.uuid4()}"
-    yield f"{top}/demo/build"
-    client.remove(top, recursive=True, force=True)
+def path(top: str) -> str:
+    """Return a path that is free."""
+    return f"{top}/demo/build"
 
 
 def folder_at(path: str, **options: float) -> CypressFolder:
