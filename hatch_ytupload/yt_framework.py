@@ -19,7 +19,10 @@ YT Framework itself is not imported here.
 
 from __future__ import annotations
 
+import atexit
 import os
+import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, STAGES
@@ -27,7 +30,7 @@ from hatch_ytupload.byte_reader import blocks
 from hatch_ytupload.configuration.project import find_project
 from hatch_ytupload.configuration.settings import KEYS
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
-from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.errors import SettingsError, YtUploadError
 from hatch_ytupload.framework.code_upload import clean_build_directory
 from hatch_ytupload.framework.edge import log_header, log_success
 from hatch_ytupload.releases.outgoing import open_outgoing
@@ -49,12 +52,30 @@ RELEASE_VARIABLE = "YTUPLOAD_RELEASE"
 """The environment variable that says which release to run."""
 
 
-class PublishedCode:
+if TYPE_CHECKING:
+
+    class _Pipeline:
+        """What BasePipeline has."""
+
+        config: Any
+        pipeline_dir: Path
+        logger: logging.Logger
+        yt: Any
+
+        def run(self) -> None:
+            """Run the enabled stages."""
+
+else:
+    _Pipeline = object
+
+
+class PublishedCode(_Pipeline):
     """Makes a pipeline run a published release: `class Pipeline(PublishedCode, DefaultPipeline)`.
 
     In place of `upload_code`, which packs and uploads what lies on the disk, the release that is asked for is looked up
     in the pipeline's build folder, and the run fails where it is not there or not whole. All operations of the run then
-    mount the archive of that release itself, so that what others publish in the meantime changes nothing.
+    mount the archive of that release itself, so that what others publish in the meantime changes nothing; nor is it
+    pruned while the run lasts. What its user can mend ends `run` with a line on the pipeline's log and status 1.
 
     Which release: the environment variable `YTUPLOAD_RELEASE`, else `pipeline.release` of the pipeline's config, else
     the attribute `release` of the class. Each may be
@@ -73,12 +94,20 @@ class PublishedCode:
     _published_in: str | None = None
     """The build folder, once the run has been pointed at one release in it."""
 
-    if TYPE_CHECKING:
-        # What BasePipeline has.
-        config: Any
-        pipeline_dir: Path
-        logger: logging.Logger
-        yt: Any
+    _held: ExitStack | None = None
+    """What is held until the run has ended."""
+
+    def run(self) -> None:
+        """Run the pipeline."""
+        with ExitStack() as held:
+            self._held = held
+            held.callback(setattr, self, "_held", None)
+            try:
+                super().run()
+            except YtUploadError as error:
+                for line in error.lines:
+                    self.logger.error(line)  # noqa: TRY400 - the trace tells its user nothing
+                sys.exit(1)
 
     def upload_code(self, build_folder: str | None = None) -> None:
         """Find the release, and have the operations of this run use it.
@@ -139,7 +168,11 @@ class PublishedCode:
         log_success(self.logger, f"Jobs run {one_line(name)}")
 
     def _find(self, folder: BuildFolder, wanted: str, stages: list[str]) -> PublishedRelease:
-        found = find_published(folder, wanted, self._manifest_of_bundle)
+        if self._held is None:
+            # Called without `run`, as by a program that runs stages itself: until that has ended.
+            self._held = ExitStack()
+            atexit.register(self._held.close)
+        found = find_published(folder, wanted, self._manifest_of_bundle, held=self._held)
         require_stages(found.manifest, stages, f"the release `{found.record.release}`")
         log_success(self.logger, found.describe())
         if not found.is_current:

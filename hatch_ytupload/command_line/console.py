@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.details import Listener
+    from hatch_ytupload.releases.conditions import Conditions
 
 
 class OutputError(YtUploadError):
@@ -63,12 +64,13 @@ class Console:
 
         return find_project(os.curdir)
 
-    def settings(self, flags: Mapping[str, object]) -> Settings:
+    def settings(self, flags: Mapping[str, object], *, environ: Mapping[str, str] | None = None) -> Settings:
         """Load the settings of the project, and show their warnings.
 
         Args:
             flags: values of command-line flags, by key; None: not given. With a build folder among them, or in its
                 variable, there need not be a project.
+            environ: the environment; the process's own where None.
 
         Raises:
             SettingsError: with every problem.
@@ -83,7 +85,8 @@ class Console:
         except NoProjectError as error:
             if "build_folder" not in flags:
                 raise
-            if not (flags["build_folder"] or os.environ.get(str(KEYS["build_folder"].variable))):
+            of_variable = (os.environ if environ is None else environ).get(str(KEYS["build_folder"].variable))
+            if not (flags["build_folder"] or of_variable):
                 raise NoProjectError([f"{error}, or name a build folder: `--build-folder //PATH`"]) from None
             # Nothing that happens to lie here counts.
             root, table = os.sep, {"config": False}
@@ -93,12 +96,24 @@ class Console:
             root,
             table,
             environment=None if environment is None else str(environment),
+            environ=environ,
             overrides=overrides,
             spelling=command_flag,
         )
         for warning in settings.warnings:
             self.warning(warning)
         return settings
+
+    def conditions(self, settings: Settings, *, force: bool = False, yes: bool = False) -> Conditions:
+        """Return what settings and flags say about changes of a build folder; on a terminal the user is asked."""
+        from hatch_ytupload.releases.conditions import conditions_of
+
+        def ask(question: str) -> bool:
+            clear_bars()
+            return click.confirm(printable(question), err=True)
+
+        can_ask = not self.as_json and sys.stdin is not None and sys.stdin.isatty()
+        return conditions_of(settings, force=force, yes=yes, ask=ask if can_ask else None, warn=self.warning)
 
     def result(self, data: Any, text: str, *, colour: Callable[[str], str] | None = None) -> None:  # noqa: ANN401 - whatever JSON can hold
         """Print what the command was called for.

@@ -71,6 +71,13 @@ directory_flag = click.option(
 """The flag of commands that work on the local bundle."""
 
 
+yes_flag = click.option("-y", "--yes", is_flag=True, help="Agree to what the environment wants to be asked.")
+"""The flag of commands that change a build folder."""
+
+force_flag = click.option("--force", is_flag=True, help="Replace another project's release; publish another selection.")
+"""The flag of commands that make something else current."""
+
+
 def _with(function: Function, *options: Callable[[Function], Function]) -> Function:
     for option in reversed(options):
         function = option(function)

@@ -10,6 +10,7 @@ from hatch_ytupload.wording import megabytes
 
 if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder
+    from hatch_ytupload.releases.current import Outcome
     from hatch_ytupload.releases.publish_bundle import Published
 
 
@@ -47,6 +48,36 @@ def published_data(published: Published) -> dict[str, Any]:
         "pruned": list(outcome.pruned),
         "seconds": round(published.seconds, 3),
         "dry_run": published.dry_run,
+    }
+
+
+def promoted_text(outcome: Outcome, source: BuildFolder, target: BuildFolder, *, dry_run: bool) -> str:
+    """Tell what a promotion did, or would do."""
+    if not outcome.changed:
+        return f"{shown_archive(target)} is `{outcome.release}` already; nothing to do"
+    moved = "" if outcome.uploaded else ", nothing to send"
+    return fields(
+        shown_archive(target) + (" would become" if dry_run else ""),
+        ("release", f"{outcome.release} ({megabytes(outcome.size)}{moved})"),
+        ("from", shown_on_cluster(source, source.location)),
+        ("replaced", outcome.replaced if outcome.replaced and outcome.replaced != outcome.release else ""),
+        ("pruned", "\n".join(outcome.pruned)),
+    )
+
+
+def promoted_data(outcome: Outcome, source: BuildFolder, target: BuildFolder, *, dry_run: bool) -> dict[str, Any]:
+    """Return the same for programs."""
+    return {
+        **folder_data(target),
+        "path": target.path(ARCHIVE_NAME),
+        "release": outcome.release,
+        "size": outcome.size,
+        "changed": outcome.changed,
+        "uploaded": outcome.uploaded,
+        "replaced": outcome.replaced,
+        "pruned": list(outcome.pruned),
+        "from": folder_data(source),
+        "dry_run": dry_run,
     }
 
 

@@ -56,6 +56,9 @@ def publish(
     publishing = _Publishing(folder, outgoing, conditions, now)
     outcome, conflicts = publishing.expected()
     if not outcome.changed:
+        # Whoever has forgotten to build has nothing to publish.
+        for warning in found.warnings if found is not None else ():
+            conditions.warn(warning)
         return outcome
     if found is not None:
         conflicts.add(found)

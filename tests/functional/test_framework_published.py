@@ -15,7 +15,10 @@ import pytest
 from pipelines import CHECKOUT, clean_environment, refusal
 from proxy import ProxyServer
 
+from hatch_ytupload.build_folders.destination import open_build_folder
+from hatch_ytupload.releases.conditions import conditions_of
 from hatch_ytupload.releases.publish_bundle import publish_bundle
+from hatch_ytupload.releases.retention import delete
 from hatch_ytupload.yt_framework import PublishedCode
 
 if TYPE_CHECKING:
@@ -191,6 +194,52 @@ def test_on_a_cluster_jobs_mount_the_release_itself(pipeline: Pipeline, proxy: P
     run.upload_code()
     assert run.config.pipeline.build_folder == f"{FOLDER}/releases/{second}"
     assert not (pipeline.root / ".build").exists()
+
+
+def test_a_release_that_runs_is_not_pruned(
+    pipeline: Pipeline, proxy: ProxyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor deleted; the next publish after the run removes it, and until then it says who holds it."""
+    in_prod(pipeline, proxy)
+    name, archive = publish(pipeline, "one", mode="prod")
+    run = run_of(pipeline, mode="prod")
+    warnings: list[str] = []
+    folder = open_build_folder(pipeline.settings(mode="prod", build_folder=FOLDER))
+
+    def publish_next(text: str) -> tuple[str, ...]:
+        pipeline.write({"stages/first/src/text.txt": text})
+        settings = pipeline.settings(mode="prod", build_folder=FOLDER, keep_releases=1)
+        conditions = conditions_of(settings, warn=warnings.append)
+        return publish_bundle(settings, pipeline.build().archive, conditions=conditions).outcome.pruned
+
+    def stage(_run: object) -> None:
+        """Stand in for the stages of the pipeline, which run after the code is there."""
+        run.upload_code()
+        assert publish_next("two") == ()
+        assert "held by" in refusal(lambda: delete(folder, [name]))
+        assert proxy.cypress.read(f"{run.config.pipeline.build_folder}/source.tar.gz") == archive
+
+    monkeypatch.setattr(type(run).__mro__[2], "run", stage)
+    run.run()
+    (held,) = [warning for warning in warnings if "held by" in warning]
+    assert held.startswith(f"the release `{name}` is held by `")
+    assert name in publish_next("three")
+
+
+@pytest.mark.parametrize("release", ["nothing", "current"])
+def test_what_its_user_can_mend_is_a_line_on_the_log(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], release: str
+) -> None:
+    """No trace, and status 1."""
+    if release == "nothing":
+        publish(pipeline, "one")
+    with pytest.raises(SystemExit) as ended:
+        run_of(pipeline, release=release).run()
+    assert ended.value.code == 1
+    printed = capsys.readouterr()
+    lines = [line for line in printed.out.splitlines() if "ERROR" in line]
+    assert len(lines) == 1
+    assert "Traceback" not in printed.out + printed.err
 
 
 def test_on_a_cluster_the_local_bundle_must_have_been_published(pipeline: Pipeline, proxy: ProxyServer) -> None:

@@ -100,6 +100,7 @@ def test_a_rollback(folder: LocalFolder) -> None:
     )
     assert rollback_data(outcome, folder) == {
         "build_folder": ".dev/cypress/home/demo/build",
+        "dry_run": False,
         "cluster": None,
         "path": ".dev/cypress/home/demo/build/source.tar.gz",
         "release": "1.0-a",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hatch_ytupload.command_line.completion import files
-from hatch_ytupload.command_line.flags import destination_flags, directory_flag
+from hatch_ytupload.command_line.flags import destination_flags, directory_flag, force_flag, yes_flag
 from hatch_ytupload.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -18,11 +18,21 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("artifact", required=False, shell_complete=files)
 @click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be uploaded, replaced and pruned.")
+@force_flag
+@yes_flag
 @directory_flag
 @destination_flags
 @click.pass_obj
 def command(
-    console: Console, /, artifact: str | None, directory: str | None, *, dry_run: bool, **flags: object
+    console: Console,
+    /,
+    artifact: str | None,
+    directory: str | None,
+    *,
+    dry_run: bool,
+    force: bool,
+    yes: bool,
+    **flags: object,
 ) -> None:
     r"""Publish a built bundle to the build folder, as the Hatch publisher `ytupload` does.
 
@@ -35,7 +45,6 @@ def command(
       hatch-ytupload publish --build-folder //home/ads/testing/build
     """
     from hatch_ytupload.output.releases import published_data, published_text
-    from hatch_ytupload.releases.conditions import conditions_of
     from hatch_ytupload.releases.publish_bundle import default_artifact, publish_bundle
 
     settings = console.settings(flags)
@@ -46,7 +55,7 @@ def command(
             default_artifact(project, directory) if artifact is None and project else str(artifact),
             project=project,
             is_own=artifact is None,
-            conditions=conditions_of(settings, warn=console.warning),
+            conditions=console.conditions(settings, force=force, yes=yes),
             dry_run=dry_run,
             notice=console.info,
             progress=progress,

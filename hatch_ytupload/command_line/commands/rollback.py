@@ -8,7 +8,7 @@ import click
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.command_line.completion import releases
-from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.command_line.flags import destination_flags, yes_flag
 from hatch_ytupload.output.layout import fields
 from hatch_ytupload.output.releases import folder_data, shown_archive
 from hatch_ytupload.wording import megabytes
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("release", required=False, shell_complete=releases)
+@click.option("-n", "--dry-run", is_flag=True, help="Only tell what would become current.")
+@yes_flag
 @destination_flags
 @click.pass_obj
-def command(console: Console, /, release: str | None, **flags: object) -> None:
+def command(console: Console, /, release: str | None, *, dry_run: bool, yes: bool, **flags: object) -> None:
     r"""Make a kept release current; no data is moved.
 
     RELEASE is a name that `history` shows, or the beginning of one; without it, the release before the current one.
@@ -34,26 +36,27 @@ def command(console: Console, /, release: str | None, **flags: object) -> None:
       hatch-ytupload rollback 1.3.0
     """
     from hatch_ytupload.build_folders.destination import open_build_folder
-    from hatch_ytupload.releases.conditions import conditions_of
     from hatch_ytupload.releases.rollback import rollback
 
     settings = console.settings(flags)
     folder = open_build_folder(settings, notice=console.info)
-    outcome = rollback(folder, release, conditions_of(settings))
-    console.result(rollback_data(outcome, folder), rollback_text(outcome, folder))
+    outcome = rollback(folder, release, console.conditions(settings, yes=yes), dry_run=dry_run)
+    console.result(rollback_data(outcome, folder, dry_run=dry_run), rollback_text(outcome, folder, dry_run=dry_run))
 
 
-def rollback_text(outcome: Outcome, folder: BuildFolder) -> str:
-    """Tell what a rollback did."""
+def rollback_text(outcome: Outcome, folder: BuildFolder, *, dry_run: bool = False) -> str:
+    """Tell what a rollback did, or would do."""
     if not outcome.changed:
         return f"{shown_archive(folder)} is `{outcome.release}` already; nothing to do"
     size = megabytes(outcome.size)
     return fields(
-        shown_archive(folder), ("release", f"{outcome.release} ({size})"), ("replaced", outcome.replaced or "")
+        shown_archive(folder) + (" would become" if dry_run else ""),
+        ("release", f"{outcome.release} ({size})"),
+        ("replaced", outcome.replaced or ""),
     )
 
 
-def rollback_data(outcome: Outcome, folder: BuildFolder) -> dict[str, Any]:
+def rollback_data(outcome: Outcome, folder: BuildFolder, *, dry_run: bool = False) -> dict[str, Any]:
     """Return the same for programs."""
     return {
         **folder_data(folder),
@@ -62,4 +65,5 @@ def rollback_data(outcome: Outcome, folder: BuildFolder) -> dict[str, Any]:
         "size": outcome.size,
         "changed": outcome.changed,
         "replaced": outcome.replaced,
+        "dry_run": dry_run,
     }

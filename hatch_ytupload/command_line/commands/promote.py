@@ -1,0 +1,106 @@
+"""`hatch-ytupload promote`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from hatch_ytupload.command_line.completion import environments, releases
+from hatch_ytupload.command_line.flags import force_flag, settings_flags, yes_flag
+from hatch_ytupload.output.releases import promoted_data, promoted_text
+
+if TYPE_CHECKING:
+    from hatch_ytupload.command_line.console import Console
+    from hatch_ytupload.configuration.settings import Settings
+
+_OF_SOURCE_ALONE = ("YTUPLOAD_BUILD_FOLDER", "YTUPLOAD_PROXY", "YTUPLOAD_ENVIRONMENT")
+
+
+@click.command()
+@click.argument("release", required=False, shell_complete=releases)
+@click.option(
+    "--to", "target", metavar="TARGET", required=True, shell_complete=environments, help="An environment or a //path."
+)
+@click.option(
+    "--from",
+    "source",
+    metavar="SOURCE",
+    shell_complete=environments,
+    help="An environment or a //path [default: the environment in force].",
+)
+@click.option("--to-proxy", metavar="CLUSTER", help="Name or URL of the target's cluster.")
+@click.option("--from-proxy", metavar="CLUSTER", help="Name or URL of the source's cluster.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be copied, replaced and pruned.")
+@force_flag
+@yes_flag
+@settings_flags
+@click.pass_obj
+def command(
+    console: Console,
+    /,
+    release: str | None,
+    *,
+    target: str,
+    source: str | None,
+    to_proxy: str | None,
+    from_proxy: str | None,
+    dry_run: bool,
+    force: bool,
+    yes: bool,
+    **flags: object,
+) -> None:
+    r"""Make a release of one build folder the current one of another: the same bytes, without a build.
+
+    RELEASE is a name that `history` shows, or the beginning of one; without it, the current release.
+
+    \b
+    Example:
+      hatch-ytupload promote --to production
+      hatch-ytupload promote 1.3.0 --from testing --to //home/ads/build
+    """
+    from hatch_ytupload.build_folders.destination import open_build_folder
+    from hatch_ytupload.releases.promote import promote
+
+    one = _settings(console, flags, source, from_proxy)
+    # What is set for this shell says where we are, not where a release may go.
+    environ = {name: value for name, value in os.environ.items() if name not in _OF_SOURCE_ALONE}
+    same_cluster = to_proxy or (one.proxy if target.startswith("//") else None)
+    mode = {"mode": one.mode} if target.startswith("//") and not to_proxy else {}
+    other = _settings(console, {**flags, **mode}, target, same_cluster, environ)
+    folder = open_build_folder(one, notice=console.info)
+    with console.progress(at_once=True) as progress:
+        place = open_build_folder(other, notice=console.info, progress=progress)
+        conditions = console.conditions(other, force=force, yes=yes)
+        outcome = promote(folder, place, release, conditions, dry_run=dry_run)
+    for name, holder in outcome.held:
+        console.warning(f"the release `{name}` is held by {holder}, and stays; the next publish tries again")
+    console.result(
+        promoted_data(outcome, folder, place, dry_run=dry_run), promoted_text(outcome, folder, place, dry_run=dry_run)
+    )
+
+
+def _settings(
+    console: Console,
+    flags: dict[str, object],
+    place: str | None,
+    proxy: str | None,
+    environ: dict[str, str] | None = None,
+) -> Settings:
+    """Load the settings of one end.
+
+    Args:
+        console: of the call.
+        flags: their values, by key.
+        place: an environment's name or a path in Cypress; None: what is in force.
+        proxy: its cluster; None: that of the settings.
+        environ: the environment; the process's own where None.
+    """
+    chosen = {**flags, "proxy": proxy, "build_folder": None}
+    if place is not None:
+        chosen["build_folder" if place.startswith("//") else "environment"] = place
+        # A name on the command line wins over variables that say where to go.
+        if not place.startswith("//") and environ is None:
+            environ = {name: value for name, value in os.environ.items() if name not in _OF_SOURCE_ALONE}
+    return console.settings(chosen, environ=environ)
