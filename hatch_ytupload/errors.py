@@ -50,6 +50,18 @@ class ModuleNotFoundInEnvironmentError(SourceError):
     """A module to upload was not found, or is of a kind that cannot be packed."""
 
 
+class MissingFrameworkError(ModuleNotFoundInEnvironmentError):
+    """The package `ytjobs` is not installed; the line is for those who started the program themselves.
+
+    Args:
+        lacking: what is missing, and why where that is known.
+    """
+
+    def __init__(self, lacking: str) -> None:
+        self.lacking = lacking
+        super().__init__(f'{lacking} install it beside hatch-ytupload: `pip install "hatch-ytupload[framework]"`')
+
+
 class ArtifactError(YtUploadError):
     """A bundle, a manifest or an archive that is missing, damaged or not what it claims to be."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.configuration.project import Project
-from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.errors import MissingFrameworkError, YtUploadError
 from hatch_ytupload.wording import one_line, printable
 
 if TYPE_CHECKING:
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 # What a shell reports for a program that SIGINT ended.
 _INTERRUPTED = 130
+# What mends a build environment, which nobody installs into by hand.
+_WAYS_TO_YTJOBS = (
+    'use one of `requires = ["hatchling", "hatch-ytupload[framework]"]` under `[build-system]`, '
+    "the hook `[tool.hatch.build.targets.ytarchive.hooks.ytarchive]`, "
+    'or `dependencies = ["yt-framework"]` under `[tool.hatch.build.targets.ytarchive]`, or '
+    "`require-runtime-dependencies = true` there, which Hatch 1.16 and newer see only together with that hook"
+)
 
 
 class Application(Protocol):
@@ -59,7 +66,9 @@ class errors_end_the_build:  # noqa: N801 - used as a context manager
     ) -> Literal[False]:
         if self._details is not None:
             self._details.close()
-        if isinstance(error, YtUploadError):
+        if isinstance(error, MissingFrameworkError):
+            self._app.abort(printable(f"{error.lacking} {_WAYS_TO_YTJOBS}"))
+        elif isinstance(error, YtUploadError):
             self._app.abort(printable(str(error)))
         elif isinstance(error, KeyboardInterrupt):
             self._app.abort("interrupted", code=_INTERRUPTED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
+from hatch_ytupload.errors import MissingFrameworkError
 from hatch_ytupload.sources.modules import ModuleMissingError, find_module
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ def find_ytjobs(own_directories: Sequence[str]) -> Module:
     """Find the package `ytjobs` of the installed YT Framework.
 
     Raises:
-        ModuleNotFoundInEnvironmentError: it is not there; the message shows the ways to get it.
+        MissingFrameworkError: it is not there.
     """
     try:
         found = find_module("ytjobs", own_directories)
     except ModuleMissingError:
-        raise ModuleNotFoundInEnvironmentError(_ways_to_ytjobs()) from None
+        raise MissingFrameworkError(_lacking()) from None
     # One that the pipeline carries itself is not the framework's, whatever else is installed here.
     return found._replace(roots=tuple(root for root in found.roots if root.own)) if found.own else found
 
@@ -47,7 +47,7 @@ def framework_requirements(requirements: Sequence[str]) -> list[str]:
     return own or [f"{FRAMEWORK}; python_version >= '{FRAMEWORK_PYTHON[0]}.{FRAMEWORK_PYTHON[1]}'"]
 
 
-def _ways_to_ytjobs() -> str:
+def _lacking() -> str:
     version = sys.version_info[:2]
     reason = ""
     if version < FRAMEWORK_PYTHON:
@@ -55,10 +55,4 @@ def _ways_to_ytjobs() -> str:
             f": {FRAMEWORK} needs Python {FRAMEWORK_PYTHON[0]}.{FRAMEWORK_PYTHON[1]} or newer and this is "
             f"{version[0]}.{version[1]}, so build with a newer Python; then"
         )
-    return (
-        f"the package `ytjobs` of {FRAMEWORK} is not installed in the build environment{reason or ';'} use one of "
-        '`requires = ["hatchling", "hatch-ytupload[framework]"]` under `[build-system]`, '
-        "the hook `[tool.hatch.build.targets.ytarchive.hooks.ytarchive]`, "
-        f'or `dependencies = ["{FRAMEWORK}"]` under `[tool.hatch.build.targets.ytarchive]`, or '
-        "`require-runtime-dependencies = true` there, which Hatch 1.16 and newer see only together with that hook"
-    )
+    return f"the package `ytjobs` of {FRAMEWORK} is not installed in this environment{reason or ';'}"

@@ -115,7 +115,7 @@ def test_without_any_the_error_shows_them_all(project: Bare) -> None:
     """One line, with each line of the documentation in it."""
     done = project.build(status=1)
     line = done.stderr.splitlines()[-1]
-    assert line.startswith("the package `ytjobs` of yt-framework is not installed in the build environment")
+    assert line.startswith("the package `ytjobs` of yt-framework is not installed in this environment")
     for way in (
         '`requires = ["hatchling", "hatch-ytupload[framework]"]` under `[build-system]`',
         f"`{HOOK}`",
@@ -125,6 +125,7 @@ def test_without_any_the_error_shows_them_all(project: Bare) -> None:
     ):
         assert way in line
     assert "Traceback" not in done.stderr
+    assert "pip install" not in line
     assert not list((project.root / "dist").iterdir())
 
 

@@ -54,17 +54,12 @@ def test_the_installed_package_is_found(site: Path) -> None:
 
 
 @pytest.mark.usefixtures("site")
-def test_where_it_is_missing_all_ways_are_shown() -> None:
-    """One line, with lines to copy."""
-    line = refusal(lambda: find_ytjobs([]))
-    assert line.startswith("the package `ytjobs` of yt-framework is not installed in the build environment")
-    for way in (
-        '`requires = ["hatchling", "hatch-ytupload[framework]"]` under `[build-system]`',
-        "`[tool.hatch.build.targets.ytarchive.hooks.ytarchive]`",
-        '`dependencies = ["yt-framework"]`',
-        "`require-runtime-dependencies = true`",
-    ):
-        assert way in line
+def test_where_it_is_missing_the_line_says_what_to_install() -> None:
+    """That of whoever has started the program; the target has one of its own."""
+    assert refusal(lambda: find_ytjobs([])) == (
+        "the package `ytjobs` of yt-framework is not installed in this environment; install it beside "
+        'hatch-ytupload: `pip install "hatch-ytupload[framework]"`'
+    )
 
 
 @pytest.mark.usefixtures("site")
@@ -74,11 +69,9 @@ def test_an_old_python_is_named_as_the_reason(monkeypatch: pytest.MonkeyPatch, n
     monkeypatch.setattr(framework_source, "FRAMEWORK_PYTHON", needed)
     line = refusal(lambda: find_ytjobs([]))
     running = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    reason = (
-        f": yt-framework needs Python 99.1 or newer and this is {running}, so build with a newer Python; then use one"
-    )
+    reason = f": yt-framework needs Python 99.1 or newer and this is {running}, so build with a newer Python; then"
     assert (reason in line) == (needed == (99, 1))
-    assert ("environment; use one of" in line) == (needed == (3, 0))
+    assert ("environment; install it" in line) == (needed == (3, 0))
 
 
 def test_one_that_cannot_be_packed_is_another_error(site: Path) -> None:

@@ -373,7 +373,7 @@ class TestModules:
         monkeypatch.setattr(sys, "path", [path for path in sys.path if "site-packages" not in path])
         pipeline.remove("ytjobs")
         line = pipeline.refusal()
-        assert line.startswith("the package `ytjobs` of yt-framework is not installed in the build environment")
+        assert line.startswith("the package `ytjobs` of yt-framework is not installed in this environment")
         assert "hatch-ytupload[framework]" in line
 
 
