@@ -8,9 +8,8 @@ from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, stage_file
 from hatch_ytupload.checks.absence import Absence
 from hatch_ytupload.checks.compiled_modules import check_compiled
 from hatch_ytupload.checks.findings import ERROR, NOTE, Finding, merged
-from hatch_ytupload.checks.git_ignored import check_git_ignored
+from hatch_ytupload.checks.git_files import check_git_ignored, check_lfs_pointers
 from hatch_ytupload.checks.import_check import Facts, StageImports, findings_of
-from hatch_ytupload.checks.lfs_pointers import check_lfs_pointers
 from hatch_ytupload.checks.packed_modules import PackedModules
 from hatch_ytupload.checks.provided import provided_by, standard_library
 from hatch_ytupload.checks.requirements_check import check_requirements

@@ -15,8 +15,7 @@ from typing import IO, TYPE_CHECKING
 from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, packed_operation, stage_file
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.file_names import as_system_spells
-from hatch_ytupload.jobs.environment import job_environment
-from hatch_ytupload.jobs.process import JobProcess, job_command
+from hatch_ytupload.jobs.process import JobProcess, job_command, job_environment
 from hatch_ytupload.jobs.python import installer_environment, job_python
 from hatch_ytupload.jobs.rows import sorted_rows, source_of_rows, target_of_rows
 from hatch_ytupload.jobs.sandbox import fresh_sandbox, sandbox_name

@@ -18,8 +18,8 @@ from pipelines import CHECKOUT, Pipeline, make_pipeline
 
 from hatch_ytupload.byte_reader import FileReader, no_progress
 from hatch_ytupload.checks.checking import check
+from hatch_ytupload.checks.git_files import check_lfs_pointers
 from hatch_ytupload.checks.imports import FileFacts, read_facts
-from hatch_ytupload.checks.lfs_pointers import check_lfs_pointers
 from hatch_ytupload.checks.packed_code import code_of_archive, code_of_plan
 
 if TYPE_CHECKING:

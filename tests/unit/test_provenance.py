@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pipelines import Pipeline
 
-from hatch_ytupload.checks.git_ignored import check_git_ignored
+from hatch_ytupload.checks.git_files import check_git_ignored
 from hatch_ytupload.checks.packed_code import code_of_plan
 from hatch_ytupload.packing.manifest import GitInfo
 from hatch_ytupload.packing.provenance import GitQuestion

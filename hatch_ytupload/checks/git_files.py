@@ -1,4 +1,4 @@
-"""Packed files that git ignores: a build of another checkout would not have them."""
+"""Packed files that another checkout would not have, or not have like this: ignored by git, or pointers of Git LFS."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from hatch_ytupload.wording import counted, one_line
 if TYPE_CHECKING:
     from hatch_ytupload.checks.packed_code import PackedCode
 
+# Source: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md (the pointer, and the names of the tool before)
+_POINTERS = (b"version https://git-lfs.github.com/spec/v1\n", b"version https://hawser.github.com/spec/v1\n")
+_LONGEST_POINTER = 1024
 _FIELDS = 4
 _NONE_IGNORED = 1
 
@@ -71,3 +74,13 @@ def _finding(rule: tuple[str, str, str], paths: list[str]) -> Finding:
         "a build of another checkout has other content"
     )
     return Finding(WARNING, "git-ignored", paths[0], None, message)
+
+
+def check_lfs_pointers(code: PackedCode) -> list[Finding]:
+    """Report pointers; a pointer has fewer than 1024 bytes."""
+    message = "is a pointer of Git LFS, not the file that it stands for: run `git lfs pull` and build again"
+    return [
+        Finding(WARNING, "lfs-pointer", path, None, message)
+        for path, file in code.files.items()
+        if file.own and file.size < _LONGEST_POINTER and code.read(path).startswith(_POINTERS)
+    ]
