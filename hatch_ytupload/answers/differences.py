@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_ytupload.byte_reader import Progress, no_progress
 from hatch_ytupload.reading.contents import LARGEST_FILE, read_files
 from hatch_ytupload.reading.file_changes import FileChange, compare_files
+from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -82,7 +83,6 @@ def _stated(manifest: Manifest) -> dict[tuple[str, str], str]:
 
 def _requirements(subject: str, texts: tuple[str, ...]) -> dict[tuple[str, str], str]:
     """Return the requirements of a stage by what they require, so that another version is a change."""
-    from hatch_ytupload.requirements.masking import masked
     from hatch_ytupload.requirements.reading import requirement_name
 
     found: dict[tuple[str, str], str] = {}
@@ -144,7 +144,8 @@ def _diff(change: FileChange, old: bytes | None, new: bytes | None) -> str:
         f"b/{shown}" if new is not None else _NEVER,
         lineterm="",
     )
-    return "\n".join(lines) or f"{shown}: differs in the ends of its lines"
+    # What differs by nothing but a password is a difference all the same.
+    return "\n".join(map(masked, lines)) or f"{shown}: differs in the ends of its lines"
 
 
 def _lines(data: bytes | None) -> list[str] | None:

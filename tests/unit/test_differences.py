@@ -112,6 +112,19 @@ class TestFiles:
 
 
 class TestFacts:
+    def test_credentials_are_not_shown(self, pipeline: Pipeline) -> None:
+        """Neither among what the manifests say, nor in the text of a file; that they changed is seen."""
+        path = "stages/first/requirements.txt"
+        pipeline.write({path: "-i https://me:old@example.com\nx @ https://me:old@example.com/x-1.zip\n"})
+        old = bundle(pipeline)
+        pipeline.write({path: "-i https://me:new@example.com\nx @ https://me:new@example.com/x-1.zip\n"})
+        new = bundle(pipeline)
+        found = diff(old, new)
+        assert found.facts == []
+        text = dict(text_diffs(old.artifact, new.artifact, found.files))[path]
+        assert "+-i https://****@example.com" in text
+        assert "me:" not in text + differences_text(found)
+
     def test_requirements_are_compared_by_what_they_require(self, pipeline: Pipeline) -> None:
         """Another version is a change; another order is none."""
         old = bundle(pipeline)
