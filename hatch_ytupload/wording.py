@@ -23,7 +23,10 @@ def one_line(text: object) -> str:
     >>> one_line("a\nb")
     'a\\nb'
     """
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in str(text))
+    line = str(text)
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in line)
 
 
 def describe(value: object) -> str:
@@ -51,10 +54,10 @@ def printable(text: str, *, bytes_as_they_are: bool = False) -> str:
     """
 
     def shown(char: str) -> str:
-        plain = char.isprintable() or char in "\n\t" or (bytes_as_they_are and "\udc80" <= char <= "\udcff")
+        plain = char.isprintable() or char == "\t" or (bytes_as_they_are and "\udc80" <= char <= "\udcff")
         return char if plain else one_line(char)
 
-    return text if text.isprintable() else "".join(map(shown, text))
+    return "\n".join(line if line.isprintable() else "".join(map(shown, line)) for line in text.split("\n"))
 
 
 def printable_json(text: str) -> str:
@@ -66,9 +69,9 @@ def printable_json(text: str) -> str:
     import json
 
     def shown(char: str) -> str:
-        return char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1]
+        return char if char.isprintable() else json.dumps(char)[1:-1]
 
-    return text if text.isprintable() else "".join(map(shown, text))
+    return "\n".join(line if line.isprintable() else "".join(map(shown, line)) for line in text.split("\n"))
 
 
 def megabytes(size: int) -> str:

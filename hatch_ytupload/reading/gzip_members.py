@@ -56,7 +56,8 @@ class Unpacked:
         self._end = archive.size if size is None else start + size
         # Empty ones mean nothing: the end is where there are no more.
         self._chunks = filter(None, self._unpack())
-        self._rest = b""
+        self._chunk = b""
+        self._taken = 0
         self.position = 0
         """How many uncompressed bytes have been read."""
 
@@ -79,8 +80,11 @@ class Unpacked:
         Raises:
             ArtifactError: the archive is damaged, or unpacks to more than the limit.
         """
-        data = self._rest or next(self._chunks, b"")
-        piece, self._rest = data[:most], data[most:]
+        if self._taken == len(self._chunk):
+            self._chunk, self._taken = next(self._chunks, b""), 0
+        # What is left is not copied: one chunk may hold the headers of hundreds of empty files.
+        piece = self._chunk[self._taken : self._taken + most]
+        self._taken += len(piece)
         self.position += len(piece)
         return piece
 
