@@ -17,8 +17,15 @@ YTJOBS = "ytjobs"
 STAGES = "stages"
 CONFIG = "config.yaml"
 REQUIREMENTS = "requirements.txt"
+LOCK = "pylock.toml"
+WHEEL_LIST = "wheels.txt"
 SRC = "src"
-"""The directory of a stage, two of the files that lie in it, and its code."""
+"""The directory of a stage, the files that lie in it, and its code."""
+
+WHEELS = "wheels"
+"""The directory of the wheels of stages with a lock."""
+BOOTSTRAP = "operation_bootstrap.py"
+"""What unpacks them in a job."""
 
 OPERATIONS = ("map", "vanilla", "map_reduce_mapper", "map_reduce_reducer", "reduce")
 """The operations that a stage can have; see `docs/archive.md` for what makes each of them."""

@@ -78,6 +78,11 @@ def _stated(manifest: Manifest) -> dict[tuple[str, str], str]:
     for module in manifest.modules:
         origin = f"{module.distribution} {module.version or ''}".rstrip() if module.distribution else "own"
         stated[f"module {module.name}", "from"] = origin
+    for wheel in manifest.wheels:
+        for stage_name in wheel.stages:
+            stated[f"stage {stage_name}", f"wheel {wheel.name}"] = wheel.version
+    if manifest.target is not None:
+        stated["wheels", "target"] = f"Python {manifest.target.python} on {manifest.target.platform}"
     return stated
 
 

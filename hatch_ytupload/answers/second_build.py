@@ -15,6 +15,7 @@ from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing.build import build_bundle
 from hatch_ytupload.packing.bundle import read_bundle
 from hatch_ytupload.packing.compression import COMPRESSOR
+from hatch_ytupload.packing.user_cache import cache_directory
 from hatch_ytupload.reading.contents import places, read_contents, read_files, read_members
 from hatch_ytupload.reading.file_changes import compare_files
 from hatch_ytupload.wording import one_line, short_commit
@@ -81,7 +82,9 @@ def build_again(
     with ExitStack() as stack:
         old = stack.enter_context(artifact.opened())
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="hatch-ytupload-"))
-        built = build_bundle(project, settings, directory, environ=environ)
+        # Built without what earlier builds left; wheels are what their digests say.
+        wheels = cache_directory(environ, lambda _text: None)
+        built = build_bundle(project, settings, directory, wheels=wheels, environ=environ)
         bundle = read_bundle(built.archive)
         new = stack.enter_context(open_archive(built.archive))
         return _compare(artifact, old, bundle, new, progress)

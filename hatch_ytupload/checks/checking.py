@@ -10,8 +10,9 @@ from hatch_ytupload.checks.compiled_modules import check_compiled
 from hatch_ytupload.checks.findings import ERROR, NOTE, Finding, merged
 from hatch_ytupload.checks.git_files import check_git_ignored, check_lfs_pointers
 from hatch_ytupload.checks.import_check import Facts, StageImports, findings_of
+from hatch_ytupload.checks.packed_lock import packed_lock
 from hatch_ytupload.checks.packed_modules import PackedModules
-from hatch_ytupload.checks.provided import provided_by, standard_library
+from hatch_ytupload.checks.provided import provided_by, provided_by_wheels, standard_library
 from hatch_ytupload.checks.requirements_check import check_requirements
 from hatch_ytupload.checks.size_check import check_sizes
 from hatch_ytupload.planning.stage_config import StageConfig
@@ -85,8 +86,14 @@ class _Jobs:
         operations = [operation for operation in self._code.operations if operation.stage == stage]
         images = {operation.name: config.image(operation.name) for operation in operations}
         requirements = read_requirements(stage_file(stage, REQUIREMENTS), self._code.contents)
-        found += check_requirements(requirements, stage, self._python, next(filter(None, images.values()), None))
-        outside = provided_by(requirements.required, self._code.contents, self._python)
+        locked = packed_lock(self._code, stage)
+        library = self._library
+        if locked is None:
+            found += check_requirements(requirements, stage, self._python, next(filter(None, images.values()), None))
+            outside = provided_by(requirements.required, self._code.contents, self._python)
+        else:
+            outside = provided_by_wheels(locked.members)
+            library = standard_library(_version(locked.python))
         provided = outside._replace(modules=outside.modules | self._provided_modules)
         for image in dict.fromkeys(images.values()):
             places: dict[tuple[str, str], list[Missing]] = {}
@@ -99,7 +106,7 @@ class _Jobs:
                     self._modules,
                     facts=self.facts,
                     provided=provided,
-                    library=self._library,
+                    library=library,
                     explain=self._explain,
                     places=places,
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from email.parser import HeaderParser
-from typing import TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.configuration.project import PYPROJECT, parsed_toml
 
@@ -43,6 +43,34 @@ def wheel_content(content: bytes) -> LocalDistribution:
         return LocalDistribution(frozenset())
     requires = HeaderParser().parsestr(text).get_all("Requires-Dist", [])
     return LocalDistribution(_top_level(map(_installed_path, names)), tuple(map(str, requires)))
+
+
+def member_names(wheel: str | IO[bytes]) -> list[str]:
+    """Return the names of the members of a wheel; none where it is damaged or missing."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return archive.namelist()
+    except (zipfile.BadZipFile, ValueError, OSError):
+        return []
+
+
+def wheel_modules(names: Iterable[str]) -> frozenset[str]:
+    """Return the dotted names of the modules and packages of a wheel, each package without what lies in it.
+
+    A namespace package is none of them, since other wheels and the archive may have portions of it.
+
+    Args:
+        names: of its members.
+    """
+    paths = {path for path in map(_installed_path, names) if path.endswith(_SUFFIXES)}
+    packages = {path.rpartition("/")[0] for path in paths if path.rpartition("/")[2].partition(".")[0] == "__init__"}
+    found = set()
+    for path in paths:
+        directory, _, name = path.rpartition("/")
+        parts = [*filter(None, directory.split("/")), name.partition(".")[0]]
+        above = next((count for count in range(1, len(parts)) if "/".join(parts[:count]) in packages), len(parts))
+        found.add(".".join(parts[:above]))
+    return frozenset(found)
 
 
 def project_content(files: Mapping[str, bytes], below: Iterable[str], directory: str) -> LocalDistribution:

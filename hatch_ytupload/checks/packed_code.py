@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.archive_layout import REQUIREMENTS, packed_operation, stage_file
+from hatch_ytupload.archive_layout import REQUIREMENTS, WHEELS, packed_operation, stage_file
+from hatch_ytupload.checks.local_distributions import member_names
 from hatch_ytupload.configuration.project import PYPROJECT
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.planning.plan import Generated, entry_size
@@ -16,7 +18,7 @@ from hatch_ytupload.requirements.tree import Files
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.packing.manifest import Manifest
@@ -54,9 +56,16 @@ class PackedCode:
     Args:
         files: by path in the archive.
         total: returns the size of the archive in bytes.
+        wheels: the members of each wheel that has no source on disk, by its path.
     """
 
-    def __init__(self, files: Mapping[str, CodeFile], total: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, CodeFile],
+        total: Callable[[], int],
+        wheels: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._wheels = wheels or {}
         self.files = files
         self.total = total
         self.contents = Files(files, self.read_whole)
@@ -82,6 +91,12 @@ class PackedCode:
             SourceError: it cannot be read.
         """
         return self._read(path, None)
+
+    def wheel_members(self, path: str) -> Sequence[str]:
+        """Return the names of the members of a wheel; none where it is missing or damaged."""
+        file = self.files.get(path)
+        source = None if file is None else file.source
+        return self._wheels.get(path, ()) if source is None else member_names(source)
 
     def _read(self, path: str, limit: int | None) -> bytes:
         file = self.files[path]
@@ -133,12 +148,19 @@ def code_of_archive(archive: Reader, manifest: Manifest | None, shown: str, *, p
     if manifest is not None:
         installed = {module.name for module in manifest.modules if module.distribution is not None}
     files: dict[str, CodeFile] = {}
+    wheels: dict[str, Sequence[str]] = {}
     for member, chunks in read_members(archive, shown, progress=progress):
+        if member.path.startswith(f"{WHEELS}/"):
+            with tempfile.TemporaryFile() as wheel:
+                wheel.writelines(chunks)
+                wheels[member.path] = member_names(wheel)
+            files[member.path] = CodeFile(member.size, own=False, source=None, content=b"")
+            continue
         text = member.path.endswith(_READ) and member.size <= LARGEST_FILE
         content = b"".join(chunks) if text else next(iter(chunks), b"")[:_HEADER]
         top = member.path.partition("/")[0].partition(".")[0]
         files[member.path] = CodeFile(member.size, top not in installed, None, content)
-    code = PackedCode(files, lambda: archive.size)
+    code = PackedCode(files, lambda: archive.size, wheels)
     whole = {path for path, file in files.items() if file.size <= _HEADER or path.endswith(_READ)}
 
     def read(path: str) -> bytes:

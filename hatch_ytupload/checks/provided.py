@@ -8,7 +8,12 @@ from contextlib import suppress
 from importlib import metadata
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.checks.local_distributions import LocalDistribution, project_content, wheel_content
+from hatch_ytupload.checks.local_distributions import (
+    LocalDistribution,
+    project_content,
+    wheel_content,
+    wheel_modules,
+)
 from hatch_ytupload.requirements.markers import applies
 from hatch_ytupload.requirements.requirement import InvalidRequirementError, asked
 from hatch_ytupload.requirements.tree import Tree
@@ -156,6 +161,16 @@ def provided_by(required: Sequence[Requirement], files: Mapping[str, bytes], pyt
         tuple(sorted(judged)),
         frozenset(distributions),
     )
+
+
+def provided_by_wheels(members: Iterable[str]) -> Provided:
+    """Return what wheels bring, by their own lists of files.
+
+    Args:
+        members: the names of all their members.
+    """
+    modules = wheel_modules(members)
+    return Provided(modules, top_level=frozenset(module.partition(".")[0] for module in modules))
 
 
 def distribution_with(module: str) -> str | None:

@@ -32,6 +32,7 @@ COMMANDS = {
     "verify": "Compare an archive with its manifest, or with a new build.",
     "explain": "Say whether a file goes into the archive, and which rule decided.",
     "check": "Look for what would stop a job: imports, requirements, syntax.",
+    "lock": "Lock the requirements of stages: their jobs install nothing.",
     "cache": "Show what builds and runs remember, or forget it.",
     "run": "Run an operation in a local sandbox, the way a job does.",
 }

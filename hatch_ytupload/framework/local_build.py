@@ -9,11 +9,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import CONFIG, STAGES, WRAPPERS, YTJOBS
+from hatch_ytupload.archive_layout import BOOTSTRAP, CONFIG, STAGES, WHEELS, WRAPPERS, YTJOBS
 from hatch_ytupload.configuration.settings import load_settings
 from hatch_ytupload.framework.edge import log_header, log_success, python_errors
 from hatch_ytupload.packing.archive import pack, read_unchanged
 from hatch_ytupload.packing.build import source_date_epoch
+from hatch_ytupload.packing.user_cache import cache_directory
+from hatch_ytupload.packing.wheels import plan_with_wheels
 from hatch_ytupload.planning import targets
 from hatch_ytupload.planning.plan import Generated, Part, make_plan
 from hatch_ytupload.sources.tree import SourceFile, archive_name, single_file
@@ -74,10 +76,12 @@ def build_code_locally(  # noqa: PLR0917 - the signature is YT Framework's
         )
         plan = make_plan(settings, require_code=False)
         os.makedirs(build_dir)
-        assembly = _Assembly(plan, str(build_dir), logger)
-        total = assembly.modules(settings) + assembly.paths(settings) + assembly.stages()
-        if create_wrappers:
-            assembly.wrappers()
+        cache = cache_directory(os.environ, logger.warning)
+        with plan_with_wheels(plan, cache, os.environ) as whole:
+            assembly = _Assembly(whole, str(build_dir), logger)
+            total = assembly.modules(settings) + assembly.paths(settings) + assembly.stages() + assembly.wheels()
+            if create_wrappers:
+                assembly.wrappers()
     log_success(logger, f"Code build completed: {total} total files")
     return total
 
@@ -157,6 +161,12 @@ class _Assembly:
             self.logger.debug("  Copied %s files from %s/src/", code, stage.name)
             total += len(files)
         return total
+
+    def wheels(self) -> int:
+        """Write the wheels of stages that have a lock, and what unpacks them."""
+        files = [*self.left.pop(WHEELS, []), *self.left.pop(BOOTSTRAP, [])]
+        self._write(files)
+        return len(files)
 
     def wrappers(self) -> None:
         """Write the wrapper scripts."""

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, packed_operation, stage_file
+from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, WHEEL_LIST, packed_operation, stage_file
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.jobs.process import JobProcess, job_command, job_environment
@@ -118,7 +118,9 @@ def run_operation(
         target = stack.enter_context(target_of_rows(run.target))
         variables = {**dict(run.secrets), **dict(config.variables(run.operation))}
         _refuse_unfit(variables)
-        requirements = _requirements(archive, paths, texts, run.stage, variables)
+        # A stage with a lock installs nothing: its wrapper script unpacks its wheels.
+        locked = stage_file(run.stage, WHEEL_LIST) in paths
+        requirements = {} if locked else _requirements(archive, paths, texts, run.stage, variables)
         python = stack.enter_context(
             job_python(
                 archive.path,

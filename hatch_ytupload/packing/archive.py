@@ -9,6 +9,7 @@ import stat
 from collections import deque
 from typing import IO, TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.archive_layout import WHEELS
 from hatch_ytupload.byte_reader import no_progress, sha256_of
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.packing import tar_format
@@ -107,6 +108,8 @@ class _Packing:
                 self.compressor.pass_on(packed, size, output)
             self.counter.count(sum(map(entry_size, part.entries)), len(part.entries))
         else:
+            # They are compressed already.
+            self.compressor.stores = part.name == WHEELS
             output.recorder = self.memory.recorder(part, first=not self.begun) if self.memory else None
             for entry in part.entries:
                 self._entry(entry, output)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.__about__ import __version__
-from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SBOM_NAME
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SBOM_NAME, is_wrapper
 from hatch_ytupload.byte_reader import no_progress, sha256_of
 from hatch_ytupload.configuration.values import UploadPath
 from hatch_ytupload.errors import SettingsError
@@ -32,6 +32,7 @@ from hatch_ytupload.packing.provenance import GitQuestion
 from hatch_ytupload.packing.sbom import components_of, sbom_of
 from hatch_ytupload.packing.sizes import size_warning
 from hatch_ytupload.packing.tar_format import LATEST_TIME
+from hatch_ytupload.packing.wheels import plan_with_wheels, target_info, wheel_infos, wheel_sizes
 from hatch_ytupload.planning.outputs import exclusions_of
 from hatch_ytupload.planning.plan import Generated, entry_size, make_plan
 from hatch_ytupload.wording import counted, megabytes, one_line
@@ -76,6 +77,7 @@ def build_bundle(
     *,
     reproducible: bool = True,
     cache: Cache | None = None,
+    wheels: str | None = None,
     environ: Mapping[str, str] | None = None,
     progress: Progress = no_progress,
 ) -> Built:
@@ -87,15 +89,19 @@ def build_bundle(
         build_directory: absolute path; the bundle gets a directory of its own in it.
         reproducible: members get one fixed time; otherwise the times of their files.
         cache: what earlier builds left; the result is the same with it and without.
+        wheels: directory of a cache with wheels; that of `cache` where None.
         environ: the environment; the process's own where None.
         progress: is told how many bytes and files of how many have been packed.
 
     Raises:
         SettingsError: `SOURCE_DATE_EPOCH` is no time.
         SourceError: the sources cannot be packed.
+        LockError: a lock does not fit, or a wheel cannot be had.
         ArtifactError: the bundle cannot be written; the one that was there is still there.
     """
-    epoch = source_date_epoch(os.environ if environ is None else environ)
+    environ = os.environ if environ is None else environ
+    epoch = source_date_epoch(environ)
+    wheels = wheels or (cache.directory if cache else None)
     directory = bundle_directory(build_directory, project.file_name)
     memory = BuildMemory(cache, project.root, epoch, keep_times=not reproducible) if cache else None
     exclusions = exclusions_of(settings, build_directory)
@@ -106,21 +112,22 @@ def build_bundle(
         archive = memory.unchanged(directory, inputs, git.answer) if memory else None
         changed = archive is None
         if archive is None:
-            with replacing(directory) as temporary:
+            with plan_with_wheels(plan, wheels, environ, progress) as whole, replacing(directory) as temporary:
                 with open(os.path.join(temporary, ARCHIVE_NAME), "wb") as file:
                     parts = memory.parts if memory else None
                     packed = pack(
-                        plan.parts, file, epoch=epoch, keep_times=not reproducible, memory=parts, progress=progress
+                        whole.parts, file, epoch=epoch, keep_times=not reproducible, memory=parts, progress=progress
                     )
-                manifest = _manifest(project, selection, plan, packed, git=git.answer(), epoch=epoch)
-                sbom = sbom_of(manifest, components_of(plan, packed.files, manifest.wheels))
+                manifest = _manifest(project, selection, whole, packed, git=git.answer(), epoch=epoch)
+                manifest = manifest._replace(wheels=wheel_infos(whole), target=target_info(plan, settings))
+                sbom = sbom_of(manifest, components_of(whole, packed.files, manifest.wheels))
                 manifest = manifest._replace(sbom=SbomInfo(len(sbom), sha256_of([sbom])))
                 write_file(os.path.join(temporary, SBOM_NAME), sbom)
                 _write_beside(temporary, manifest, plan if settings.standalone_wrappers else None)
             archive = ArchiveIdentity(packed.size, packed.sha256, manifest.content_sha256)
         if memory:
             memory.close(plan, directory, inputs, git.answer(), archive)
-    sizes = {entry.path: entry_size(entry) for entry in plan.entries()}
+    sizes = {**{entry.path: entry_size(entry) for entry in plan.entries()}, **wheel_sizes(plan)}
     warnings = [*size_warning(archive.size, sizes, settings.max_archive_mb), *_credentials(plan)]
     if git.problem:
         warnings.append(git.problem)
@@ -131,9 +138,9 @@ def build_bundle(
         archive.size,
         archive.sha256,
         archive.content_sha256,
-        sum(len(part.entries) for part in plan.parts),
+        len(sizes),
         changed,
-        _summary(plan, archive.size, changed=changed),
+        _summary(plan, sizes, archive.size, changed=changed),
         tuple(warnings),
     )
 
@@ -174,7 +181,7 @@ def _write_beside(directory: str, manifest: Manifest, wrappers_of: Plan | None) 
     """Write what lies beside the archive: the manifest, and the wrapper scripts of a plan if one is given."""
     write_file(os.path.join(directory, MANIFEST_NAME), manifest.dump())
     for entry in wrappers_of.entries() if wrappers_of else ():
-        if isinstance(entry, Generated):
+        if isinstance(entry, Generated) and is_wrapper(entry.path):
             write_file(os.path.join(directory, entry.path), entry.data, entry.mode)
 
 
@@ -215,9 +222,8 @@ def selection_of(settings: Settings) -> Selection:
     )
 
 
-def _summary(plan: Plan, size: int, *, changed: bool) -> str:
-    files = sum(len(part.entries) for part in plan.parts)
-    content = megabytes(sum(entry_size(entry) for entry in plan.entries()))
+def _summary(plan: Plan, sizes: Mapping[str, int], size: int, *, changed: bool) -> str:
+    content = megabytes(sum(sizes.values()))
     done = "packed" if changed else "nothing changed:"
-    packed = f"{done} {counted(files, 'file')} ({content}, {megabytes(size)} compressed)"
+    packed = f"{done} {counted(len(sizes), 'file')} ({content}, {megabytes(size)} compressed)"
     return f"{packed}, left out {plan.ignored} by `.ytignore`"

@@ -43,6 +43,11 @@ def compress(block: bytes) -> bytes:
     return bytes(deflate.gzip_compress(block, LEVEL))
 
 
+def store(block: bytes) -> bytes:
+    """Return a gzip member that holds a block as it is."""
+    return bytes(deflate.gzip_compress(block, 0))
+
+
 def identity() -> str:
     """Describe everything but the content that compressed bytes depend on."""
     # Up to 0.7 the extension module is `deflate` itself.
@@ -62,6 +67,8 @@ class BlockCompressor:
     """
 
     def __init__(self, threads: int | None = None) -> None:
+        self.stores = False
+        """What is written from now on is compressed already; changed at the beginning of a part only."""
         self._threads = threads or min(_usable_cores(), _MOST_THREADS)
         self._most_waiting = self._threads + 2
         self._pool: ThreadPoolExecutor | None = None
@@ -121,7 +128,7 @@ class BlockCompressor:
             from concurrent.futures import ThreadPoolExecutor
 
             self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="compress")
-        self._queue(self._pool.submit(compress, block), len(block), sink)
+        self._queue(self._pool.submit(store if self.stores else compress, block), len(block), sink)
 
     def _queue(self, packed: Future[bytes] | bytes, size: int, sink: Sink) -> None:
         while len(self._waiting) >= self._most_waiting:

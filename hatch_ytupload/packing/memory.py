@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.__about__ import __version__
+from hatch_ytupload.archive_layout import WHEELS
 from hatch_ytupload.packing import compression
 from hatch_ytupload.packing.manifest import FileInfo
 from hatch_ytupload.sources.listings import UNSETTLED_NS, Listings
@@ -112,7 +113,8 @@ class PartMemory:
 
     def recorder(self, part: Part, *, first: bool) -> Recorder | None:
         """Return what keeps a part while it is being packed, None if it must not be kept; arguments as in `find`."""
-        if not self.is_settled(part):
+        # Wheels lie in the cache already, and packing them is no work.
+        if part.name == WHEELS or not self.is_settled(part):
             return None
         self.grew = True
         return Recorder(self._cache.new_file(self._name(part, first=first)))

@@ -12,6 +12,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.locking.wheel_files import DIRECTORY as WHEELS
 from hatch_ytupload.packing.cache import (
     DIRECTORY_VARIABLE,
     KINDS,
@@ -38,6 +39,7 @@ _KEY_SIZE = 32
 _MARK = "CACHEDIR.TAG"
 # As https://bford.info/cachedir/ has it: programs that make backups pass over the directory.
 _MARK_TEXT = b"Signature: 8a477f597d28d172789f06886806bc55\n# What hatch-ytupload remembers; it may be deleted.\n"
+_WHEEL = re.compile(r"[0-9a-f]{64}|\.new-[a-z0-9_]{8}")
 _ENVIRONMENT = re.compile(r"[0-9a-f]{24}(\.lock)?")
 _MOST_LINKS = 40
 
@@ -110,6 +112,8 @@ def cache_contents(directory: str) -> list[CacheKind]:
     for kind in KINDS:
         sizes = [entry.size for entry in found if entry.kind == kind]
         kinds.append(CacheKind(kind, len(sizes), sum(sizes)))
+    wheels = _wheels(directory)
+    kinds.append(CacheKind(WHEELS, len(wheels), sum(map(_file_size, wheels))))
     environments = [path for path in _environments(directory) if not path.endswith(".lock")]
     return [*kinds, CacheKind(ENVIRONMENTS, len(environments), sum(map(_tree_size, environments)))]
 
@@ -132,6 +136,9 @@ def empty_cache(directory: str) -> None:
         for entry in entries_of(directory):
             with suppress(FileNotFoundError):
                 os.unlink(entry.path)
+        for path in _wheels(directory):
+            with suppress(FileNotFoundError):
+                os.unlink(path)
         for path in _environments(directory):
             if os.path.isdir(path) and not os.path.islink(path):
                 shutil.rmtree(path)
@@ -147,12 +154,22 @@ def _environments(directory: str) -> list[str]:
     return []
 
 
+def _wheels(directory: str) -> list[str]:
+    with suppress(OSError), os.scandir(os.path.join(directory, WHEELS)) as entries:
+        return [entry.path for entry in entries if _WHEEL.fullmatch(entry.name)]
+    return []
+
+
+def _file_size(path: str) -> int:
+    with suppress(OSError):
+        return os.lstat(path).st_size
+    return 0
+
+
 def _tree_size(directory: str) -> int:
     size = 0
     for place, _, names in os.walk(directory):
-        for name in names:
-            with suppress(OSError):
-                size += os.lstat(os.path.join(place, name)).st_size
+        size += sum(_file_size(os.path.join(place, name)) for name in names)
     return size
 
 

@@ -9,10 +9,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import (
+    BOOTSTRAP,
     CONFIG,
+    LOCK,
     REQUIREMENTS,
     SRC,
     STAGES,
+    WHEEL_LIST,
     WRAPPERS,
     YTJOBS,
     stage_directory,
@@ -54,7 +57,7 @@ if TYPE_CHECKING:
 _NO_RULES = IgnoreScope(IgnoreRules.root(None), b"", follows_links=False)
 # The kinds of parts in the order of the archive: what changes seldom comes first, so that an edit of a stage leaves all
 # bytes before the stages as they were.
-_MODULES, _YTJOBS, _PATHS, _STAGES, _WRAPPERS = range(5)
+_MODULES, _YTJOBS, _PATHS, _STAGES, _BOOTSTRAP, _WRAPPERS = range(6)
 
 
 class Generated(NamedTuple):
@@ -95,6 +98,7 @@ def make_plan(
     *,
     exclusions: Exclusions | None = None,
     require_code: bool = True,
+    with_locks: bool = True,
 ) -> Plan:
     """Find out what goes into the archive.
 
@@ -103,13 +107,15 @@ def make_plan(
         listings: what lists directories; a new one, which remembers nothing, where None.
         exclusions: what stays out besides what is ignored; what builds write and Hatch's `exclude` where None.
         require_code: a pipeline in which nothing can be run is an error.
+        with_locks: stages that have a lock get its wheels.
 
     Raises:
         NoStagesError: there is no stage with code to run.
+        LockError: a lock does not fit.
         SourceError: something can neither be packed nor is it ignored; two sources collide; a module is missing.
         SettingsError: a stage's config or the selection of stages is wrong.
     """
-    planner = Planner(settings, listings, exclusions=exclusions, require_code=require_code)
+    planner = Planner(settings, listings, exclusions=exclusions, require_code=require_code, with_locks=with_locks)
     if planner.errors:
         raise planner.errors[0]
     return planner.plan()
@@ -123,6 +129,7 @@ class Planner:
         listings: what lists directories; a new one, which remembers nothing, where None.
         exclusions: what stays out besides what is ignored; what builds write and Hatch's `exclude` where None.
         require_code: a pipeline in which nothing can be run is an error.
+        with_locks: stages that have a lock get its wheels.
     """
 
     def __init__(
@@ -132,8 +139,10 @@ class Planner:
         *,
         exclusions: Exclusions | None = None,
         require_code: bool = True,
+        with_locks: bool = True,
     ) -> None:
         self.settings = settings
+        self.with_locks = with_locks
         self.exclusions = exclusions or exclusions_of(settings)
         self.scopes = IgnoreScopes(settings.pipeline_dir)
         self.found: list[Source] = []
@@ -218,7 +227,7 @@ class Planner:
         if not found:
             return
         beside: dict[str, SourceFile] = {}
-        for item in (CONFIG, REQUIREMENTS):
+        for item in (CONFIG, REQUIREMENTS, LOCK):
             path = stage_file(name, item)
             file = Source(os.path.join(directory, item), path, scope, top, path, owner, own=True, is_file=True)
             beside.update((item, packed) for packed in self._files(file))
@@ -236,17 +245,32 @@ class Planner:
         planned = {entry.path: entry for entries in self._parts.values() for entry in entries}
         wrappers: list[SourceFile | Generated] = []
         for number, stage in enumerate(self.stages):
-            installs = False
+            installs = locked = False
             if stage_file(stage.name, REQUIREMENTS) in planned:
                 with self._going_on():
                     found = _requirements(stage.name, planned)
                     installs = not found.installs_nothing
                     required = tuple(requirement.text for requirement in found.required)
                     self.stages[number] = stage._replace(requirements=required, credentials=found.credentials)
+            if self.with_locks and stage_file(stage.name, LOCK) in planned:
+                locked = True
+                with self._going_on():
+                    self._add_lock(number, planned)
             for operation in stage.operations:
-                text = wrapper_text(stage.name, operation.name, operation.script, installs=installs)
+                text = wrapper_text(stage.name, operation.name, operation.script, installs=installs, locked=locked)
                 wrappers.append(Generated(wrapper_name(stage.name, operation.name), text.encode(), 0o755))
         self._add(_WRAPPERS, WRAPPERS, wrappers)
+
+    def _add_lock(self, number: int, planned: Mapping[str, SourceFile | Generated]) -> None:
+        """Add what a stage with a lock needs in its jobs, but the wheels themselves: those are looked for by builds."""
+        from hatch_ytupload.locking.locked_stage import bootstrap, locked_stage
+
+        stage = self.stages[number]
+        found = locked_stage(stage.name, _contents(planned), self.settings.target_of(stage.name))
+        self.stages[number] = stage._replace(locked=found)
+        path = stage_file(stage.name, WHEEL_LIST)
+        self._add(_STAGES, stage_directory(stage.name), [Generated(path, found.wheel_list.encode(), 0o644)])
+        self._parts[_BOOTSTRAP, BOOTSTRAP] = [Generated(BOOTSTRAP, bootstrap(), 0o644)]
 
     def _refuse_directory(self, directory: str, shown: str, name: str) -> None:
         """Report a directory that is named as an entry point, rather than calling the entry point absent."""
@@ -387,13 +411,19 @@ def _requirements(stage: str, planned: Mapping[str, SourceFile | Generated]) -> 
     """
     # Most pipelines that are built all the time have no requirements of their own.
     from hatch_ytupload.requirements.reading import read_requirements
-    from hatch_ytupload.requirements.tree import Files
 
-    found = read_requirements(stage_file(stage, REQUIREMENTS), Files(planned, lambda path: _content(planned[path])))
+    found = read_requirements(stage_file(stage, REQUIREMENTS), _contents(planned))
     for problem in found.problems:
         if problem.line is None:
             raise SourceError(f"`{one_line(problem.file)}` {problem.message}")
     return found
+
+
+def _contents(planned: Mapping[str, SourceFile | Generated]) -> Mapping[str, bytes]:
+    """Return the content of all files, each read when it is asked for."""
+    from hatch_ytupload.requirements.tree import Files
+
+    return Files(planned, lambda path: _content(planned[path]))
 
 
 def _content(entry: SourceFile | Generated) -> bytes:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from hatch_ytupload.configuration.settings import Settings
+    from hatch_ytupload.locking.locked_stage import LockedStage
     from hatch_ytupload.requirements.reading import Credential
     from hatch_ytupload.sources.exclusions import Exclusions
     from hatch_ytupload.sources.ignore_scope import IgnoreScope
@@ -48,6 +49,8 @@ class Stage(NamedTuple):
     """What its `requirements.txt` requires, with all that it includes; None where it has none."""
     credentials: tuple[Credential, ...] = ()
     """The lines of it that hold some."""
+    locked: LockedStage | None = None
+    """What its jobs get in place of installing; None: it has no lock."""
 
 
 def stage_names(settings: Settings, scope: IgnoreScope, exclusions: Exclusions) -> list[str]:

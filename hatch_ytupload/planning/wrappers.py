@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 
-from hatch_ytupload.archive_layout import ARCHIVE_NAME, CONFIG, REQUIREMENTS, SRC, stage_file, wrapper_name
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, BOOTSTRAP, CONFIG, REQUIREMENTS, SRC, stage_file, wrapper_name
 
 
-def wrapper_text(stage: str, operation: str, script: str, *, installs: bool = False) -> str:
+def wrapper_text(stage: str, operation: str, script: str, *, installs: bool = False, locked: bool = False) -> str:
     """Return a script that turns a sandbox with `source.tar.gz` in it into one running operation.
 
     Args:
@@ -15,6 +15,7 @@ def wrapper_text(stage: str, operation: str, script: str, *, installs: bool = Fa
         operation: `map`, `vanilla`, `map_reduce_mapper`, `map_reduce_reducer` or `reduce`.
         script: path of the Python file below the stage's `src`.
         installs: the stage has requirements, which pip installs first.
+        locked: the stage has a lock: its wheels are unpacked first, and there is no pip.
 
     The script may be started from inside the extracted archive, as YT Framework does, or lie beside an archive that
     nobody has extracted yet. Standard input and output belong to the job: nothing here reads or writes them.
@@ -22,6 +23,11 @@ def wrapper_text(stage: str, operation: str, script: str, *, installs: bool = Fa
     name = shlex.quote(wrapper_name(stage, operation))
     config = shlex.quote(stage_file(stage, CONFIG))
     run = shlex.quote(stage_file(stage, SRC, script))
+    start = f"python3 {run}"
+    if locked:
+        # No module of the archive hides one of the standard library from it; it sets PYTHONPATH itself.
+        start = f"python3 -I {BOOTSTRAP} {shlex.quote(stage)} {run}"
+    path = "" if locked else 'export PYTHONPATH="${PYTHONPATH:+${PYTHONPATH}:}${PWD}"\n'
     return f"""#!/bin/bash
 set -e
 
@@ -30,10 +36,9 @@ if [ -f {ARCHIVE_NAME} ] && [ ! -f {run} ]; then
     tar -xzf {ARCHIVE_NAME} < /dev/null >&2 || {{ echo {name}": cannot extract {ARCHIVE_NAME}" >&2; exit 1; }}
 fi
 
-export PYTHONPATH="${{PYTHONPATH:+${{PYTHONPATH}}:}}${{PWD}}"
-export JOB_CONFIG_PATH="${{PWD}}/"{config}
-{_install(stage, name) if installs else ""}
-exec python3 {run}
+{path}export JOB_CONFIG_PATH="${{PWD}}/"{config}
+{_install(stage, name) if installs and not locked else ""}
+exec {start}
 """
 
 

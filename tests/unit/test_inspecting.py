@@ -210,6 +210,7 @@ def test_the_data_has_the_documented_shape(built: Pipeline) -> None:
         "parts",
         "stages",
         "modules",
+        "wheels",
         "directories",
         "files",
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -68,17 +69,21 @@ def command(
     from hatch_ytupload.checks.checking import check
     from hatch_ytupload.checks.packed_code import code_of_archive, code_of_plan
     from hatch_ytupload.command_line.flags import whereabouts
+    from hatch_ytupload.packing.user_cache import cache_directory
+    from hatch_ytupload.packing.wheels import plan_with_wheels
     from hatch_ytupload.planning.plan import make_plan
 
     settings = console.settings(flags)
-    if archive is None:
-        code = code_of_plan(make_plan(settings))
-    else:
-        artifact = find_artifact(archive, whereabouts(console, flags))
-        with artifact.opened() as reader, console.progress() as progress:
-            code = code_of_archive(reader, artifact.manifest, artifact.shown, progress=progress)
     notes = console.verbosity > 0
-    found = check(code, settings, python, sources=archive is None, notes=notes or console.as_json)
+    with ExitStack() as stack:
+        if archive is None:
+            directory = cache_directory(os.environ, console.warning)
+            code = code_of_plan(stack.enter_context(plan_with_wheels(make_plan(settings), directory, os.environ)))
+        else:
+            artifact = find_artifact(archive, whereabouts(console, flags))
+            with artifact.opened() as reader, console.progress() as progress:
+                code = code_of_archive(reader, artifact.manifest, artifact.shown, progress=progress)
+        found = check(code, settings, python, sources=archive is None, notes=notes or console.as_json)
     console.result(check_data(found, python), check_text(found, code, notes=notes), colour=_coloured)
     failing = {ERROR, WARNING} if strict else {ERROR}
     if not exit_zero and any(finding.severity in failing for finding in found):

@@ -122,6 +122,7 @@ def inspect_data(described: Described, *, largest: int = 0) -> dict[str, Any]:
         ],
         "stages": [stage._asdict() for stage in manifest.stages] if manifest else [],
         "modules": [module._asdict() for module in manifest.modules] if manifest else [],
+        "wheels": [wheel._asdict() for wheel in manifest.wheels] if manifest else [],
         "directories": [
             {"path": branch.path, "size": branch.packed, "unpacked": branch.size, "file_count": branch.files}
             for branch in directories(described)
@@ -143,6 +144,7 @@ def _head(described: Described) -> str:
         ("built", _origin(manifest)),
         ("stages", "\n".join(_stage(stage) for stage in manifest.stages)),
         ("modules", "\n".join(_module(module) for module in manifest.modules)),
+        ("wheels", "\n".join(f"{one_line(wheel.name)} {one_line(wheel.version)}" for wheel in manifest.wheels)),
     )
 
 

@@ -1,0 +1,64 @@
+"""What `ytjobs` needs to be imported by the jobs of a stage, and YT Framework requires where it is installed."""
+
+from __future__ import annotations
+
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.archive_layout import YTJOBS
+from hatch_ytupload.checks.import_check import Facts, Missing, StageImports
+from hatch_ytupload.checks.imports import OPTIONAL
+from hatch_ytupload.checks.packed_modules import PackedModules
+from hatch_ytupload.checks.provided import Provided, standard_library
+from hatch_ytupload.requirements.reading import requirement_name
+from hatch_ytupload.sources.distributions import modules_of
+from hatch_ytupload.sources.ytjobs import FRAMEWORK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hatch_ytupload.checks.packed_code import PackedCode
+
+
+def framework_needs(code: PackedCode, stage: str, provided: Iterable[str], python: str) -> tuple[str, ...]:
+    """Return the requirements of YT Framework that `ytjobs` needs in the jobs of a stage, sorted.
+
+    Args:
+        code: that is packed.
+        stage: whose jobs.
+        provided: modules that the image provides.
+        python: the version of Python of the jobs, such as `3.11`.
+    """
+    major, minor = map(int, python.split("."))
+    places: dict[tuple[str, str], list[Missing]] = {}
+    for script in {operation.script for operation in code.operations if operation.stage == stage}:
+        if script is None or script not in code.files:
+            continue
+        imports = StageImports(
+            stage,
+            script.rpartition("/")[0],
+            code,
+            PackedModules(code.files),
+            facts=Facts(code, (major, minor)),
+            provided=Provided(frozenset(provided)),
+            library=standard_library((major, minor)),
+            explain=lambda _name, _directories: "",
+            places=places,
+        )
+        imports.follow(script)
+    found = [missing for several in places.values() for missing in several]
+    lacking = {one.module for one in found if one.path.startswith(f"{YTJOBS}/") and one.kind != OPTIONAL}
+    return tuple(sorted(text for text in _required() if lacking & set(modules_of(_name(text), sys.path))))
+
+
+def _required() -> list[str]:
+    """Return what YT Framework requires without extras."""
+    try:
+        return [text for text in metadata.requires(FRAMEWORK) or [] if "extra ==" not in text]
+    except metadata.PackageNotFoundError:
+        return []
+
+
+def _name(text: str) -> str:
+    return requirement_name(text) or ""

@@ -1,0 +1,270 @@
+"""Making locks: of several stages together, with as few different versions as possible."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from hatch_ytupload.byte_reader import no_progress, sha256_of
+from hatch_ytupload.locking.download import DownloadError, Downloads
+from hatch_ytupload.locking.indexes import find_indexes
+from hatch_ytupload.locking.lock_file import (
+    Lock,
+    LockedWheel,
+    LockError,
+    Origin,
+    SourceDistribution,
+    describe_target,
+    load_packages,
+    pins_of,
+)
+from hatch_ytupload.locking.resolution import ResolutionError, Resolver
+from hatch_ytupload.locking.wheel_files import WheelFiles, refuse_path_files, url_for_all
+from hatch_ytupload.requirements.reading import requirement_name
+from hatch_ytupload.wording import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from packaging.pylock import Package
+
+    from hatch_ytupload.byte_reader import Progress
+    from hatch_ytupload.locking.asked_for import AskedFor
+    from hatch_ytupload.locking.image import Image
+    from hatch_ytupload.locking.indexes import Indexes
+
+_MOST_TARGETS = 12
+
+
+class MadeLock(NamedTuple):
+    """The lock of a stage."""
+
+    stage: str
+    text: str
+    """Of `pylock.toml`."""
+    lock: Lock
+
+
+def make_locks(
+    asked: Sequence[AskedFor],
+    existing: Mapping[str, str],
+    directory: str,
+    *,
+    upgrade: bool = False,
+    packages: Sequence[str] = (),
+    environ: Mapping[str, str],
+    notice: Callable[[str], None] = lambda _text: None,
+    progress: Progress = no_progress,
+) -> list[MadeLock]:
+    """Resolve what stages ask for, and fetch the wheels.
+
+    Args:
+        asked: for by each stage.
+        existing: the text of the locks that there are, by stage; their versions stay where they suit.
+        directory: of the wheels on this machine.
+        upgrade: keep no versions.
+        packages: keep no versions of these.
+        environ: the environment.
+        notice: is told, in a line, what the user may want to know.
+        progress: is told how much of each wheel is fetched.
+
+    Raises:
+        LockError: a stage cannot be locked; the message names it and the way out.
+    """
+    preferred: dict[str, str] = {}
+    for text in existing.values():
+        preferred = {**pins_of(text), **preferred}
+    files = WheelFiles(directory, environ, progress)
+    made: list[MadeLock] = []
+    for group in _groups(asked, environ):
+        stages, indexes = group
+        resolver = Resolver(indexes, environ)
+        resolve = partial(_together, resolver, preferred=preferred, upgrade=upgrade, packages=packages, notice=notice)
+        plain = [one._replace(framework=()) for one in stages]
+        pins = resolve(plain) if any(one.framework for one in stages) else []
+        # What the requirements bring needs no addition.
+        needed = [_without_known(one, found) for one, found in zip(stages, pins, strict=False)] or plain
+        if needed != plain or not pins:
+            pins = resolve(needed)
+        for one, pinned in zip(needed, pins, strict=True):
+            # Stages with another image share versions, too, where they can.
+            preferred = (
+                {**preferred, **_versions(pinned)} if upgrade or packages else {**_versions(pinned), **preferred}
+            )
+            made.append(_Making(one, indexes, resolver, files, environ).lock(pinned, notice))
+    order = [one.stage for one in asked]
+    return sorted(made, key=lambda lock: order.index(lock.stage))
+
+
+def _groups(asked: Sequence[AskedFor], environ: Mapping[str, str]) -> list[tuple[list[AskedFor], Indexes]]:
+    """Put stages together that have one image and look in the same places."""
+    found: dict[tuple[object, ...], tuple[list[AskedFor], Indexes]] = {}
+    for one in asked:
+        indexes = find_indexes(one.requirements.options, environ)
+        found.setdefault((one.image.target, indexes), ([], indexes))[0].append(one)
+    return list(found.values())
+
+
+def _together(
+    resolver: Resolver,
+    stages: list[AskedFor],
+    *,
+    preferred: Mapping[str, str],
+    upgrade: bool,
+    packages: Sequence[str],
+    notice: Callable[[str], None],
+) -> list[str]:
+    """Return the pins of each stage: the same for all, where that can be."""
+    names = ", ".join(f"`{one_line(one.stage)}`" for one in stages)
+    try:
+        found = resolver.pins(stages, preferred, upgrade=upgrade, packages=packages)
+        for warning in found.warnings:
+            notice(f"stage {names}: {warning}")
+        return [found.text] * len(stages)
+    except ResolutionError as error:
+        if len(stages) == 1:
+            raise _unresolved(stages[0], error) from None
+        reason = error
+    pins = [_alone(resolver, one, preferred, upgrade=upgrade, packages=packages) for one in stages]
+    notice(f"the stages {names} share no versions, so each has its own: {reason}")
+    return pins
+
+
+def _alone(
+    resolver: Resolver, asked: AskedFor, preferred: Mapping[str, str], *, upgrade: bool, packages: Sequence[str]
+) -> str:
+    try:
+        return resolver.pins([asked], preferred, upgrade=upgrade, packages=packages).text
+    except ResolutionError as error:
+        raise _unresolved(asked, error) from None
+
+
+def _without_known(asked: AskedFor, pins: str) -> AskedFor:
+    known = _versions(pins)
+    return asked._replace(framework=tuple(text for text in asked.framework if requirement_name(text) not in known))
+
+
+def _unresolved(asked: AskedFor, error: ResolutionError) -> LockError:
+    return LockError(
+        f"stage `{one_line(asked.stage)}` cannot be locked for {describe_target(asked.image.target)}: {error}"
+    )
+
+
+def _versions(pins: str) -> dict[str, str]:
+    found = (line.partition("==") for line in pins.splitlines() if "==" in line and not line.startswith("#"))
+    return {name.partition("[")[0].strip(): version.split(" ")[0].strip() for name, _, version in found}
+
+
+class _Making:
+    """The lock of one stage."""
+
+    def __init__(
+        self, asked: AskedFor, indexes: Indexes, resolver: Resolver, files: WheelFiles, environ: Mapping[str, str]
+    ) -> None:
+        self.asked = asked
+        self.indexes = indexes
+        self.resolver = resolver
+        self.files = files
+        self.downloads = Downloads(indexes, environ)
+
+    @property
+    def image(self) -> Image:
+        return self.asked.image
+
+    def lock(self, pins: str, notice: Callable[[str], None]) -> MadeLock:
+        """Return the lock, its wheels fetched and looked into."""
+        try:
+            resolved = self.resolver.lock(self.asked, pins)
+        except ResolutionError as error:
+            raise _unresolved(self.asked, error) from None
+        for warning in resolved.warnings:
+            notice(f"stage `{one_line(self.asked.stage)}`: {warning}")
+        wheels = [
+            self._locked(package, chosen) for package, chosen in load_packages(resolved.text, "pylock.toml", self.image)
+        ]
+        lock = Lock(tuple(sorted(wheels)), self.image.target, self.asked.lines(), self.asked.framework)
+        return MadeLock(self.asked.stage, lock.dump(self.image), lock)
+
+    def _locked(self, package: Package, origin: Origin) -> LockedWheel:
+        name, version = package.name, str(package.version or origin.file.split("-")[1])
+        shown = f"stage `{one_line(self.asked.stage)}`: {name} {version}"
+        self._refuse_other_hashes(shown, name, origin)
+        url = origin.url if origin.url and origin.url.startswith("http") else None
+        wanted = LockedWheel(name, version, origin.file, origin.sha256, origin.size, url)
+        local = self._local(origin)
+        if local is not None:
+            self.files.keep(iter([self.asked.files[local]]))
+        path = self.files.get(wanted, self.indexes, self.asked.stage)
+        url = url or (None if local else self._on_index(wanted))
+        wanted = wanted._replace(size=os.path.getsize(path), url=self._shared(url, path))
+        if not origin.file.endswith(".whl"):
+            return self._built(wanted, path, shown)
+        refuse_path_files(path, wanted, self.asked.stage)
+        return wanted if local is None else wanted._replace(path=f"../../{local}")
+
+    def _on_index(self, wheel: LockedWheel) -> str | None:
+        """Return where an index has a file that was found on this machine's disk."""
+        try:
+            files = [file for file in self.downloads.files_of(wheel.name) if file.url.startswith("http")]
+        except DownloadError:
+            return None
+        return next((file.url for file in files if (file.name, file.sha256) == (wheel.file, wheel.sha256)), None)
+
+    def _shared(self, url: str | None, path: str) -> str | None:
+        is_public = self.indexes.from_requirements or not self.indexes.configured
+        named = any(item.url is not None and item.url == url for item in self.asked.requirements.required)
+        is_secret = url is not None and self.downloads.is_credentialed(url) and not is_public
+        return url_for_all(url, path, is_shown=named or not is_secret)
+
+    def _local(self, origin: Origin) -> str | None:
+        """Return where in the archive a wheel lies that a requirement names; None: it is no such wheel."""
+        for reference in self.asked.requirements.references:
+            path = reference.path
+            is_named = path is not None and path in self.asked.files and path.rpartition("/")[2] == origin.file
+            if path is not None and is_named and sha256_of([self.asked.files[path]]) == origin.sha256:
+                return path
+        return None
+
+    def _built(self, sdist: LockedWheel, path: str, shown: str) -> LockedWheel:
+        """Build a wheel from a source distribution, if that gives one for every platform."""
+        reason = ""
+        with tempfile.TemporaryDirectory() as directory:
+            try:
+                built = self.resolver.build(path, sdist.file, directory)
+            except ResolutionError as error:
+                reason = f"; building `{sdist.file}` fails: {error}"
+            else:
+                file = os.path.basename(built)
+                if file.endswith("-none-any.whl"):
+                    refuse_path_files(built, sdist._replace(file=file), self.asked.stage)
+                    with open(built, "rb") as opened:
+                        kept, sha256 = self.files.keep(iter([opened.read()]))
+                    version = sdist.version or file.split("-")[1]
+                    origin = SourceDistribution(sdist.file, sdist.url, sdist.sha256)
+                    return LockedWheel(sdist.name, version, file, sha256, os.path.getsize(kept), None, None, origin)
+        raise LockError(
+            f"{shown} has no wheel for {describe_target(self.image.target)}{self._targets_of(sdist)}{reason}: "
+            "require a version that has one, change `target`, or put it into the image and into `provided_modules`"
+        )
+
+    def _targets_of(self, sdist: LockedWheel) -> str:
+        """Tell which wheels there are."""
+        found = set()
+        try:
+            for file in self.downloads.files_of(sdist.name):
+                parts = file.name.removesuffix(".whl").split("-")
+                if file.name.endswith(".whl") and parts[1] == sdist.version:
+                    found.add(f"{parts[-3]}-{parts[-1]}")
+        except DownloadError:
+            return ""
+        there = ", ".join(sorted(found)[:_MOST_TARGETS]) + (", …" if len(found) > _MOST_TARGETS else "")
+        return f" (there are: {there})" if found else ", only sources"
+
+    def _refuse_other_hashes(self, shown: str, name: str, origin: Origin) -> None:
+        """Obey `--hash` of requirements."""
+        for item in self.asked.requirements.required:
+            known = [digest.removeprefix("sha256:") for digest in item.hashes if digest.startswith("sha256:")]
+            if item.name == name and known and origin.sha256 not in known:
+                raise LockError(f"{shown}: `{origin.file}` on the index is none of the files that `--hash` allows")
