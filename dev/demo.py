@@ -1,4 +1,4 @@
-"""Build the sample pipeline, publish it to its build folder on disk, roll back, and run a job from what is current.
+"""Build the sample pipeline, publish it to its build folder on disk, roll back, and run jobs from what is current.
 
 `python3 dev/demo.py`: real `hatch`, no cluster; needs Python 3.11 or newer, as YT Framework does.
 """
@@ -17,6 +17,8 @@ from environment import ROOT, environment, run, say
 SAMPLE = ROOT / "sample_pipeline"
 BUILD_FOLDER = SAMPLE / ".dev" / "cypress" / "home" / "sample_pipeline" / "build"
 STAGE = "parse_requests"
+LOCKED_STAGE = "check_networks"
+LOCKED_PYTHON = (3, 11)
 OLDEST_PYTHON = (3, 11)
 
 
@@ -59,6 +61,7 @@ def main() -> None:
         if output != expected:
             sys.exit("the rows differ from data/expected_hits.jsonl")
         say(f"{len(output.splitlines())} rows, as expected")
+        locked_job(sandbox, env)
 
 
 def step(command: list[str | Path], env: dict[str, str]) -> None:
@@ -66,6 +69,19 @@ def step(command: list[str | Path], env: dict[str, str]) -> None:
     program = str(command[2]).replace("_", "-")
     say(f"sample_pipeline$ {' '.join([program, *map(str, command[3:])])}")
     run(command, cwd=SAMPLE, env=env)
+
+
+def locked_job(sandbox: Path, env: dict[str, str]) -> None:
+    """Start the job of the stage whose requirements are locked, where no network answers."""
+    command = f"./operation_wrapper_{LOCKED_STAGE}_vanilla.sh"
+    if sys.version_info[:2] != LOCKED_PYTHON:
+        say(f"the wheels of the locked stage are for Python 3.11, so {command} is left out on this one")
+        return
+    nowhere = "http://127.0.0.1:9"
+    variables = {"HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere, "PIP_INDEX_URL": nowhere}
+    say(f"the job of the locked stage, where no network answers: {command}")
+    job(command, Path(os.devnull), sandbox, {**env, **variables})
+    say("started with the wheels of the archive: no pip, no network")
 
 
 def job(command: str, rows: Path, sandbox: Path, env: dict[str, str]) -> str:

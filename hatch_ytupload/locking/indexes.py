@@ -63,7 +63,9 @@ class Indexes(NamedTuple):
 
     def uv_variables(self) -> dict[str, str]:
         """Return the environment variables that tell uv where to look."""
-        found = {"UV_DEFAULT_INDEX": self.urls[0], "UV_INDEX": " ".join(self.urls[1:])} if self.urls else {}
+        found = {}
+        if self.urls and self.configured:
+            found = {"UV_DEFAULT_INDEX": self.urls[0], "UV_INDEX": " ".join(self.urls[1:])}
         found["UV_FIND_LINKS"] = ",".join(self.find_links)
         if self.cert:
             found["SSL_CERT_FILE"] = self.cert

@@ -78,15 +78,13 @@ def make_locks(
         preferred = {**pins_of(text), **preferred}
     files = WheelFiles(directory, environ, progress)
     made: list[MadeLock] = []
-    for group in _groups(asked, environ):
-        stages, indexes = group
+    for stages, indexes in _groups(asked, environ):
         resolver = Resolver(indexes, environ)
         resolve = partial(_together, resolver, preferred=preferred, upgrade=upgrade, packages=packages, notice=notice)
         plain = [one._replace(framework=()) for one in stages]
-        pins = resolve(plain) if any(one.framework for one in stages) else []
-        # What the requirements bring needs no addition.
-        needed = [_without_known(one, found) for one, found in zip(stages, pins, strict=False)] or plain
-        if needed != plain or not pins:
+        pins = resolve(plain)
+        needed = [_with_needed(resolver, one, found) for one, found in zip(stages, pins, strict=True)]
+        if any(one.framework for one in needed):
             pins = resolve(needed)
         for one, pinned in zip(needed, pins, strict=True):
             # Stages with another image share versions, too, where they can.
@@ -119,10 +117,7 @@ def _together(
     """Return the pins of each stage: the same for all, where that can be."""
     names = ", ".join(f"`{one_line(one.stage)}`" for one in stages)
     try:
-        found = resolver.pins(stages, preferred, upgrade=upgrade, packages=packages)
-        for warning in found.warnings:
-            notice(f"stage {names}: {warning}")
-        return [found.text] * len(stages)
+        return [resolver.pins(stages, preferred, upgrade=upgrade, packages=packages)] * len(stages)
     except ResolutionError as error:
         if len(stages) == 1:
             raise _unresolved(stages[0], error) from None
@@ -136,13 +131,19 @@ def _alone(
     resolver: Resolver, asked: AskedFor, preferred: Mapping[str, str], *, upgrade: bool, packages: Sequence[str]
 ) -> str:
     try:
-        return resolver.pins([asked], preferred, upgrade=upgrade, packages=packages).text
+        return resolver.pins([asked], preferred, upgrade=upgrade, packages=packages)
     except ResolutionError as error:
         raise _unresolved(asked, error) from None
 
 
-def _without_known(asked: AskedFor, pins: str) -> AskedFor:
-    known = _versions(pins)
+def _with_needed(resolver: Resolver, asked: AskedFor, pins: str) -> AskedFor:
+    """Return what a stage asks for, with what `ytjobs` needs and the requirements do not bring."""
+    if not asked.framework:
+        return asked
+    try:
+        known = pins_of(resolver.lock(asked._replace(framework=()), pins).text)
+    except ResolutionError as error:
+        raise _unresolved(asked, error) from None
     return asked._replace(framework=tuple(text for text in asked.framework if requirement_name(text) not in known))
 
 

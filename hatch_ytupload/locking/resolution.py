@@ -36,7 +36,7 @@ class Resolved(NamedTuple):
     """What uv answers."""
 
     text: str
-    """A lock, or pins."""
+    """A lock, or a line with a version for each distribution."""
     warnings: tuple[str, ...]
 
 
@@ -65,7 +65,7 @@ class Resolver:
         *,
         upgrade: bool = False,
         packages: Sequence[str] = (),
-    ) -> Resolved:
+    ) -> str:
         """Return versions that suit several stages with one image.
 
         Args:
@@ -83,7 +83,7 @@ class Resolver:
             options = ["--upgrade", "--refresh"] if upgrade else []
             for name in packages:
                 options += ["--upgrade-package", name, "--refresh-package", name]
-            return self._compile(asked, output, [*options, "--no-strip-extras", "--no-annotate"])
+            return self._compile(asked, output, [*options, "--no-strip-extras", "--no-annotate"]).text
 
     def lock(self, asked: AskedFor, pins: str) -> Resolved:
         """Return the lock of a stage, as uv writes it.

@@ -644,3 +644,10 @@ class TestCommands:
         assert here.versions() == {"app": "1.0", "boto3": "1.35.99"}
         here.require("app", "boto3==1.40.0").command("lock")
         assert here.versions()["boto3"] == "1.40.0"
+
+    def test_what_another_stage_requires_is_no_help(self, here: Locking) -> None:
+        here.index.add(make_wheel("boto3", "1.35.99"))
+        here.pipeline.write({"ytjobs/s3.py": "import boto3\n", "stages/first/src/mapper.py": "import ytjobs.s3"})
+        here.require("boto3", stage="second").command("lock")
+        assert here.versions() == {"app": "1.0", "boto3": "1.35.99"}
+        assert here.versions("second") == {"boto3": "1.35.99"}
