@@ -7,7 +7,7 @@ import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.archive_layout import LOCK, REQUIREMENTS, STAGES, stage_file
+from hatch_ytupload.archive_layout import LOCK, REQUIREMENTS, STAGES, WHEELS, stage_file
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.file_names import as_system_spells
@@ -16,7 +16,6 @@ from hatch_ytupload.locking.image import Image
 from hatch_ytupload.locking.lock_file import LockError, load_lock
 from hatch_ytupload.locking.locked_stage import NO_TARGET
 from hatch_ytupload.locking.make import make_locks
-from hatch_ytupload.locking.wheel_files import DIRECTORY
 from hatch_ytupload.planning.plan import make_plan
 from hatch_ytupload.requirements.reading import read_requirements
 from hatch_ytupload.wording import nearest, one_line
@@ -72,7 +71,7 @@ def lock_stages(
     asked = _asked(settings, stages)
     existing = _existing(settings, asked)
     with tempfile.TemporaryDirectory() as temporary:
-        directory = os.path.join(cache_directory or temporary, DIRECTORY)
+        directory = os.path.join(cache_directory or temporary, WHEELS)
         made = make_locks(
             asked,
             existing,

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from hatch_ytupload.locking.indexes import Indexes
     from hatch_ytupload.locking.lock_file import LockedWheel
 
-DIRECTORY = "wheels"
-"""Of a cache: what is in it is named by its SHA-256, and nothing there is believed without."""
 _UNFINISHED = ".new-"
 _UNUSED_SECONDS = 90 * 24 * 3600
 _LONGEST_BUILD_SECONDS = 3600
@@ -32,6 +30,8 @@ _LONGEST_BUILD_SECONDS = 3600
 
 class WheelFiles:
     """A directory of wheels, which several builds may use at once and anybody may delete.
+
+    What is in it is named by its SHA-256, and nothing there is believed without.
 
     Args:
         directory: where; made when it is missing.

@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.locking.wheel_files import DIRECTORY as WHEELS
+from hatch_ytupload.archive_layout import WHEELS
 from hatch_ytupload.packing.cache import (
     DIRECTORY_VARIABLE,
     KINDS,

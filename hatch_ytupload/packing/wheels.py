@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -40,8 +39,10 @@ def plan_with_wheels(
     if not any(stage.wheels for stage in locked):
         yield plan
         return
+    import tempfile
+
     from hatch_ytupload.locking.locked_stage import wheel_paths
-    from hatch_ytupload.locking.wheel_files import DIRECTORY, WheelFiles
+    from hatch_ytupload.locking.wheel_files import WheelFiles
 
     entries = {entry.path: entry for entry in plan.entries()}
 
@@ -55,7 +56,7 @@ def plan_with_wheels(
             return file.read()
 
     with tempfile.TemporaryDirectory() as temporary:
-        files = WheelFiles(os.path.join(cache_directory or temporary, DIRECTORY), environ, progress)
+        files = WheelFiles(os.path.join(cache_directory or temporary, WHEELS), environ, progress)
         found: dict[str, str] = {}
         for stage in locked:
             found.update(wheel_paths(stage, files, read, environ))

@@ -292,7 +292,7 @@ class TestCommand:
         built(pipeline, user)
         assert place_of_cache(user.environ) == str(user.directory)
         found = {kind.name: kind for kind in cache_contents(str(user.directory))}
-        assert list(found) == ["parts", "listings", "bundles", "unfinished", "environments"]
+        assert list(found) == ["parts", "listings", "bundles", "unfinished", "wheels", "environments"]
         parts = [*user.directory.glob("part-*")]
         assert parts
         assert (found["parts"].files, found["parts"].size) == (len(parts), sum(path.stat().st_size for path in parts))
@@ -303,6 +303,10 @@ class TestCommand:
         ours = [f"{kind}-{'0' * 64}" for kind in ("part", "listings", "bundle")]
         for name in ours:
             cache.write(name, b"1")
+        wheels = user.directory / "wheels"
+        wheels.mkdir()
+        for name in ("0" * 64, ".new-abcdefgh", "thesis.whl"):
+            (wheels / name).write_text("1")
         environments = user.directory / "environments"
         (environments / ("0" * 24) / "bin").mkdir(parents=True)
         (environments / ("0" * 24) / "bin/python3").write_text("1")
@@ -311,8 +315,8 @@ class TestCommand:
         (user.directory / "thesis").touch()
         empty_cache(str(user.directory))
         left = {str(path.relative_to(user.directory)) for path in user.directory.rglob("*")}
-        assert left == {"CACHEDIR.TAG", "thesis", "environments", "environments/thesis"}
-        assert [(kind.files, kind.size) for kind in cache_contents(str(user.directory))] == [(0, 0)] * 5
+        assert left == {"CACHEDIR.TAG", "thesis", "environments", "environments/thesis", "wheels", "wheels/thesis.whl"}
+        assert [(kind.files, kind.size) for kind in cache_contents(str(user.directory))] == [(0, 0)] * 6
 
     def test_what_is_no_cache_is_not_emptied(self, user: User, tmp_path: Path) -> None:
         """A directory without the mark; nothing is no error."""
