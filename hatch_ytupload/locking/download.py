@@ -22,6 +22,7 @@ from http.client import HTTPException
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
+from hatch_ytupload.programs import without_secrets
 from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.wording import one_line
 
@@ -210,7 +211,7 @@ class Downloads:
         for service in (_bare(url), host):
             done = subprocess.run(
                 [command, "get", service, user],
-                env=dict(self._environ),
+                env=without_secrets(self._environ),
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

@@ -11,6 +11,7 @@ import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.locking.lock_file import TOOL, LockError
+from hatch_ytupload.programs import without_secrets
 from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.wording import one_line
 
@@ -54,8 +55,17 @@ class Resolver:
     def __init__(self, indexes: Indexes, environ: Mapping[str, str]) -> None:
         self._indexes = indexes
         self._uv = _find_uv(environ)
-        kept = {name: value for name, value in environ.items() if not re.match(r"UV_(.*INDEX.*|FIND_LINKS)$", name)}
-        kept.pop("VIRTUAL_ENV", None)
+        own = {name: value for name, value in environ.items() if name.startswith("UV_")}
+        kept = {**without_secrets(environ), **own}
+        for name in (
+            "VIRTUAL_ENV",
+            "UV_DEFAULT_INDEX",
+            "UV_INDEX",
+            "UV_INDEX_URL",
+            "UV_EXTRA_INDEX_URL",
+            "UV_FIND_LINKS",
+        ):
+            kept.pop(name, None)
         self._environ = {**kept, **indexes.uv_variables(), "NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
 
     def pins(
