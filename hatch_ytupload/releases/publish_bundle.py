@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
+    from hatch_ytupload.packing.manifest import Manifest
     from hatch_ytupload.releases.current import Outcome
     from hatch_ytupload.releases.outgoing import Outgoing
 
@@ -93,11 +94,26 @@ def default_artifact(project: Project, dist: str | None = None) -> str:
     return bundle_directory(os.path.abspath(dist) if dist else project.build_directory, project.file_name)
 
 
+def stale_warning(settings: Settings, manifest: Manifest, bundle: str) -> str | None:
+    """Say which source of the pipeline has changed since a bundle was built; None: none has.
+
+    Args:
+        settings: of the pipeline.
+        manifest: of the bundle.
+        bundle: path of its directory.
+
+    Raises:
+        SettingsError: Hatch's own options are wrong.
+    """
+    changed = changed_source(settings, manifest, os.path.abspath(bundle))
+    return None if changed is None else f"{changed} since the bundle was built; build again to have that in it"
+
+
 def _findings(settings: Settings, outgoing: Outgoing) -> Findings:
     """Compare a bundle of the project with its settings and its sources."""
     found = Findings()
     found.forcible.extend(find_other_selection(outgoing.manifest.selection, selection_of(settings)))
-    changed = changed_source(settings, outgoing.manifest, str(outgoing.bundle))
+    changed = stale_warning(settings, outgoing.manifest, str(outgoing.bundle))
     if changed is not None:
-        found.warnings.append(f"{changed} since the bundle was built; build again to publish that")
+        found.warnings.append(changed)
     return found

@@ -84,6 +84,18 @@ def publisher(request: pytest.FixtureRequest) -> Publisher:
     return found
 
 
+def test_what_has_changed_since_the_build_is_said(publisher: Publisher) -> None:
+    """By all that use the bundle, even where there is nothing to publish."""
+    publisher.build("one")
+    publisher.pipeline.write({"stages/first/src/text.txt": "two"})
+    line = "Warning: `stages/first/src/text.txt` has changed since the bundle was built; build again to have that in it"
+    for arguments in (["status"], ["publish"], ["publish"], ["run", "first", "map"]):
+        done = publisher.pipeline.run(*arguments, environ=publisher.environ)
+        assert done.stderr.splitlines().count(line) == 1, done
+    publisher.run("build")
+    assert publisher.run("publish").stderr.count("has changed") == 0
+
+
 def test_a_month_of_a_team(publisher: Publisher, tmp_path: Path) -> None:
     """Testing, promotion, a pin, deletes and a rollback, with an environment that asks."""
     environments = '[tool.ytupload.environments.prod]\nbuild_folder = "//home/demo/prod"\nconfirm = true\n'
@@ -102,6 +114,7 @@ def test_a_month_of_a_team(publisher: Publisher, tmp_path: Path) -> None:
     assert (promoted["release"], promoted["changed"], promoted["replaced"]) == (three, True, None)
     assert {**tried, "dry_run": False} == promoted
     assert publisher.data("promote", two, "--to", "//home/demo/prod", "-y")["replaced"] == three
+    assert publisher.output("history", "-e", "prod").count(", promoted") == 2
     (now, before) = publisher.data("history", "-e", "prod")["releases"]
     assert (now["release"], before["release"]) == (two, three)
     assert now["promoted_from"]["release"] == two

@@ -7,10 +7,21 @@ import queue
 import signal
 import threading
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
-from build_folders import PATH, Bundle, current, make_bundle, names, on_cluster, publish_to, read_current, watched
+from build_folders import (
+    PATH,
+    Bundle,
+    current,
+    make_bundle,
+    names,
+    on_cluster,
+    publish_to,
+    read_current,
+    roll_back,
+    watched,
+)
 from pipelines import make_pipeline, refusal
 from proxy import AbortTransaction, Answer, Corrupt, ProxyServer, Run
 from proxy.fixtures import connect
@@ -21,6 +32,7 @@ from hatch_ytupload.build_folders.cypress import lock as cypress_lock
 from hatch_ytupload.build_folders.cypress.client import Cluster
 from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 from hatch_ytupload.build_folders.folder_lock import user_name
+from hatch_ytupload.releases.promote import promote
 from hatch_ytupload.releases.records import read_state
 
 if TYPE_CHECKING:
@@ -429,6 +441,52 @@ class TestNodeAttributes:
         line = refusal(lambda: publish_to(folder, bundles[0]))
         assert line == (f"cannot change `{PATH}`: there is no {what} `none`; check `node_attributes`; nothing was sent")
         assert proxy.log.of("write_file") == []
+
+    def test_releases_of_before_get_them_when_they_become_current(
+        self, proxy: ProxyServer, bundles: list[Bundle]
+    ) -> None:
+        """By a rollback, and in another folder by a promotion, which copies the node."""
+        for bundle in bundles[:2]:
+            publish_to(on_cluster(proxy), bundle)
+        target = on_cluster(proxy, "//home/demo/production", node_attributes={"replication_factor": 7})
+        promote(on_cluster(proxy), target)
+        for path in (ARCHIVE_NAME, f"releases/{bundles[1].release}/{ARCHIVE_NAME}"):
+            assert proxy.cypress.get(f"//home/demo/production/{path}/@replication_factor") == 7
+        roll_back(on_cluster(proxy, node_attributes={"replication_factor": 7}))
+        assert proxy.cypress.get(f"{CURRENT}/@replication_factor") == 7
+
+
+class TestRights:
+    """What the current archive allows to whom, if that is not what the folder does."""
+
+    ACL: ClassVar = [
+        {
+            "action": "allow",
+            "subjects": ["everyone"],
+            "permissions": ["read"],
+            "inheritance_mode": "object_only",
+        }
+    ]
+
+    def test_they_stay(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Though each publish puts another node in its place."""
+        publish_to(on_cluster(proxy), bundles[0])
+        proxy.cypress.set(f"{CURRENT}/@acl", self.ACL)
+        publish_to(on_cluster(proxy), bundles[1])
+        assert proxy.cypress.get(f"{CURRENT}/@acl") == self.ACL
+        assert proxy.cypress.get(f"{CURRENT}/@inherit_acl") is True
+
+    def test_that_they_cannot_stay_is_said(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Only who administers the node may give rights; the publish goes on."""
+        notices: list[str] = []
+        publish_to(on_cluster(proxy), bundles[0])
+        proxy.cypress.set(f"{CURRENT}/@acl", self.ACL)
+        proxy.cypress.rules.deny(PATH, ["administer"])
+        publish_to(on_cluster(proxy, notice=notices.append), bundles[1])
+        assert read_current(on_cluster(proxy)) == bundles[1].data
+        (notice,) = notices
+        assert "administer" in notice
+        assert notice.endswith(f"`{CURRENT}` is published all the same")
 
 
 class TestArrival:

@@ -152,6 +152,7 @@ class CypressFolder:
                 if error.kind in (OTHER, MISSING) and not error.passing:
                     opened.require()
                 raise
+        changes.adjust_copies()
         return result
 
 
@@ -177,6 +178,8 @@ class _CypressChanges:
         self._progress = progress
         self._written: dict[str, Written] = {}
         """What was sent to which path."""
+        self._wanted: dict[str, dict[str, Plain]] = {}
+        """What copies shall have besides."""
 
     def look(self, *directories: str) -> list[Mapping[str, Node] | None]:
         """List directories."""
@@ -212,7 +215,9 @@ class _CypressChanges:
 
     def copy(self, source: str, target: str) -> None:
         """Copy a file with its attribute: only its name is new, no data is moved."""
-        self._copy(self._place(source), target)
+        # A copy is everything that its source is, but belongs to the account of the folder unless told otherwise.
+        how = {"preserve_account": True} if "account" in self._folder.node_attributes else {}
+        self._copy(self._place(source), target, **how)
 
     def set_attribute(self, path: str, value: Plain) -> None:
         """Set the attribute of a node."""
@@ -250,27 +255,40 @@ class _CypressChanges:
         sent = {self._place(path): written for path, written in self._written.items()}
         compare_written(self._cluster, sent, self._transaction_id)
 
-    def _copy(self, source: str, target: str) -> None:
-        """Copy a file; one that had rights of its own at the place keeps them, where we may give them."""
+    def _copy(self, source: str, target: str, **how: Plain) -> None:
+        """Copy a file; one that has rights of its own at the place keeps them."""
         place = self._place(target)
         names = ("acl", "inherit_acl")
-        parts = [
-            Part("get", {"path": f"{place}/@{name}", "transaction_id": self._transaction_id}, anything)
-            for name in names
-        ]
-        rights = dict(zip(names, self._cluster.read_many(f"replace `{place}`", parts), strict=True))
-        self._change("copy", f"replace `{place}`", place, source_path=source, destination_path=place, force=True)
+        rights = self._ask(place, names, f"replace `{place}`", transaction_id=self._transaction_id)
+        self._change("copy", f"replace `{place}`", place, source_path=source, destination_path=place, force=True, **how)
         self._forget(target)
-        for name, value in self._folder.node_attributes.items():
-            self._set(place, name, value)
-        if (rights["acl"] and isinstance(rights["acl"], list)) or rights["inherit_acl"] is False:
-            try:
-                for name, value in rights.items():
-                    self._set(place, name, value)
-            except CypressError as error:
-                if error.passing:
-                    raise
-                self._notice(f"{error}: `{place}` loses the rights that it had of its own; give them to the folder")
+        wanted = dict(self._folder.node_attributes)
+        if rights.get("acl") or rights.get("inherit_acl") is False:
+            wanted.update(rights)
+        # No transaction may change these, see `adjust_copies`.
+        self._wanted[place] = wanted
+
+    def adjust_copies(self) -> None:
+        """Give copies, once they are visible, what a copy in a transaction cannot have; what fails is told."""
+        for place, wanted in self._wanted.items():
+            self._adjust(place, wanted)
+
+    def _adjust(self, place: str, wanted: Mapping[str, Plain]) -> None:
+        try:
+            found = self._ask(place, tuple(wanted), f"look at `{place}`")
+            for name, value in wanted.items():
+                if found.get(name) != value:
+                    self._cluster.change("set", f"set `{place}/@{name}`", path=f"{place}/@{name}", value=value)
+        except CypressError as error:
+            self._notice(f"{error}; `{place}` is published all the same")
+
+    def _ask(self, place: str, names: tuple[str, ...], action: str, **inside: Plain) -> dict[str, Plain]:
+        """Return attributes of a node, as far as it has them."""
+        if not names:
+            return {}
+        parts = [Part("get", {"path": f"{place}/@{name}", **inside}, anything) for name in names]
+        answers = zip(names, self._cluster.read_many(action, parts), strict=True)
+        return {name: answer for name, answer in answers if not isinstance(answer, CypressError)}
 
     def _set(self, place: str, name: str, value: Plain) -> None:
         self._change("set", f"set `{place}/@{name}`", place, path=f"{place}/@{name}", value=value)

@@ -46,14 +46,14 @@ def history_text(state: State, folder: BuildFolder) -> str:
         (
             "*" if record == current else "",
             record.release,
-            short_time(record),
+            short_time(record.published_at),
             megabytes(record.size),
             _commit(record),
-            record.published_by,
+            _story(record),
         )
         for record in state.history
     ]
-    # Only the last column may be of any length: who published.
+    # Only the last column may be of any length: who published, and what became of it.
     return "\n".join(cut(line) for line in table([tuple(map(one_line, row)) for row in rows]).splitlines())
 
 
@@ -66,9 +66,19 @@ def history_data(state: State, folder: BuildFolder) -> dict[str, Any]:
     return {**folder_data(folder), "releases": releases}
 
 
-def short_time(record: Record) -> str:
-    """Return when a release was published, to the minute."""
-    return one_line(record.published_at).replace("T", " ")[:16]
+def short_time(time: str) -> str:
+    """Return a time of a record to the minute."""
+    return one_line(time).replace("T", " ")[:16]
+
+
+def _story(record: Record) -> str:
+    """Say who published a release, and in a word what became of it; the rest is told with `--json`."""
+    marks = {
+        "pinned": record.pinned,
+        "promoted": record.promoted_from is not None,
+        "again": record.made_current_at is not None,
+    }
+    return ", ".join([record.published_by, *(mark for mark, is_so in marks.items() if is_so)])
 
 
 def _commit(record: Record) -> str:

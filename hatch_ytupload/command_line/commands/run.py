@@ -81,6 +81,11 @@ def command(
         python,
     )
     artifact = find_artifact(archive, whereabouts(console, flags))
+    if archive is None and artifact.manifest is not None and artifact.directory is not None:
+        from hatch_ytupload.releases.publish_bundle import stale_warning
+
+        if stale := stale_warning(settings, artifact.manifest, artifact.directory):
+            console.warning(stale)
     with ExitStack() as stack:
         with console.progress() as progress:
             copy = stack.enter_context(copy_of(artifact, progress=progress))

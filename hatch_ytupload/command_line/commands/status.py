@@ -39,16 +39,19 @@ def command(console: Console, /, directory: str | None, **flags: object) -> None
     """
     from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.packing.bundle import read_bundle
-    from hatch_ytupload.releases.publish_bundle import default_artifact
+    from hatch_ytupload.releases.publish_bundle import default_artifact, stale_warning
     from hatch_ytupload.releases.records import read_state
 
-    folder = open_build_folder(console.settings(flags), notice=console.info)
+    settings = console.settings(flags)
+    folder = open_build_folder(settings, notice=console.info)
     bundle, shown = None, None
     with suppress(NoProjectError):
         artifact = default_artifact(console.project(), directory)
         bundle = read_bundle(artifact) if os.path.lexists(artifact) else None
         shown = os.path.relpath(artifact)
     state = read_state(folder)
+    if bundle is not None and (stale := stale_warning(settings, bundle.manifest, bundle.directory)):
+        console.warning(stale)
     console.result(status_data(state, bundle, shown, folder), status_text(state, bundle, shown, folder))
 
 
@@ -97,7 +100,7 @@ def _current_text(state: State) -> str:
     current = state.current
     if current is not None:
         text = f"{current.release} ({megabytes(current.size)})"
-        return f"{text}\npublished {short_time(current)} UTC by {current.published_by}"
+        return f"{text}\npublished {short_time(current.published_at)} UTC by {current.published_by}"
     claimed = state.claimed
     return {
         "missing": "nothing is published",
