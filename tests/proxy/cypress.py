@@ -259,6 +259,11 @@ class Cypress:
                 name, disk_space_limit=disk_space_limit, node_count_limit=node_count_limit, users=users
             )
 
+    def add_medium(self, name: str) -> None:
+        """Create a medium that files may lie on."""
+        with self._master.tree.lock:
+            self._master.tree.media.names.add(name)
+
     def node_count(self) -> int:
         """How many nodes exist, attached or only held by transactions."""
         with self._master.tree.lock:

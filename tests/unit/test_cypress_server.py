@@ -424,6 +424,7 @@ class TestNodeAttributes:
     def test_files_have_them_and_folders_do_not(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
         """The current archive as well, which is a copy."""
         proxy.cypress.add_account("fast")
+        proxy.cypress.add_medium("ssd_blobs")
         wanted = {"account": "fast", "primary_medium": "ssd_blobs", "replication_factor": 5}
         for bundle in bundles[:2]:
             publish_to(on_cluster(proxy, node_attributes=wanted), bundle, wrappers=True)
@@ -436,7 +437,6 @@ class TestNodeAttributes:
     def test_one_that_does_not_exist(self, proxy: ProxyServer, bundles: list[Bundle], name: str, what: str) -> None:
         """Is told before anything is sent."""
         proxy.cypress.add_account("fast")
-        proxy.cypress.create("map_node", "//sys/media/default")
         folder = on_cluster(proxy, node_attributes={name: "none"})
         line = refusal(lambda: publish_to(folder, bundles[0]))
         assert line == (f"cannot change `{PATH}`: there is no {what} `none`; check `node_attributes`; nothing was sent")
