@@ -46,7 +46,7 @@ class Artifact:
     """An archive, its manifest, or both; nothing of the archive has been read yet."""
 
     shown: str
-    """How messages call it, on one line."""
+    """Its name in messages, on one line."""
     manifest: Manifest | None
     open: Callable[[], AbstractContextManager[Reader]] | None
     """Opens the archive; None where there is a manifest alone."""

@@ -136,14 +136,14 @@ class BuildFolder(Look, Protocol):
 
     @property
     def location(self) -> str:
-        """How messages call it."""
+        """Its name in messages."""
 
     @property
     def host(self) -> str | None:
         """The cluster that it is on; None: this machine."""
 
     def path(self, name: str) -> str:
-        """Return how messages call a file in it."""
+        """Return the name of a file in it, for messages."""
 
     def user(self) -> str:
         """Return who we are to it.

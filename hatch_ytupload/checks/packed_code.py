@@ -138,7 +138,7 @@ def code_of_archive(archive: Reader, manifest: Manifest | None, shown: str, *, p
     Args:
         archive: its bytes.
         manifest: of it; it tells the pipeline's own packages from installed ones.
-        shown: how messages call it.
+        shown: its name in messages.
         progress: is told how many bytes of how many have been read.
 
     Raises:

@@ -95,7 +95,7 @@ def load_yaml_mapping(path: str, name: str, *, sections: Collection[str] = ()) -
 
     Args:
         path: of the file.
-        name: how messages call it.
+        name: of it, for messages.
         sections: keys of the top level whose values must be mappings, if they are there.
 
     Raises:

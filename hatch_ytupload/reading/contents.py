@@ -52,7 +52,7 @@ def read_members(
 
     Args:
         archive: its bytes.
-        name: how messages call it.
+        name: of it, for messages.
         limit: the most that it may unpack to, in bytes.
         progress: is told how many bytes of how many have been read.
 
@@ -107,7 +107,7 @@ def read_files(
         archive: its bytes; only the parts that hold these files are read.
         manifest: of that archive; None: all of it is read.
         wanted: paths in the archive.
-        name: how messages call the archive.
+        name: of the archive, for messages.
         progress: is told how many bytes of how many have been read.
 
     Raises:
@@ -150,7 +150,7 @@ class ArchiveCopy(NamedTuple):
 
     path: str
     shown: str
-    """How messages call the archive that was copied, on one line."""
+    """The name in messages of the archive that was copied, on one line."""
 
     @contextmanager
     def reader(self) -> Iterator[FileReader]:

@@ -31,7 +31,7 @@ class Unpacked:
 
     Args:
         archive: the compressed bytes.
-        name: how messages call the archive.
+        name: of the archive, for messages.
         start: of the range, in bytes.
         size: of the range; None: all that follows.
         limit: the most that it may unpack to, in bytes.

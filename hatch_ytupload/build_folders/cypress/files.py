@@ -31,7 +31,7 @@ class CypressReader:
     Args:
         cluster: where.
         parameters: which file: path and transaction.
-        shown: how messages call it.
+        shown: its name in messages.
         size: in bytes.
     """
 

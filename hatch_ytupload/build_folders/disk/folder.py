@@ -66,7 +66,7 @@ class LocalFolder:
         return None
 
     def path(self, name: str) -> str:
-        """Return how messages call a file in it."""
+        """Return the name of a file in it, for messages."""
         return one_line(os.path.join(self.location, *name.split("/")))
 
     def user(self) -> str:
