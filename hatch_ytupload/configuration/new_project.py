@@ -26,7 +26,7 @@ _PROJECT = """\
 name = "{name}"
 version = "0.1.0"
 requires-python = ">=3.11"
-dependencies = ["yt-framework>=1.4,<2"]
+dependencies = ["hatch-ytupload", "yt-framework>=1.4,<2"]
 """
 _TARGET = """\
 # `hatch build -t ytarchive` builds the code archive.

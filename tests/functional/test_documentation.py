@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
-from pipelines import CHECKOUT
+import yaml
+from checkout import installing_environment
+from console_blocks import Shell, as_shown, steps_of
+from pipelines import CHECKOUT, Pipeline
 
 from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from checkout import Hatch
 
 pytestmark = pytest.mark.functional
 
@@ -19,6 +28,10 @@ tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 PACKAGE = CHECKOUT / "hatch_ytupload"
 ARCHITECTURE = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
+GUIDES = ["README.md", "docs/quick-start.md", "docs/teams.md"]
+
+REPOSITORY = "https://github.com/hatch-ytupload/hatch-ytupload/blob/main/"
+PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in CHECKOUT.glob("docs/*.md"))]
 REFERENCE = (CHECKOUT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
@@ -56,3 +69,113 @@ def test_the_reference_has_all_commands_with_all_their_flags() -> None:
         for option in (found for found in command.params if isinstance(found, click.Option)):
             for flag in (*option.opts, *option.secondary_opts):
                 assert f"`{flag}" in row or f"`{flag}" in before, f"{name} {flag}"
+
+
+EXAMPLE = {
+    "ads/stages/count/src/mapper.py": (
+        "import json\nimport sys\n\nfor line in sys.stdin:\n    row = json.loads(line)\n"
+        '    print(json.dumps({"url": row["url"], "length": len(row["url"])}))\n'
+    ),
+    "ads/stages/count/stage.py": (
+        "from yt_framework.core.stage import BaseStage\nfrom yt_framework.operations.command_ops import run_map\n\n\n"
+        "class CountStage(BaseStage):\n    def run(self, debug):\n"
+        "        if not run_map(self.context, self.config.client.operations.map):\n"
+        '            raise RuntimeError("the map operation failed")\n        return debug\n'
+    ),
+    "ads/stages/count/config.yaml": (
+        "client:\n  operations:\n    map:\n      input_table: //home/ads/urls\n      output_table: //home/ads/lengths\n"
+    ),
+    "ads/configs/config.yaml": (
+        "pipeline:\n  mode: dev\n  build_folder: //home/ads/build\nstages:\n  enabled_stages: [count]\n"
+    ),
+    "ads/pipeline.py": (
+        "from yt_framework.core.pipeline import DefaultPipeline\n\n"
+        'if __name__ == "__main__":\n    DefaultPipeline.main()\n'
+    ),
+    "ads/urls.jsonl": '{"url": "https://example.com/"}\n',
+    "ads/.dev/urls.jsonl": '{"url": "https://example.com/"}\n',
+}
+"""A pipeline in the shape of YT Framework's own examples, as the pages speak of it."""
+
+
+@pytest.fixture
+def shell(tmp_path: Path, hatch: Hatch, wheel: Path) -> Shell:
+    """Return a shell beside the pipeline of the pages, with `hatch` and `hatch-ytupload` as installed."""
+    Pipeline(tmp_path).write(EXAMPLE)
+    programs = tmp_path / ".programs"
+    for name, module in (("hatch", "hatch --no-color"), ("hatch-ytupload", "hatch_ytupload")):
+        Pipeline(programs).write({name: f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n'})
+        (programs / name).chmod(0o755)
+    found = {"PIP_FIND_LINKS": str(wheel.parent), "UV_FIND_LINKS": str(wheel.parent), "UV_PRERELEASE": "allow"}
+    path = os.pathsep.join((str(programs), os.path.dirname(sys.executable), os.environ["PATH"]))
+    return Shell(tmp_path, installing_environment(**hatch.environ, **found, PIP_PRE="1", PATH=path, LOGNAME="ann"))
+
+
+def test_the_readme_is_short_and_its_links_work_on_the_package_index() -> None:
+    """It is shown there as well, without the files beside it."""
+    text = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 120
+    assert not re.findall(r"\]\((?!https://)[^)]+\)", text)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    """To files of the repository, and to headings in them."""
+    text = (CHECKOUT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        inside = target.removeprefix(REPOSITORY)
+        if inside == target and target.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = inside.partition("#")
+        place = CHECKOUT if inside != target else (CHECKOUT / page).parent
+        file = place / path if path else CHECKOUT / page
+        assert file.exists(), target
+        headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE) if anchor else []
+        slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+        assert not anchor or anchor in slugs, target
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    """Nobody finds the others."""
+    contents = (CHECKOUT / "docs" / "README.md").read_text(encoding="utf-8")
+    missing = [page for page in PAGES if page.startswith("docs/") and f"({page[5:]})" not in contents]
+    assert missing == ["docs/README.md"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="yt-framework needs Python 3.11")
+@pytest.mark.parametrize("page", GUIDES)
+def test_what_a_guide_shows_is_what_is_printed(page: str, shell: Shell) -> None:
+    """Each console block, from the first to the last, as somebody types it who follows the page."""
+    text = (CHECKOUT / page).read_text(encoding="utf-8")
+    # What the page has the reader write.
+    for step in steps_of(text):
+        printed = shell.type(step.command)
+        assert step.shown is None or as_shown(printed, step.shown), f"$ {step.command}\n{printed}"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="yt-framework needs Python 3.11")
+def test_the_workflows_of_github_and_gitlab_publish_and_promote(shell: Shell) -> None:
+    """Their commands, in the pipeline of the page that shows them, twice: a merge and a tag on each."""
+    page = (CHECKOUT / "docs" / "teams.md").read_text(encoding="utf-8")
+    github, gitlab = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+    found = [
+        [step["run"] for step in github["jobs"][name]["steps"] if "run" in step] + ["|"] + gitlab[name]["script"]
+        for name in ("testing", "production")
+    ]
+    assert all(job[: job.index("|")] == job[job.index("|") + 1 :] for job in found), "the two do different things"
+    for step in steps_of(page):
+        if step.shown is None:
+            shell.type(step.command)
+    commands = [command for job in found for command in job[: job.index("|")]]
+    own = [command for command in commands if not command.startswith("pip install ")]
+    assert [command.split()[1] for command in own] == ["build", "check", "publish", "promote"]
+    for version in ("0.1.0", "0.2.0"):
+        shell.type(f"echo '# {version}' >> stages/count/src/mapper.py; sed -i 's/0.1.0/{version}/' pyproject.toml")
+        for command in own:
+            assert shell.type(f"{command} && echo done").splitlines()[-1] == "done", command
+    same = "diff <(hatch-ytupload history -e testing | tail -n +2 | cut -c1-25)"
+    assert (
+        shell.type(f"{same} <(hatch-ytupload history -e production | tail -n +2 | cut -c1-25) && echo same") == "same\n"
+    )

@@ -217,7 +217,7 @@ def test_with_another_content_it_differs(copy: Pipeline, expected: str) -> None:
 
 
 def test_anybody_can_compute_the_identity_of_a_release(original: Pipeline, tmp_path: Path) -> None:
-    """The line of docs/reproducible.md, in the extracted archive."""
+    """The line of docs/concepts.md, in the extracted archive."""
     names = [
         "a  b",
         "-rf",
@@ -234,7 +234,7 @@ def test_anybody_can_compute_the_identity_of_a_release(original: Pipeline, tmp_p
     ]
     pipeline = make_pipeline(tmp_path / "demo", {f"stages/first/src/{name}": name for name in names})
     (pipeline.root / "stages/first/src/Z").chmod(0o755)
-    (line,) = re.findall(r"```sh\n(.*?)```", (CHECKOUT / "docs/reproducible.md").read_text(), flags=re.DOTALL)
+    (line,) = re.findall(r"```sh\n(.*?)```", (CHECKOUT / "docs/concepts.md").read_text(), flags=re.DOTALL)
     for number, built in enumerate([pipeline.build(), original.build(tmp_path / "dist")]):
         directory = tmp_path / str(number)
         directory.mkdir()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import stat
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pipelines import Pipeline, refusal
 
 from hatch_ytupload.configuration.new_project import plan_project, write_project
 from hatch_ytupload.configuration.project import find_project, parsed_toml
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HATCHLING = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
 NAMED = '[project]\nname = "ads"\nversion = "3.2"\n'
@@ -155,10 +157,3 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(bare: Pipeline) -> Non
     bare.write({".ytignore": "mine\n"})
     assert "cannot write `.ytignore`: File exists" in refusal(lambda: write_project(str(bare.root), planned.additions))
     assert (bare.root / ".ytignore").read_text() == "mine\n"
-
-
-def test_the_readme_shows_what_is_written(bare: Pipeline) -> None:
-    """Nobody has to compare two forms."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    addition = plan_project(str(bare.root)).additions[0]
-    assert addition.text.replace("my-ads-2", "ads-pipeline").strip() in readme
