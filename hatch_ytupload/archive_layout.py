@@ -8,7 +8,8 @@ from typing import NamedTuple
 ARCHIVE_NAME = "source.tar.gz"
 MANIFEST_NAME = "manifest.json"
 SBOM_NAME = "sbom.cdx.json"
-"""Beside the archive."""
+SIGNATURE_NAME = "manifest.json.sig"
+"""Beside the archive; the last in releases that were signed."""
 BUNDLE_SUFFIX = ".ytarchive"
 """Of the directory that a build leaves."""
 

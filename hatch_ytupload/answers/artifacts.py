@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,8 +20,8 @@ from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
 from hatch_ytupload.reading.contents import ArchiveCopy, read_contents
 from hatch_ytupload.releases.records import (
     archive_of,
+    directory_of,
     find_release,
-    manifest_of,
     read_state,
     read_state_and,
     release_name,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from hatch_ytupload.build_folders.build_folder import BuildFolder
+    from hatch_ytupload.build_folders.build_folder import BuildFolder, Node
     from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.packing.manifest import FileInfo, Manifest
 
@@ -56,6 +57,12 @@ class Artifact:
     """Where it lies, if that is on disk and no build folder."""
     stored_md5: Callable[[], str | None] = lambda: None
     """Gives the MD5 as the build folder knows it."""
+    manifest_data: bytes = b""
+    """The manifest as it was read, byte by byte."""
+    beside: Callable[[str], AbstractContextManager[Reader | None]] = lambda _name: nullcontext()
+    """Opens what lies beside the manifest, by name; gives None where there is no such file."""
+    is_published: bool = False
+    """It lies in a build folder."""
 
     @contextmanager
     def opened(self) -> Iterator[Reader]:
@@ -163,23 +170,43 @@ def _local(path: str) -> Artifact:
         archive, manifest = path, os.path.join(os.path.dirname(path), MANIFEST_NAME)
     if not (os.path.isfile(archive) or os.path.isfile(manifest)):
         raise ArtifactError(f"there is no bundle at `{one_line(_shown(path))}`; build it first")
-    found = _read_manifest(manifest)
+    found, data = _read_manifest(manifest)
     if found is not None and archive == path and found.archive.name != os.path.basename(path):
         found = None  # of the archive beside this one
+    beside = partial(_on_disk, os.path.dirname(manifest))
     if not os.path.isfile(archive):
-        return Artifact(one_line(_shown(manifest)), found, None)
+        return Artifact(one_line(_shown(manifest)), found, None, manifest_data=data, beside=beside)
     directory = os.path.dirname(os.path.abspath(archive))
     opened = partial(open_archive, archive)
-    return Artifact(one_line(_shown(archive)), found, opened, os.path.getsize(archive), directory)
+    return Artifact(
+        one_line(_shown(archive)),
+        found,
+        opened,
+        os.path.getsize(archive),
+        directory,
+        manifest_data=data,
+        beside=beside,
+    )
 
 
-def _read_manifest(path: str) -> Manifest | None:
+@contextmanager
+def _on_disk(directory: str, name: str) -> Iterator[Reader | None]:
+    path = os.path.join(directory, name)
+    if not os.path.lexists(path):
+        yield None
+        return
+    with open_archive(path) as reader:
+        yield reader
+
+
+def _read_manifest(path: str) -> tuple[Manifest | None, bytes]:
     try:
         with open(path, "rb") as file:
             name = one_line(_shown(path))
-            return load_manifest(manifest_bytes(FileReader(file.fileno()), name), name)
+            data = manifest_bytes(FileReader(file.fileno()), name)
+            return load_manifest(data, name), data
     except FileNotFoundError:
-        return None
+        return None, b""
     except OSError as error:
         raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror}") from None
 
@@ -222,12 +249,12 @@ def _current(folder: BuildFolder, name: str = ARCHIVE_NAME) -> Artifact:
         if state.missing:
             raise ArtifactError(f"there is no build folder `{folder.location}`; publish first, or name another one")
         raise ArtifactError(f"there is no archive `{shown}`; publish first, or name another one")
-    manifest = None
+    directory = None
     if MANIFEST_NAME in state.nodes:
-        manifest = _fetch_manifest(folder, MANIFEST_NAME)
+        directory = ""
     elif name == ARCHIVE_NAME and state.current is not None:
-        manifest = _fetch_manifest(folder, manifest_of(state.current.release))
-    return Artifact(shown, manifest, partial(folder.open, name), node.size, stored_md5=node.md5)
+        directory = directory_of(state.current.release)
+    return _published(folder, name, node, directory)
 
 
 def _of_release(folder: BuildFolder, name: str) -> Artifact:
@@ -236,13 +263,42 @@ def _of_release(folder: BuildFolder, name: str) -> Artifact:
     path = archive_of(release)
     if node is None or node.kind != FILE:
         raise BuildFolderError(f"the release `{release}` in `{folder.location}` has no archive; publish it again")
-    manifest = _fetch_manifest(folder, manifest_of(release))
-    return Artifact(folder.path(path), manifest, partial(folder.open, path), node.size, stored_md5=node.md5)
+    return _published(folder, path, node, directory_of(release))
 
 
-def _fetch_manifest(folder: BuildFolder, path: str) -> Manifest:
+def _published(folder: BuildFolder, path: str, node: Node, directory: str | None) -> Artifact:
+    """Return an archive in a build folder, with the manifest that lies in a directory; None: there is none."""
+    found, data = (None, b"") if directory is None else _fetch_manifest(folder, _join(directory, MANIFEST_NAME))
+    return Artifact(
+        folder.path(path),
+        found,
+        partial(folder.open, path),
+        node.size,
+        stored_md5=node.md5,
+        manifest_data=data,
+        beside=Artifact.beside if directory is None else partial(_in_folder, folder, directory),
+        is_published=True,
+    )
+
+
+@contextmanager
+def _in_folder(folder: BuildFolder, directory: str, name: str) -> Iterator[Reader | None]:
+    (nodes,) = folder.look(directory)
+    if name not in (nodes or {}):
+        yield None
+        return
+    with folder.open(_join(directory, name)) as reader:
+        yield reader
+
+
+def _join(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name
+
+
+def _fetch_manifest(folder: BuildFolder, path: str) -> tuple[Manifest, bytes]:
     with folder.open(path) as file:
-        return load_manifest(manifest_bytes(file, folder.path(path)), folder.path(path))
+        data = manifest_bytes(file, folder.path(path))
+    return load_manifest(data, folder.path(path)), data
 
 
 def _shown(path: str) -> str:
@@ -253,27 +309,32 @@ _CHUNK = 4 << 20
 
 
 @contextmanager
-def copy_of(artifact: Artifact, *, progress: Progress) -> Iterator[ArchiveCopy]:
+def copy_of(artifact: Artifact, *, sha256: str | None = None, progress: Progress) -> Iterator[ArchiveCopy]:
     """Copy an archive, and remove the copy afterwards.
 
     Args:
         artifact: the archive.
+        sha256: what it has to be; None: anything.
         progress: is told how many bytes of how many have been copied.
 
     Raises:
-        ArtifactError: there is a manifest alone, or the archive cannot be copied.
+        ArtifactError: there is a manifest alone, the archive is something else, or it cannot be copied.
         BuildFolderError: it cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="hatch-ytupload-") as directory:
         path = os.path.join(directory, ARCHIVE_NAME)
+        digest = hashlib.sha256()
         try:
             with artifact.opened() as reader, open(path, "wb") as file:
                 for data in blocks(reader, end=reader.size, size=_CHUNK):
                     file.write(data)
+                    digest.update(data)
                     progress(file.tell(), reader.size)
                 if file.tell() < reader.size:
                     raise ArtifactError(f"`{artifact.shown}` ends after {file.tell()} of {reader.size} bytes")
         except OSError as error:
             reason = error.strerror or error
             raise ArtifactError(f"cannot copy `{artifact.shown}`: {one_line(reason)}") from None
+        if sha256 not in (None, digest.hexdigest()):
+            raise ArtifactError(f"`{artifact.shown}` is not what its manifest says; publish it again")
         yield ArchiveCopy(path, artifact.shown)

@@ -6,15 +6,20 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.archive_layout import SBOM_NAME, SIGNATURE_NAME
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.reading.integrity import compare_archive
+from hatch_ytupload.releases.outgoing import read_sbom
+from hatch_ytupload.releases.records import release_name
+from hatch_ytupload.releases.signatures import read_signature, signer_of
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.answers.artifacts import Artifact
     from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.packing.manifest import Manifest
+    from hatch_ytupload.releases.signatures import Signers
 
 
 class Verification(NamedTuple):
@@ -27,17 +32,21 @@ class Verification(NamedTuple):
     """How many files the archive holds; 0 if it cannot be read."""
     problems: tuple[str, ...]
     """One line each; none: the archive is sound."""
+    signed_by: str | None
+    """Who signed it; None: nobody, or nobody whose signature is asked for."""
 
 
-def verify(artifact: Artifact, *, progress: Progress = no_progress) -> Verification:
+def verify(artifact: Artifact, signers: Signers | None = None, *, progress: Progress = no_progress) -> Verification:
     """Compare an archive with everything that its manifest says about it.
 
     Args:
         artifact: which.
+        signers: whose signatures count; None: nobody is asked.
         progress: is told how many bytes of how many have been read.
 
     Raises:
         ArtifactError: there is no archive, or no manifest to compare it with.
+        SettingsError: signatures cannot be checked.
         BuildFolderError: it cannot be read.
     """
     manifest = artifact.manifest
@@ -49,8 +58,66 @@ def verify(artifact: Artifact, *, progress: Progress = no_progress) -> Verificat
             )
         found = compare_archive(archive, manifest, artifact.shown, stored_md5=artifact.stored_md5(), progress=progress)
     file_count = len(found.contents.files) if found.contents is not None else 0
-    problems = (*found.problems, *_wrong_scripts(artifact, manifest))
-    return Verification(artifact.shown, found.digests.size, file_count, problems)
+    problems = [*found.problems, *_wrong_scripts(artifact, manifest)]
+    signed_by = None
+    try:
+        require_sbom(artifact, manifest)
+        signed_by = signer(artifact, manifest, signers) if signers is not None else None
+    except ArtifactError as error:
+        problems.append(str(error))
+    return Verification(artifact.shown, found.digests.size, file_count, tuple(problems), signed_by)
+
+
+def require_signed(artifact: Artifact, signers: Signers) -> str | None:
+    """Refuse what lies in a build folder unless somebody has signed it; return who did.
+
+    A bundle that was not published has a signature only if somebody has put it there; then it has to count.
+
+    Args:
+        artifact: which.
+        signers: whose signatures count.
+
+    Returns:
+        Who; None: it is a bundle without a signature.
+
+    Raises:
+        ArtifactError: nobody has, or its bill of materials is not what the manifest says. The archive is not read.
+        SettingsError: signatures cannot be checked.
+        BuildFolderError: it cannot be read.
+    """
+    if artifact.manifest is not None:
+        require_sbom(artifact, artifact.manifest)
+        return signer(artifact, artifact.manifest, signers)
+    if artifact.is_published:
+        raise ArtifactError(
+            f"`{artifact.shown}` is no release, so nobody can have signed it, and `allowed_signers` is set; publish one"
+        )
+    return None
+
+
+def signer(artifact: Artifact, manifest: Manifest, signers: Signers) -> str | None:
+    """Return who signed a manifest; None: it is that of a bundle without a signature. Raises as `require_signed`."""
+    with artifact.beside(SIGNATURE_NAME) as file:
+        signature = None if file is None else read_signature(file, f"{artifact.shown}: {SIGNATURE_NAME}")
+    if signature is None and not artifact.is_published:
+        return None
+    name = f"{manifest.project.name} {release_name(manifest)}"
+    return signer_of(artifact.manifest_data, signature, signers, name)
+
+
+def require_sbom(artifact: Artifact, manifest: Manifest) -> bytes | None:
+    """Return the bill of materials; None: it does not lie beside an archive on disk.
+
+    Raises:
+        ArtifactError: it is not what the manifest says.
+        BuildFolderError: it cannot be read.
+    """
+    with artifact.beside(SBOM_NAME) as file:
+        if file is not None:
+            return read_sbom(file, manifest, SBOM_NAME)
+    if artifact.is_published:
+        raise ArtifactError(f"`{artifact.shown}` has no `{SBOM_NAME}`; publish it again")
+    return None
 
 
 def _wrong_scripts(artifact: Artifact, manifest: Manifest) -> list[str]:

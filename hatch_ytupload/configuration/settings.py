@@ -67,6 +67,9 @@ KEYS: dict[str, Key] = {
     "max_archive_mb": Key(values.size_in_mb, 100),
     "target": Key(values.target, None),
     "stage_targets": Key(values.stage_targets, ()),
+    "signing_key": Key(values.file_path, None),
+    "allowed_signers": Key(values.file_path, None),
+    "revoked_keys": Key(values.file_path, None),
     "lock_wait_seconds": Key(values.seconds, 300),
     "request_timeout_seconds": Key(values.positive_seconds, 20),
     "request_attempts": Key(values.positive_count, 5),
@@ -85,6 +88,7 @@ _OTHER_VARIABLES = (VARIABLE_ENVIRONMENT, "YTUPLOAD_CACHE_DIR", "YTUPLOAD_NO_CAC
 """Those of other rooms count as known as well."""
 
 _BEFORE_THE_REST = ("pipeline_dir", "config")
+_OF_SIGNATURES = ("signing_key", "allowed_signers", "revoked_keys")
 _NEEDED_FOR_PUBLISHING = frozenset({"build_folder", "mode", "proxy"})
 
 
@@ -114,6 +118,11 @@ class Settings:
     """What jobs run on, for locked requirements."""
     stage_targets: tuple[tuple[str, Target], ...]
     """By name of the stage, where that is something else."""
+    signing_key: str | None
+    """What publishes sign with: a private key, or a public one whose private half the agent holds."""
+    allowed_signers: str | None
+    revoked_keys: str | None
+    """Whose signatures count, in files of OpenSSH; None: nobody is asked."""
     lock_wait_seconds: float
     request_timeout_seconds: float
     request_attempts: int
@@ -201,6 +210,13 @@ class _Reading:
         secrets = self._secrets(pipeline_dir)
         # YT_PROXY is everybody's variable, so it stands after what was written for this project.
         found["proxy"] = found["proxy"] or self.environ.get("YT_PROXY") or secrets.get("YT_PROXY")
+        for key in _OF_SIGNATURES:
+            found[key] = found[key] and os.path.join(self.root, os.path.expanduser(found[key]))
+        if found["revoked_keys"] and not found["allowed_signers"]:
+            self.warnings.append(
+                f"`{self._place('revoked_keys')}` counts for nothing without `allowed_signers`: nobody's signature is "
+                "asked for"
+            )
         enabled = found["stages"] == "enabled"
         if enabled:
             found["stages"] = self._enabled_stages()

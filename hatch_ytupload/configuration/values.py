@@ -142,6 +142,13 @@ def file_or_false(value: object) -> str | bool:
     return as_system_spells(value)
 
 
+def file_path(value: object) -> str:
+    """Read the path of a file, wherever it lies."""
+    if not _is_path(value) or not value.strip():
+        raise UnexpectedValueError("the path of a file", value)
+    return as_system_spells(value)
+
+
 def cypress_path(value: object) -> str:
     """Read the path of a Cypress folder; slashes at its end are dropped."""
     if isinstance(value, str):

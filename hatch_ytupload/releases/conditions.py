@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.configuration.settings import publisher_option
 from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.releases.signatures import signers_of
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.configuration.settings import Settings, Spelling
     from hatch_ytupload.packing.manifest import Manifest, Selection
     from hatch_ytupload.releases.records import State
+    from hatch_ytupload.releases.signatures import Signers
 
 
 class RefusedError(YtUploadError):
@@ -39,6 +41,10 @@ class Conditions:
     """Ask before anything changes."""
     environment: str | None = None
     """The environment that the folder belongs to."""
+    signers: Signers | None = None
+    """Whose signatures count; None: nobody is asked."""
+    signing_key: str | None = None
+    """What releases are signed with; None: they are not."""
     force: bool = False
     """Replace what is another project's, or publish what was made for something else."""
     yes: bool = False
@@ -138,6 +144,8 @@ def conditions_of(
         unique_versions=settings.unique_versions,
         confirm=settings.confirm,
         environment=settings.environment,
+        signers=signers_of(settings),
+        signing_key=settings.signing_key,
         force=force,
         yes=yes,
         ask=ask,

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SBOM_NAME, is_wrapper
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SBOM_NAME, SIGNATURE_NAME, is_wrapper
 from hatch_ytupload.build_folders.build_folder import Content
 from hatch_ytupload.byte_reader import DigestingReader, FileReader, Reader, blocks, opened
 from hatch_ytupload.errors import ArtifactError
@@ -18,6 +18,7 @@ from hatch_ytupload.packing.manifest import Manifest, load_manifest, manifest_by
 from hatch_ytupload.reading.contents import read_files
 from hatch_ytupload.reading.integrity import check_archive
 from hatch_ytupload.releases.records import release_name
+from hatch_ytupload.releases.signatures import read_signature
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -66,6 +67,10 @@ def open_outgoing(
             sbom = os.path.join(bundle.directory, SBOM_NAME)
             with opened(sbom) as file:
                 beside[SBOM_NAME] = read_sbom(file, manifest, sbom)
+            signature = os.path.join(bundle.directory, SIGNATURE_NAME)
+            if os.path.lexists(signature):
+                with opened(signature) as file:
+                    beside[SIGNATURE_NAME] = read_signature(file, one_line(signature))
         content = Content(reader.size, lambda: _blocks(reader, manifest, bundle.archive))
         yield Outgoing(manifest, beside, content, scripts, bundle.directory)
 
@@ -166,6 +171,8 @@ class Outgoing:
     """Path of the bundle's directory; None: it is a kept release."""
     promoted_from: dict[str, str | None] | None = None
     """`build_folder`, `cluster` and `release` of a kept release; None: it is a bundle that was built."""
+    signed_by: str | None = None
+    """Who signed it, as far as that is known."""
 
     @property
     def release(self) -> str:

@@ -6,7 +6,7 @@ import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import MANIFEST_NAME, SBOM_NAME
+from hatch_ytupload.archive_layout import MANIFEST_NAME, SBOM_NAME, SIGNATURE_NAME
 from hatch_ytupload.build_folders.build_folder import Content
 from hatch_ytupload.byte_reader import blocks
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
@@ -15,6 +15,7 @@ from hatch_ytupload.releases.outgoing import Outgoing, read_sbom, read_wrappers
 from hatch_ytupload.releases.publish import publish
 from hatch_ytupload.releases.published import CURRENT, find_kept
 from hatch_ytupload.releases.records import archive_of, directory_of, read_manifest
+from hatch_ytupload.releases.signed import signature_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,8 @@ def promote(
 
     Raises:
         RefusedError: it must not be done, or nobody has agreed.
-        ArtifactError: the release is damaged.
+        ArtifactError: the release is damaged, or nobody whose signature counts in the target has signed it.
+        SettingsError: it cannot be signed with the key of the target.
         BuildFolderError: it cannot be done; nothing in the target has changed.
     """
     if (source.host, source.location) == (target.host, target.location):
@@ -67,13 +69,18 @@ def _open_kept(source: BuildFolder, target: BuildFolder, release: str, condition
         sbom = f"{directory_of(record.release)}/{SBOM_NAME}"
         with source.open(sbom) as file:
             beside = {MANIFEST_NAME: data, SBOM_NAME: read_sbom(file, manifest, source.path(sbom))}
+        (files,) = source.look(directory_of(record.release))
+        signature = signature_of(source, source, record, files or {})
+        if signature is not None:
+            beside[SIGNATURE_NAME] = signature
         name = source.path(archive_of(record.release))
         with source.open(archive_of(record.release)) as reader:
             scripts = read_wrappers(reader, manifest, name) if conditions.standalone_wrappers else {}
             # Within a cluster no data moves.
             node = name if source.host is not None and source.host == target.host else None
             content = Content(reader.size, lambda: _checked(reader, record, name), node=node)
-            yield Outgoing(manifest, beside, content, scripts, promoted_from=_origin(source, record))
+            origin = _origin(source, record)
+            yield Outgoing(manifest, beside, content, scripts, promoted_from=origin, signed_by=record.signed_by)
 
 
 def _origin(source: BuildFolder, record: Record) -> dict[str, str | None]:

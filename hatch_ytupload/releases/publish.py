@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.__about__ import __version__
-from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, SIGNATURE_NAME
 from hatch_ytupload.build_folders.build_folder import content_of
-from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.releases.conditions import RefusedError, find_conflicts
 from hatch_ytupload.releases.current import Outcome, make_current, scripts_are_right
 from hatch_ytupload.releases.records import (
@@ -19,12 +19,13 @@ from hatch_ytupload.releases.records import (
     read_state_and,
     timestamp,
 )
+from hatch_ytupload.releases.signed import require_signed, sign_outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from hatch_ytupload.build_folders.build_folder import BuildFolder, Changes, Node
+    from hatch_ytupload.build_folders.build_folder import BuildFolder, Changes, Look, Node
     from hatch_ytupload.releases.conditions import Conditions, Findings
     from hatch_ytupload.releases.outgoing import Outgoing
     from hatch_ytupload.releases.records import State
@@ -51,6 +52,8 @@ def publish(
 
     Raises:
         RefusedError: it must not be done, or nobody has agreed.
+        ArtifactError: nobody whose signature counts there has signed it.
+        SettingsError: it cannot be signed with the key of the settings.
         BuildFolderError: it cannot be done; nothing has changed.
     """
     publishing = _Publishing(folder, outgoing, conditions, now)
@@ -60,6 +63,7 @@ def publish(
         for warning in found.warnings if found is not None else ():
             conditions.warn(warning)
         return outcome
+    publishing.outgoing = sign_outgoing(outgoing, conditions)
     if found is not None:
         conflicts.add(found)
     name = f"{outgoing.manifest.project.name} {outgoing.release}"
@@ -102,7 +106,7 @@ class _Publishing:
     def expected(self) -> tuple[Outcome, Findings]:
         """Tell what `apply` would do, and what the build folder has against it."""
         state, files = read_state_and(self.folder, self.outgoing.release)
-        kept = self._kept(state, files)
+        kept = self._kept(self.folder, state, files)
         conflicts = self._conflicts(state)
         if kept is not None and self._is_done(state, kept):
             return self._nothing(kept), conflicts
@@ -111,7 +115,7 @@ class _Publishing:
     def apply(self, changes: Changes) -> Outcome:
         """Publish."""
         state, files = read_state_and(changes, self.outgoing.release)
-        kept = self._kept(state, files)
+        kept = self._kept(changes, state, files)
         if kept is not None and self._is_done(state, kept):
             return self._nothing(kept)
         if refusals := self._conflicts(state).refusals(self.conditions):
@@ -137,7 +141,7 @@ class _Publishing:
     def _conflicts(self, state: State) -> Findings:
         return find_conflicts(self.folder, state, self.outgoing.manifest, self.conditions)
 
-    def _kept(self, state: State, files: Mapping[str, Node]) -> Record | None:
+    def _kept(self, look: Look, state: State, files: Mapping[str, Node]) -> Record | None:
         """Return the release as the build folder has it; None: it has it not, or not whole."""
         record = state.find(self.outgoing.release)
         manifest = self.outgoing.manifest
@@ -147,7 +151,19 @@ class _Publishing:
         # The same content may have been compressed differently: what counts is that it is what was published then.
         if self.outgoing.promoted_from and record.archive_sha256 != manifest.archive.sha256:
             return None
-        return record if is_whole(files, record) else None
+        return record if is_whole(files, record) and self._is_signed(look, files, record) else None
+
+    def _is_signed(self, look: Look, files: Mapping[str, Node], record: Record) -> bool:
+        """Tell whether a kept release is signed as this one will be; if not, it is sent again."""
+        signers = self.conditions.signers
+        if signers is None:
+            is_to_be = self.conditions.signing_key is not None or SIGNATURE_NAME in self.outgoing.beside
+            return not is_to_be or SIGNATURE_NAME in files
+        try:
+            require_signed(look, self.folder, record, signers)
+        except ArtifactError:
+            return False
+        return True
 
     def _is_done(self, state: State, kept: Record) -> bool:
         return state.current == kept and scripts_are_right(state, self.outgoing.scripts)
@@ -186,6 +202,7 @@ class _Publishing:
             number=number,
             pinned=known is not None and known.pinned,
             promoted_from=promoted_from,
+            signed_by=self.outgoing.signed_by,
         )
 
     def _send(self, changes: Changes, record: Record) -> None:

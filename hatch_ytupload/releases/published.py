@@ -19,6 +19,7 @@ from hatch_ytupload.releases.records import (
     release_name,
     require_whole,
 )
+from hatch_ytupload.releases.signed import require_signed
 from hatch_ytupload.wording import megabytes, one_line, short_commit
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.packing.manifest import Manifest
     from hatch_ytupload.releases.records import Record, State
+    from hatch_ytupload.releases.signatures import Signers
 
 CURRENT = "current"
 """Asks for the release that is current when the pipeline starts."""
@@ -58,7 +60,12 @@ class PublishedRelease(NamedTuple):
 
 
 def find_published(
-    folder: BuildFolder, wanted: str, bundle: Callable[[], Manifest], *, held: ExitStack | None = None
+    folder: BuildFolder,
+    wanted: str,
+    bundle: Callable[[], Manifest],
+    *,
+    held: ExitStack | None = None,
+    signers: Signers | None = None,
 ) -> PublishedRelease:
     """Find the release that is asked for.
 
@@ -67,14 +74,18 @@ def find_published(
         wanted: `current`, `bundle`, or the name of a kept release, or what only its name begins with.
         bundle: gives the manifest of the local bundle; called only where that is asked for.
         held: until it is closed, nobody removes the release; None: until it was found.
+        signers: whose signatures count; None: nobody is asked.
 
     Raises:
         BuildFolderError: there is no such release, it is not whole, or the build folder cannot be read.
-        ArtifactError: there is no local bundle, or its manifest is damaged.
+        ArtifactError: there is no local bundle, a manifest is damaged, or nobody whose signature counts has signed it.
+        SettingsError: signatures cannot be checked.
     """
     with ExitStack() as mine:
         record = (held or mine).enter_context(find_kept(folder, wanted, bundle))
         manifest, _ = read_manifest(folder, folder, record)
+        if signers is not None:
+            require_signed(folder, folder, record, signers)
         return PublishedRelease(record, manifest, read_state(folder).current == record)
 
 

@@ -67,6 +67,8 @@ class Record(Release):
     """It is never pruned."""
     promoted_from: dict[str, Any] | None = None
     """`build_folder`, `cluster` and `release` that it was copied from; None: it was published here."""
+    signed_by: str | None = None
+    """Who signed it, as its publisher saw it: for people, and no proof."""
 
     def record(self) -> dict[str, Any]:
         """Return it as the value of the attribute."""

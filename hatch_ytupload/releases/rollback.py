@@ -18,6 +18,7 @@ from hatch_ytupload.releases.records import (
     read_state_and,
     require_whole,
 )
+from hatch_ytupload.releases.signed import require_signed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +47,7 @@ def rollback(
 
     Raises:
         RefusedError: nobody has agreed.
+        ArtifactError: nobody whose signature counts has signed it.
         BuildFolderError: there is no such release, it is damaged, or it cannot be done; nothing has changed.
     """
     conditions = conditions or Conditions()
@@ -74,6 +76,8 @@ class _RollingBack:
         self.record = find_release(folder, state, release) if release is not None else _release_before(folder, state)
         self.state, self.files = read_state_and(look, self.record.release)
         require_whole(folder, self.files, self.record)
+        if conditions.signers is not None:
+            require_signed(look, folder, self.record, conditions.signers)
         self.scripts: Mapping[str, bytes] = {}
         if conditions.standalone_wrappers:
             manifest, _ = read_manifest(look, folder, self.record)

@@ -8,18 +8,25 @@ Keys are read by `ssh-keygen` alone. Format: OpenSSH's PROTOCOL.sshsig; files: s
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
-from typing import NamedTuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.byte_reader import blocks
 from hatch_ytupload.errors import ArtifactError, SettingsError
 from hatch_ytupload.wording import one_line
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+    from hatch_ytupload.byte_reader import Reader
+    from hatch_ytupload.configuration.settings import Settings
 
 NAMESPACE = "hatch-ytupload"
 """What a signature is for; one that was made for something else says nothing about a release."""
 
-LARGEST_SIGNATURE = 64 << 10
-"""In bytes; those of the largest keys have a few thousand."""
+# In bytes; those of the largest keys have a few thousand.
+_LARGEST = 64 << 10
 
 _PROGRAM = "ssh-keygen"
 # How the program finds the agent, and whom it asks for a passphrase; it gets nothing else of our environment.
@@ -42,6 +49,26 @@ class Signers(NamedTuple):
     """Path of a file in OpenSSH's format `allowed_signers`."""
     revoked: str | None
     """Path of a list of keys that no longer count, see `ssh-keygen -k`; None: there is none."""
+
+
+def signers_of(settings: Settings) -> Signers | None:
+    """Return whose signatures count by the settings; None: nobody is asked."""
+    return Signers(settings.allowed_signers, settings.revoked_keys) if settings.allowed_signers is not None else None
+
+
+def read_signature(file: Reader, name: str) -> bytes:
+    """Read a signature.
+
+    Args:
+        file: its bytes.
+        name: of the file, for messages.
+
+    Raises:
+        ArtifactError: it is too large to be one.
+    """
+    if file.size > _LARGEST:
+        raise ArtifactError(f"`{name}` is too large for a signature (more than {_LARGEST} bytes)")
+    return b"".join(blocks(file, end=_LARGEST))
 
 
 def sign(data: bytes, key: str) -> bytes:
@@ -82,10 +109,7 @@ def signer_of(data: bytes, signature: bytes | None, signers: Signers, name: str)
     shown = f"`{one_line(name)}`"
     if signature is None:
         raise ArtifactError(f"{shown} is not signed, and `allowed_signers` is set; publish it with `signing_key`")
-    with tempfile.TemporaryDirectory(prefix="hatch-ytupload-") as directory:
-        file = os.path.join(directory, "signature")
-        with open(file, "wb") as opened:
-            opened.write(signature)
+    with _written(signature) as file:
         found = _run(["find-principals", "-s", file, "-f", signers.allowed], b"")
         # A line of allowed signers may name several, or a pattern, which matches itself.
         who = found.stdout.decode("utf-8", "replace").partition("\n")[0].partition(",")[0].strip()
@@ -103,7 +127,42 @@ def signer_of(data: bytes, signature: bytes | None, signers: Signers, name: str)
     return one_line(who)
 
 
+def signing_key_of(data: bytes, signature: bytes, name: str) -> str:
+    """Return which key has signed something, whosever it is, as in "ED25519 key SHA256:...".
+
+    Args:
+        data: what was signed.
+        signature: of it.
+        name: of what was signed, for messages.
+
+    Raises:
+        ArtifactError: it is no signature of that.
+        SettingsError: OpenSSH is not here.
+    """
+    with _written(signature) as file:
+        checked = _run(["check-novalidate", "-n", NAMESPACE, "-s", file], data)
+    key = checked.stdout.decode("utf-8", "replace").strip().rpartition(" signature with ")[2]
+    if checked.returncode or not key:
+        reason = _reason(checked.stderr, "it does not fit")
+        raise ArtifactError(f"the signature of `{one_line(name)}` does not count: {reason}")
+    return one_line(key)
+
+
+@contextmanager
+def _written(signature: bytes) -> Iterator[str]:
+    """Give the path of a file that holds a signature."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="hatch-ytupload-") as directory:
+        path = os.path.join(directory, "signature")
+        with open(path, "wb") as file:
+            file.write(signature)
+        yield path
+
+
 def _run(arguments: list[str], data: bytes) -> subprocess.CompletedProcess[bytes]:
+    import subprocess
+
     environ = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     try:
         return subprocess.run(

@@ -1,0 +1,102 @@
+"""Releases that somebody has signed: whether what lies in a build folder is what was signed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SBOM_NAME, SIGNATURE_NAME
+from hatch_ytupload.build_folders.build_folder import FILE
+from hatch_ytupload.errors import ArtifactError
+from hatch_ytupload.releases.outgoing import read_sbom
+from hatch_ytupload.releases.records import directory_of, manifest_of, read_manifest
+from hatch_ytupload.releases.signatures import read_signature, sign, signer_of, signing_key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hatch_ytupload.build_folders.build_folder import BuildFolder, Look, Node
+    from hatch_ytupload.releases.conditions import Conditions
+    from hatch_ytupload.releases.outgoing import Outgoing
+    from hatch_ytupload.releases.records import Record
+    from hatch_ytupload.releases.signatures import Signers
+
+
+def sign_outgoing(outgoing: Outgoing, conditions: Conditions) -> Outgoing:
+    """Return what is to be published with its signature, and see that it counts where it goes.
+
+    A bundle is signed by whoever publishes it; a release that is promoted keeps the signature that it has.
+
+    Args:
+        outgoing: what.
+        conditions: of the folder that it goes to.
+
+    Raises:
+        ArtifactError: nobody whose signature counts there has signed it.
+        SettingsError: it cannot be signed with the key of the settings, or OpenSSH is not here.
+    """
+    manifest = outgoing.beside[MANIFEST_NAME]
+    signature = outgoing.beside.get(SIGNATURE_NAME)
+    name = f"{outgoing.manifest.project.name} {outgoing.release}"
+    is_kept = outgoing.promoted_from is not None and signature is not None
+    if conditions.signing_key is not None and not is_kept:
+        signature = sign(manifest, conditions.signing_key)
+    signed_by = outgoing.signed_by
+    if conditions.signers is not None:
+        signed_by = signer_of(manifest, signature, conditions.signers, name)
+    elif signature is not None and not is_kept:
+        signed_by = signing_key_of(manifest, signature, name)
+    if signature is None:
+        return outgoing
+    return replace(outgoing, beside={**outgoing.beside, SIGNATURE_NAME: signature}, signed_by=signed_by)
+
+
+def require_signed(look: Look, folder: BuildFolder, record: Record, signers: Signers) -> str:
+    """Refuse a release that is not, whole, what somebody has signed; return who did.
+
+    Args:
+        look: the folder, or a change of it.
+        folder: for messages.
+        record: of the release; it proves nothing, for whoever writes there can write it, too.
+        signers: whose signatures count.
+
+    Raises:
+        ArtifactError: it is not.
+        SettingsError: the files of signers, or OpenSSH, are not here.
+        BuildFolderError: it cannot be read.
+    """
+    (found,) = look.look(directory_of(record.release))
+    files = found or {}
+    manifest, data = read_manifest(look, folder, record)
+    signature = signature_of(look, folder, record, files)
+    who = signer_of(data, signature, signers, folder.path(manifest_of(record.release)))
+    archive, sbom = files.get(ARCHIVE_NAME), f"{directory_of(record.release)}/{SBOM_NAME}"
+    if archive is None or (archive.size, archive.md5()) != (manifest.archive.size, manifest.archive.md5):
+        place = folder.path(f"{directory_of(record.release)}/{ARCHIVE_NAME}")
+        raise ArtifactError(f"`{place}` is not what `{who}` has signed; publish it again, or use another release")
+    if SBOM_NAME not in files:
+        raise ArtifactError(f"there is no `{folder.path(sbom)}`; publish it again, or use another release")
+    with look.open(sbom) as file:
+        read_sbom(file, manifest, folder.path(sbom))
+    return who
+
+
+def signature_of(look: Look, folder: BuildFolder, record: Record, files: Mapping[str, Node]) -> bytes | None:
+    """Return the signature that lies in a release; None: there is none.
+
+    Args:
+        look: the folder, or a change of it.
+        folder: for messages.
+        record: of the release.
+        files: that lie there.
+
+    Raises:
+        ArtifactError: it is too large to be one.
+        BuildFolderError: it cannot be read.
+    """
+    node = files.get(SIGNATURE_NAME)
+    if node is None or node.kind != FILE:
+        return None
+    path = f"{directory_of(record.release)}/{SIGNATURE_NAME}"
+    with look.open(path) as file:
+        return read_signature(file, folder.path(path))
