@@ -27,10 +27,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, STAGES
 from hatch_ytupload.byte_reader import blocks
-from hatch_ytupload.configuration.project import find_project
-from hatch_ytupload.configuration.settings import KEYS
+from hatch_ytupload.configuration.project import find_project, find_pyproject
+from hatch_ytupload.configuration.settings import KEYS, load_settings
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
-from hatch_ytupload.errors import SettingsError, YtUploadError
+from hatch_ytupload.errors import NoProjectError, SettingsError, YtUploadError
 from hatch_ytupload.framework.code_upload import clean_build_directory
 from hatch_ytupload.framework.edge import log_header, log_success
 from hatch_ytupload.releases.outgoing import open_outgoing
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.packing.manifest import Manifest
     from hatch_ytupload.releases.published import PublishedRelease
+    from hatch_ytupload.releases.signatures import Signers
 
 RELEASE_VARIABLE = "YTUPLOAD_RELEASE"
 """The environment variable that says which release to run."""
@@ -172,12 +173,24 @@ class PublishedCode(_Pipeline):
             # Called without `run`, as by a program that runs stages itself: until that has ended.
             self._held = ExitStack()
             atexit.register(self._held.close)
-        found = find_published(folder, wanted, self._manifest_of_bundle, held=self._held)
+        found = find_published(folder, wanted, self._manifest_of_bundle, held=self._held, signers=self._signers())
         require_stages(found.manifest, stages, f"the release `{found.record.release}`")
         log_success(self.logger, found.describe())
         if not found.is_current:
             self.logger.info("  It is not the current release of the build folder")
         return found
+
+    def _signers(self) -> Signers | None:
+        """Return whose signatures count by the settings of the project, if the pipeline lies in one."""
+        from hatch_ytupload.releases.signatures import signers_of
+
+        try:
+            pyproject = find_pyproject(str(self.pipeline_dir))
+        except NoProjectError:
+            return None
+        # The config of this run is the framework's to read.
+        overrides = {"config": False, "stages": "all"}
+        return signers_of(load_settings(pyproject.root, pyproject.table, overrides=overrides))
 
     def _manifest_of_bundle(self) -> Manifest:
         project = find_project(str(self.pipeline_dir))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder, Node
     from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.packing.manifest import FileInfo, Manifest
+    from hatch_ytupload.releases.signatures import Signers
 
 CURRENT = "current"
 """Names the archive that jobs mount now."""
@@ -108,6 +109,8 @@ class Whereabouts:
     """Gives the place of the bundle of the project's current version."""
     folder: Callable[[str | None], BuildFolder]
     """Gives the build folder at a Cypress path; None: the project's own."""
+    signers: Callable[[], Signers | None] = lambda: None
+    """Gives whose signatures count; None: nobody is asked."""
 
 
 def find_artifact(text: str | None, places: Whereabouts) -> Artifact:

@@ -43,6 +43,19 @@ def components_in(artifact: Artifact) -> tuple[ComponentInfo, ...] | None:
         raise ArtifactError(f"`{SBOM_NAME}` of `{artifact.shown}` is none of ours: {error}") from None
 
 
+def require_components(artifact: Artifact) -> tuple[ComponentInfo, ...]:
+    """Return the same, where nothing can be said without it.
+
+    Raises:
+        ArtifactError: it is not here, or as `components_in`.
+        BuildFolderError: it cannot be read.
+    """
+    found = components_in(artifact)
+    if found is None:
+        raise ArtifactError(f"`{artifact.shown}` has no `{SBOM_NAME}` beside it; build again, or name a release")
+    return found
+
+
 def _component(item: Any) -> ComponentInfo:  # noqa: ANN401 - unchecked JSON
     name, version, package_url = (value_of(item, key, str) for key in ("name", "version", "purl"))
     licences = value_of(item, "licenses", list) if "licenses" in item else []

@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hatch_ytupload.answers.artifacts import Artifact, Described
+    from hatch_ytupload.answers.components import ComponentInfo
     from hatch_ytupload.packing.manifest import Manifest
+
+    Components = tuple[ComponentInfo, ...]
 
 
 class FactChange(NamedTuple):
     """What the manifests say differently: of what, which property, the two values; None: there is none."""
 
     subject: str
-    """`project`, `stage NAME`, `module NAME`, `archive` or `source`."""
+    """`project`, `stage NAME`, `module NAME`, `component NAME`, `archive` or `source`."""
     name: str
     old: str | None
     new: str | None
@@ -44,15 +47,27 @@ class Differences(NamedTuple):
         return bool(self.files)
 
 
-def compare(old: Described, new: Described) -> Differences:
-    """Compare two archives."""
-    facts = [] if old.manifest is None or new.manifest is None else _facts(old.manifest, new.manifest)
+def compare(
+    old: Described, new: Described, *, components: tuple[Components | None, Components | None] = (None, None)
+) -> Differences:
+    """Compare two archives.
+
+    Args:
+        old: the one.
+        new: the other.
+        components: what each is made of; None: that is not known.
+    """
+    facts = []
+    if old.manifest is not None and new.manifest is not None:
+        facts += _changes(_stated(old.manifest), _stated(new.manifest))
+    before, after = components
+    if before is not None and after is not None:
+        facts += _changes(_versions(before), _versions(after))
     return Differences(old, new, compare_files(old.files, new.files), facts, old.content_sha256 == new.content_sha256)
 
 
-def _facts(old: Manifest, new: Manifest) -> list[FactChange]:
-    """Compare what the manifests say beside the files."""
-    before, after = _stated(old), _stated(new)
+def _changes(before: dict[tuple[str, str], str], after: dict[tuple[str, str], str]) -> list[FactChange]:
+    """Compare what is said beside the files."""
     return [
         FactChange(*key, before.get(key), after.get(key))
         # In the order in which they are stated; what is gone comes last.
@@ -84,6 +99,15 @@ def _stated(manifest: Manifest) -> dict[tuple[str, str], str]:
     if manifest.target is not None:
         stated["wheels", "target"] = f"Python {manifest.target.python} on {manifest.target.platform}"
     return stated
+
+
+def _versions(components: Components) -> dict[tuple[str, str], str]:
+    """Return the versions of components by name; stages may have wheels of several."""
+    found: dict[tuple[str, str], str] = {}
+    for name, version in sorted({(component.name, component.version) for component in components}):
+        key = f"component {name}", "version"
+        found[key] = f"{found[key]}, {version}" if key in found else version
+    return found
 
 
 def _requirements(subject: str, texts: tuple[str, ...]) -> dict[tuple[str, str], str]:

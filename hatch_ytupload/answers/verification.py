@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import SBOM_NAME, SIGNATURE_NAME
@@ -16,6 +17,8 @@ from hatch_ytupload.releases.signatures import read_signature, signer_of
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hatch_ytupload.answers.artifacts import Artifact
     from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.packing.manifest import Manifest
@@ -60,12 +63,20 @@ def verify(artifact: Artifact, signers: Signers | None = None, *, progress: Prog
     file_count = len(found.contents.files) if found.contents is not None else 0
     problems = [*found.problems, *_wrong_scripts(artifact, manifest)]
     signed_by = None
-    try:
+    with _noted(problems):
         require_sbom(artifact, manifest)
+    with _noted(problems):
         signed_by = signer(artifact, manifest, signers) if signers is not None else None
+    return Verification(artifact.shown, found.digests.size, file_count, tuple(problems), signed_by)
+
+
+@contextmanager
+def _noted(problems: list[str]) -> Iterator[None]:
+    """Add what is wrong to a list instead of stopping."""
+    try:
+        yield
     except ArtifactError as error:
         problems.append(str(error))
-    return Verification(artifact.shown, found.digests.size, file_count, tuple(problems), signed_by)
 
 
 def require_signed(artifact: Artifact, signers: Signers) -> str | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from hatch_ytupload.command_line import completion
+from hatch_ytupload.errors import NoProjectError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.command_line.console import Console
     from hatch_ytupload.configuration.settings import Settings
+    from hatch_ytupload.releases.signatures import Signers
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 
@@ -124,4 +126,12 @@ def whereabouts(console: Console, flags: Mapping[str, object]) -> Whereabouts:
 
         return default_artifact(console.project())
 
-    return Whereabouts(local, folder)
+    def signers() -> Signers | None:
+        from hatch_ytupload.releases.signatures import signers_of
+
+        try:
+            return signers_of(settings(None))
+        except NoProjectError:
+            return None
+
+    return Whereabouts(local, folder, signers)

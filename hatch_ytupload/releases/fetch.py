@@ -8,14 +8,14 @@ import secrets
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SBOM_NAME
+from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.byte_reader import FileReader, blocks
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.reading.contents import read_members
 from hatch_ytupload.reading.integrity import check_archive
-from hatch_ytupload.releases.outgoing import read_sbom
 from hatch_ytupload.releases.published import CURRENT, find_kept, write_archive
-from hatch_ytupload.releases.records import archive_of, directory_of, read_manifest
+from hatch_ytupload.releases.records import archive_of
+from hatch_ytupload.releases.signed import read_beside
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.byte_reader import Progress
-    from hatch_ytupload.packing.manifest import Manifest
     from hatch_ytupload.releases.records import Record
 
 
@@ -74,7 +73,7 @@ def fetch(
 
 
 def _download(folder: BuildFolder, record: Record, directory: str, *, extract: bool, progress: Progress | None) -> None:
-    manifest, data = read_manifest(folder, folder, record)
+    manifest, beside = read_beside(folder, folder, record)
     path = os.path.join(directory, ARCHIVE_NAME)
     name = folder.path(archive_of(record.release))
 
@@ -96,13 +95,6 @@ def _download(folder: BuildFolder, record: Record, directory: str, *, extract: b
     if extract:
         os.unlink(path)
         return
-    _write_beside(folder, record, manifest, data, directory)
-
-
-def _write_beside(folder: BuildFolder, record: Record, manifest: Manifest, data: bytes, directory: str) -> None:
-    sbom = f"{directory_of(record.release)}/{SBOM_NAME}"
-    with folder.open(sbom) as file:
-        beside = {MANIFEST_NAME: data, SBOM_NAME: read_sbom(file, manifest, folder.path(sbom))}
     for name, content in beside.items():
         with open(os.path.join(directory, name), "xb") as target:
             target.write(content)

@@ -6,16 +6,15 @@ import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import MANIFEST_NAME, SBOM_NAME, SIGNATURE_NAME
 from hatch_ytupload.build_folders.build_folder import Content
 from hatch_ytupload.byte_reader import blocks
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.releases.conditions import Conditions
-from hatch_ytupload.releases.outgoing import Outgoing, read_sbom, read_wrappers
+from hatch_ytupload.releases.outgoing import Outgoing, read_wrappers
 from hatch_ytupload.releases.publish import publish
 from hatch_ytupload.releases.published import CURRENT, find_kept
-from hatch_ytupload.releases.records import archive_of, directory_of, read_manifest
-from hatch_ytupload.releases.signed import signature_of
+from hatch_ytupload.releases.records import archive_of
+from hatch_ytupload.releases.signed import read_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,14 +64,7 @@ def promote(
 def _open_kept(source: BuildFolder, target: BuildFolder, release: str, conditions: Conditions) -> Iterator[Outgoing]:
     """Open a release for being published elsewhere, and keep it there meanwhile."""
     with find_kept(source, release) as record:
-        manifest, data = read_manifest(source, source, record)
-        sbom = f"{directory_of(record.release)}/{SBOM_NAME}"
-        with source.open(sbom) as file:
-            beside = {MANIFEST_NAME: data, SBOM_NAME: read_sbom(file, manifest, source.path(sbom))}
-        (files,) = source.look(directory_of(record.release))
-        signature = signature_of(source, source, record, files or {})
-        if signature is not None:
-            beside[SIGNATURE_NAME] = signature
+        manifest, beside = read_beside(source, source, record)
         name = source.path(archive_of(record.release))
         with source.open(archive_of(record.release)) as reader:
             scripts = read_wrappers(reader, manifest, name) if conditions.standalone_wrappers else {}

@@ -102,10 +102,10 @@ def test_text_diffs_fetch_the_parts_that_differ(pipeline: Pipeline, bundle: Bund
 
 def test_verifying_reads_everything_once(bundle: Bundle, folders: Folders) -> None:
     """Every byte is compared, none is fetched twice."""
-    manifest = bundle.archive.with_name("manifest.json").read_bytes()
+    manifest, sbom = (bundle.directory.joinpath(name).read_bytes() for name in ("manifest.json", "sbom.cdx.json"))
     before = folders.fetched()
     assert verify(folders.find("current")).problems == ()
-    assert folders.fetched() - before == len(bundle.data) + len(manifest)
+    assert folders.fetched() - before == len(bundle.data) + len(manifest) + len(sbom)
 
 
 def test_a_release_is_still_sound_after_a_rollback(pipeline: Pipeline, bundle: Bundle, folders: Folders) -> None:

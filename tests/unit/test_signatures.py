@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from pipelines import refusal
+from signing_keys import allow, make_key, needs_openssh, ssh_keygen
 
-from hatch_ytupload.releases.signatures import NAMESPACE, Signers, sign, signer_of
+from hatch_ytupload.releases.signatures import NAMESPACE, Signers, sign, signer_of, signing_key_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="there is no ssh-keygen")
+pytestmark = needs_openssh
 
 DATA = b'{"schema": 2}\n'
-
-
-def ssh_keygen(*arguments: str | Path, data: bytes = b"") -> bytes:
-    """Run the program and return what it prints."""
-    return subprocess.run(["ssh-keygen", *arguments], input=data, capture_output=True, check=True).stdout
-
-
-def make_key(directory: Path, name: str, *, kind: str = "ed25519", passphrase: str = "") -> Path:
-    """Make a pair of keys and return the path of the private one."""
-    path = directory / name
-    ssh_keygen("-q", "-t", kind, "-N", passphrase, "-C", name, "-f", path)
-    return path
-
-
-def allow(directory: Path, *lines: tuple[str, str, Path]) -> Signers:
-    """Write a file of allowed signers: who, options, key."""
-    path = directory / "allowed_signers"
-    path.write_text("".join(f"{who} {options} {key.with_suffix('.pub').read_text()}" for who, options, key in lines))
-    return Signers(str(path), None)
 
 
 @pytest.fixture
@@ -63,6 +44,14 @@ def test_keys_of_every_kind_sign(tmp_path: Path, kind: str) -> None:
     """What kind it is, is OpenSSH's affair."""
     key = make_key(tmp_path, "key", kind=kind)
     assert signer_of(DATA, sign(DATA, str(key)), allow(tmp_path, ("robot", "", key)), "x") == "robot"
+
+
+def test_the_key_is_told_whosever_it_is(ann: Path) -> None:
+    """Where nobody says whose signatures count; not of what was changed since."""
+    fingerprint = ssh_keygen("-l", "-f", ann).decode().split()[1]
+    signature = sign(DATA, str(ann))
+    assert signing_key_of(DATA, signature, "x") == f"ED25519 key {fingerprint}"
+    assert "the signature of `x` does not count: " in refusal(lambda: signing_key_of(DATA[:-1], signature, "x"))
 
 
 def test_ssh_keygen_by_hand_agrees(tmp_path: Path, ann: Path) -> None:

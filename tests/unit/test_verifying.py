@@ -176,6 +176,7 @@ class TestAgainstTheManifest:
             "size": built.archive().stat().st_size,
             "file_count": len(contents(built.archive())),
             "problems": [],
+            "signed_by": None,
         }
 
     @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -47,6 +47,7 @@ def command(console: Console, /, a: str | None, b: str | None, *, text: bool, ex
       hatch-ytupload diff //home/ads/testing/build //home/ads/build
     """
     from hatch_ytupload.answers.artifacts import CURRENT, described, find_artifact
+    from hatch_ytupload.answers.components import components_in
     from hatch_ytupload.answers.differences import compare, text_diffs
     from hatch_ytupload.command_line.flags import whereabouts
 
@@ -54,7 +55,11 @@ def command(console: Console, /, a: str | None, b: str | None, *, text: bool, ex
     before = find_artifact(CURRENT if b is None else a, places)
     after = find_artifact(a if b is None else b, places)
     with console.progress() as progress:
-        differences = compare(described(before, progress=progress), described(after, progress=progress))
+        differences = compare(
+            described(before, progress=progress),
+            described(after, progress=progress),
+            components=(components_in(before), components_in(after)),
+        )
         diffs = dict(text_diffs(before, after, differences.files, progress=progress)) if text else {}
     data = differences_data(differences)
     if text:

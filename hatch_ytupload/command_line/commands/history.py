@@ -54,7 +54,11 @@ def history_text(state: State, folder: BuildFolder) -> str:
         for record in state.history
     ]
     # Only the last column may be of any length: who published, and what became of it.
-    return "\n".join(cut(line) for line in table([tuple(map(one_line, row)) for row in rows]).splitlines())
+    head, *lines = table([tuple(map(one_line, row)) for row in rows]).splitlines()
+    shown = [head]
+    for record, line in zip(state.history, lines, strict=True):
+        shown += [line] if record.signed_by is None else [line, f"   signed by {one_line(record.signed_by)}"]
+    return "\n".join(map(cut, shown))
 
 
 def history_data(state: State, folder: BuildFolder) -> dict[str, Any]:

@@ -10,15 +10,16 @@ from hatch_ytupload.answers.inspection import DEPTH, Branch, branches, directori
 from hatch_ytupload.archive_layout import WRAPPERS
 from hatch_ytupload.command_line.completion import archives
 from hatch_ytupload.command_line.flags import destination_flags
-from hatch_ytupload.output.layout import fields, table
+from hatch_ytupload.output.layout import cut, fields, table
 from hatch_ytupload.reading.contents import places
 from hatch_ytupload.releases.records import release_name
 from hatch_ytupload.wording import counted, megabytes, one_line, short_commit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from hatch_ytupload.answers.artifacts import Described
+    from hatch_ytupload.answers.artifacts import Artifact, Described
+    from hatch_ytupload.answers.components import ComponentInfo
     from hatch_ytupload.command_line.console import Console
     from hatch_ytupload.packing.manifest import Manifest, ModuleInfo, StageInfo
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--largest", metavar="N", type=click.IntRange(1), help="Show the N largest files, largest first.")
 @click.option("--by-size", is_flag=True, help="Sort what lies in a directory by size, largest first.")
 @click.option("--files", is_flag=True, help="Show every file, not directories alone.")
+@click.option("--licences", is_flag=True, help="Show what it is made of, with versions and licences.")
 @click.option("--depth", metavar="N", type=click.IntRange(0), help="How many levels of directories; 0: all.")
 @destination_flags
 @click.pass_obj
@@ -40,6 +42,7 @@ def command(
     *,
     by_size: bool,
     files: bool,
+    licences: bool,
     **flags: object,
 ) -> None:
     r"""Show what an archive holds: sizes of its parts, directories and files.
@@ -51,6 +54,7 @@ def command(
     \b
     Example:
       hatch-ytupload inspect --largest 10
+      hatch-ytupload inspect --licences current
       hatch-ytupload inspect //home/ads/build
     """
     from hatch_ytupload.answers.artifacts import described, find_artifact
@@ -58,6 +62,12 @@ def command(
     from hatch_ytupload.command_line.flags import whereabouts
 
     artifact = find_artifact(archive, whereabouts(console, flags))
+    if licences:
+        from hatch_ytupload.answers.components import require_components
+
+        components = require_components(artifact)
+        console.result(licences_data(artifact, components), licences_text(components))
+        return
     with console.progress() as progress:
         found = described(artifact, progress=progress)
     if depth is None:
@@ -67,6 +77,22 @@ def command(
     else:
         text = inspect_text(found, depth=depth, with_files=files, by_size=by_size, largest=largest or 0)
         console.result(None, text)
+
+
+def licences_text(components: Iterable[ComponentInfo]) -> str:
+    """Show what an archive is made of."""
+    rows = [("COMPONENT", "VERSION", "LICENCE")]
+    rows += [(one_line(each.name), one_line(each.version), one_line(each.licence or "unknown")) for each in components]
+    return "\n".join(cut(line) for line in table(rows).splitlines())
+
+
+def licences_data(artifact: Artifact, components: Iterable[ComponentInfo]) -> dict[str, Any]:
+    """Return the same for programs."""
+    return {
+        "archive": artifact.shown,
+        "release": artifact.release,
+        "components": [component._asdict() for component in components],
+    }
 
 
 def inspect_text(

@@ -63,8 +63,10 @@ def command(
       hatch-ytupload run check_networks vanilla current --keep
     """
     from hatch_ytupload.answers.artifacts import copy_of, find_artifact
+    from hatch_ytupload.answers.verification import require_signed
     from hatch_ytupload.command_line.flags import whereabouts
     from hatch_ytupload.jobs.run import Run, run_operation
+    from hatch_ytupload.releases.signatures import signers_of
 
     if console.as_json and target is None:
         raise click.UsageError("`--json` needs `--output FILE`: rows would go to standard output, too")
@@ -86,9 +88,12 @@ def command(
 
         if stale := stale_warning(settings, artifact.manifest, artifact.directory):
             console.warning(stale)
+    signers = signers_of(settings)
+    signed_by = require_signed(artifact, signers) if signers is not None else None
+    sha256 = artifact.manifest.archive.sha256 if artifact.manifest is not None and signed_by is not None else None
     with ExitStack() as stack:
         with console.progress() as progress:
-            copy = stack.enter_context(copy_of(artifact, progress=progress))
+            copy = stack.enter_context(copy_of(artifact, sha256=sha256, progress=progress))
         ran = run_operation(copy, settings.pipeline_dir, run, environ=os.environ, notice=console.info)
     if ran.missing is not None:
         from hatch_ytupload.checks.absence import what_provides

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @destination_flags
 @click.pass_obj
 def command(console: Console, /, archive: str | None, *, rebuild: bool, **flags: object) -> None:
-    r"""Compare an archive with its manifest, file by file.
+    r"""Compare an archive with its manifest, file by file, and tell who signed it where `allowed_signers` is set.
 
     ARCHIVE is the path of an archive, of a bundle's directory or of a manifest; a `//path` of an archive or a build
     folder; the name of a release; or `current`. Without it, the bundle of the project's current version.
@@ -43,10 +43,14 @@ def command(console: Console, /, archive: str | None, *, rebuild: bool, **flags:
     from hatch_ytupload.answers.verification import verify
     from hatch_ytupload.command_line.flags import whereabouts
 
-    artifact = find_artifact(archive, whereabouts(console, flags))
+    places = whereabouts(console, flags)
+    artifact = find_artifact(archive, places)
+    signers = places.signers()
     with console.progress() as progress:
-        found = verify(artifact, progress=progress)
+        found = verify(artifact, signers, progress=progress)
     data, text = verification_data(found), verification_text(found)
+    if signers is not None and not found.problems:
+        text += f"\nsigned by {found.signed_by}" if found.signed_by else "\nnot signed yet: a publish does that"
     if found.problems:
         console.error(*found.problems)
     agrees = True
@@ -78,6 +82,7 @@ def verification_data(found: Verification) -> dict[str, Any]:
         "size": found.size,
         "file_count": found.file_count,
         "problems": list(found.problems),
+        "signed_by": found.signed_by,
     }
 
 
