@@ -6,12 +6,13 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from build_folders import current, make_bundle, names, on_cluster, on_disk, publish_to
-from pipelines import Pipeline, make_pipeline, refusal
+from build_folders import current, make_bundle, on_cluster, on_disk, publish_to
+from pipelines import CHECKOUT, Pipeline, make_pipeline, refusal
 from proxy import ProxyServer
 from signing_keys import allow, make_key, needs_openssh, ssh_keygen
 
@@ -229,7 +230,8 @@ def test_a_key_that_does_not_count_is_refused(signed: Signed, change: Callable[[
     """In a line, by every command."""
     bundle = make_bundle(signed.pipeline, "three")
     expected = change(signed.keys)
-    for command in [*([*arguments, signed.first] for arguments in COMMANDS.values()), ["publish", str(bundle.directory)]]:
+    commands = [[*arguments, signed.first] for arguments in COMMANDS.values()]
+    for command in [*commands, ["publish", str(bundle.directory)]]:
         assert expected in signed.refused(*command)
     assert current(signed.folder) == signed.second
 
@@ -309,6 +311,19 @@ def test_a_signature_is_added_to_what_has_none(signed: Signed, tmp_path: Path) -
     promote(one, three, None, Conditions(signing_key=key))
     for folder in (one, three):
         assert find_published(folder, CURRENT, pytest.fail, signers=signed.signers).record.release == bundle.release
+
+
+def test_the_lines_of_the_documentation_agree(signed: Signed) -> None:
+    """What it says to do by hand, done by a shell."""
+    fetch(signed.folder, signed.first, str(signed.keys / "release"))
+    page = (CHECKOUT / "docs" / "signing.md").read_text(encoding="utf-8")
+    _, *lines = (line[2:] for line in page.partition("## By hand")[2].splitlines() if line.startswith("$ "))
+    said = [
+        subprocess.run(["sh", "-c", line], cwd=signed.keys, capture_output=True, text=True, check=True).stdout
+        for line in lines
+    ]
+    assert said[0].startswith('Good "hatch-ytupload" signature for ann@example.com with ED25519 key SHA256:')
+    assert said[1] == "1\n"
 
 
 @pytest.fixture
