@@ -7,7 +7,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -29,6 +28,7 @@ from hatch_ytupload.releases.signatures import Signers, sign
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from build_folders import Bundle
 
