@@ -139,7 +139,7 @@ def test_the_history(folder: LocalFolder, tmp_path: Path) -> None:
     assert set(data["releases"][0]) == {
         *("project", "version", "content_sha256", "archive_sha256", "release", "git_commit", "git_dirty"),
         *("published_by", "tool_version", "size", "md5", "published_at", "previous", "current"),
-        *("made_current_by", "made_current_at", "pinned", "promoted_from"),
+        *("made_current_by", "made_current_at", "pinned", "promoted_from", "signed_by"),
     }
 
 
