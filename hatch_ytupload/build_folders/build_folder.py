@@ -6,7 +6,7 @@ Paths are relative to the folder, with `/` between names; the empty one is the f
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -42,6 +42,14 @@ class Node:
     """The value of the attribute `ytupload`; None: it has none."""
     md5: Callable[[], str | None] = field(default=lambda: None, compare=False)
     """Gives the MD5 of a file's content as the build folder knows it; None: it does not."""
+
+
+class Base(NamedTuple):
+    """A file of the build folder that the content of another one begins with."""
+
+    path: str
+    size: int
+    """In bytes."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +92,23 @@ class Changes(Look, Protocol):
             BuildFolderError: it cannot be made.
         """
 
-    def write(self, path: str, content: Content, *, attribute: Plain = None, executable: bool = False) -> None:
+    def write(
+        self,
+        path: str,
+        content: Content,
+        *,
+        attribute: Plain = None,
+        executable: bool = False,
+        base: Base | None = None,
+    ) -> None:
         """Write a file in place of whatever lies there; what has arrived is compared before anybody sees it.
+
+        Args:
+            path: of the file.
+            content: of it.
+            attribute: the value of its attribute `ytupload`.
+            executable: jobs may start it.
+            base: what its content begins with, so that only the rest need be sent.
 
         Raises:
             BuildFolderError: it cannot be written.

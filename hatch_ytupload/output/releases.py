@@ -23,6 +23,8 @@ def published_text(published: Published) -> str:
     size = megabytes(outcome.size)
     if not outcome.uploaded:
         size += ", kept there: nothing to upload"
+    elif outcome.uploaded < outcome.size:
+        size = f"{'sends' if published.dry_run else 'sent'} {megabytes(outcome.uploaded)} of {size}"
     return fields(
         shown_archive(published.folder) + (" would become" if published.dry_run else ""),
         ("release", f"{outcome.release} ({size})"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.__about__ import __version__
@@ -11,12 +12,13 @@ from hatch_ytupload.build_folders.build_folder import content_of
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.releases.conditions import RefusedError, find_conflicts
 from hatch_ytupload.releases.current import Outcome, make_current, scripts_are_right
+from hatch_ytupload.releases.prefixes import PREFIXES, Prefixes, beginning, prefix_of
 from hatch_ytupload.releases.records import (
     Record,
     archive_of,
     directory_of,
     is_whole,
-    read_state_and,
+    read_state_with,
     timestamp,
 )
 from hatch_ytupload.releases.signed import require_signed, sign_outgoing
@@ -25,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from hatch_ytupload.build_folders.build_folder import BuildFolder, Changes, Look, Node
+    from hatch_ytupload.build_folders.build_folder import Base, BuildFolder, Changes, Look, Node
     from hatch_ytupload.releases.conditions import Conditions, Findings
     from hatch_ytupload.releases.outgoing import Outgoing
+    from hatch_ytupload.releases.prefixes import Prefix
     from hatch_ytupload.releases.records import State
 
 
@@ -103,40 +106,63 @@ class _Publishing:
         self.now = now
         self.user = ""
 
+    @cached_property
+    def prefix(self) -> Prefix | None:
+        """What the archive begins with, where that may be kept: on a disk a copy is as dear as the bytes themselves."""
+        return prefix_of(self.outgoing.manifest, self.outgoing.archive) if self.folder.host is not None else None
+
     def expected(self) -> tuple[Outcome, Findings]:
         """Tell what `apply` would do, and what the build folder has against it."""
-        state, files = read_state_and(self.folder, self.outgoing.release)
+        state, files, prefixes = self._read(self.folder)
         kept = self._kept(self.folder, state, files)
         conflicts = self._conflicts(state)
         if kept is not None and self._is_done(state, kept):
             return self._nothing(kept), conflicts
-        return self._outcome(state, self._record(state, kept), upload=kept is None), conflicts
+        base = prefixes.base(self.prefix) if kept is None else None
+        return self._outcome(state, self._record(state, kept), self._to_send(kept, base)), conflicts
 
     def apply(self, changes: Changes) -> Outcome:
         """Publish."""
-        state, files = read_state_and(changes, self.outgoing.release)
+        state, files, prefixes = self._read(changes)
         kept = self._kept(changes, state, files)
         if kept is not None and self._is_done(state, kept):
             return self._nothing(kept)
         if refusals := self._conflicts(state).refusals(self.conditions):
             raise RefusedError(refusals)
         record = self._record(state, kept)
-        outcome = self._outcome(state, record, upload=kept is None)
+        base = prefixes.base(self.prefix) if kept is None else None
+        size = self._to_send(kept, base)
+        outcome = self._outcome(state, record, size)
         if kept is None:
             replaced = {ARCHIVE_NAME, *self.outgoing.scripts} & set(state.nodes)
-            size = 0 if self.outgoing.archive.node else record.size
             changes.require_means([*sorted(replaced), *map(directory_of, outcome.pruned)], size)
-            self._send(changes, record)
+            if self.prefix is not None and base is None:
+                base = self._keep_prefix(changes, prefixes)
+            self._send(changes, record, base)
         else:
             changes.set_attribute(directory_of(record.release), record.record())
         carried = record.attribute() if kept is None else files[ARCHIVE_NAME].attribute
         make_current(changes, record, state, self.outgoing.scripts, carried)
         holders = {name: changes.remove_unless_held(directory_of(name)) for name in outcome.pruned}
+        gone = {name for name, holder in holders.items() if holder is None} | {record.release}
+        for path in prefixes.unused([record, *(known for known in state.history if known.release not in gone)]):
+            changes.remove(path)
         return replace(
             outcome,
             pruned=tuple(name for name, holder in holders.items() if holder is None),
             held=tuple((name, holder) for name, holder in holders.items() if holder is not None),
         )
+
+    def _read(self, look: Look) -> tuple[State, Mapping[str, Node], Prefixes]:
+        """Read the build folder, the release as it is there, and the prefixes."""
+        state, (files, prefixes) = read_state_with(look, directory_of(self.outgoing.release), PREFIXES)
+        return state, files or {}, Prefixes(prefixes)
+
+    def _to_send(self, kept: Record | None, base: Base | None) -> int:
+        """Return how many bytes of the archive have to be sent."""
+        if kept is not None or self.outgoing.archive.node is not None:
+            return 0
+        return self.outgoing.archive.size - (base.size if base is not None else 0)
 
     def _conflicts(self, state: State) -> Findings:
         return find_conflicts(self.folder, state, self.outgoing.manifest, self.conditions)
@@ -201,13 +227,25 @@ class _Publishing:
             previous=before,
             number=number,
             pinned=known is not None and known.pinned,
+            prefix=self.prefix.sha256 if self.prefix is not None else None,
             promoted_from=promoted_from,
             signed_by=self.outgoing.signed_by,
         )
 
-    def _send(self, changes: Changes, record: Record) -> None:
+    def _keep_prefix(self, changes: Changes, prefixes: Prefixes) -> Base | None:
+        """Send what the archive begins with to a place of its own, for this publish and later ones."""
+        if self.prefix is None:
+            return None
+        base = self.prefix.base
+        if prefixes.missing:
+            changes.make_directory(PREFIXES, attribute=True)
+        changes.write(base.path, beginning(self.outgoing.archive, base.size))
+        return base
+
+    def _send(self, changes: Changes, record: Record, base: Base | None) -> None:
+        archive = archive_of(record.release)
         changes.make_directory(directory_of(record.release), record.record())
-        changes.write(archive_of(record.release), self.outgoing.archive, attribute=record.attribute())
+        changes.write(archive, self.outgoing.archive, attribute=record.attribute(), base=base)
         for name, data in self.outgoing.beside.items():
             changes.write(f"{directory_of(record.release)}/{name}", content_of(data))
         if self.outgoing.archive.node:
@@ -217,13 +255,13 @@ class _Publishing:
                 where = f"`{self.folder.path(archive_of(record.release))}`"
                 raise BuildFolderError(f"what was copied to {where} is not what its record says; try again")
 
-    def _outcome(self, state: State, record: Record, *, upload: bool) -> Outcome:
+    def _outcome(self, state: State, record: Record, uploaded: int) -> Outcome:
         claimed = state.claimed
         history = (record, *(known for known in state.history if known.release != record.release))
         return Outcome(
             record.release,
             changed=True,
-            uploaded=record.size if upload and not self.outgoing.archive.node else 0,
+            uploaded=uploaded,
             size=record.size,
             replaced=claimed.release if claimed is not None else None,
             pruned=pruned(history, record.release, self.conditions.keep_releases),

@@ -65,6 +65,8 @@ class Record(Release):
     """When, as `published_at`."""
     pinned: bool = False
     """It is never pruned."""
+    prefix: str | None = None
+    """The SHA-256 of what its archive begins with, where the build folder keeps that; see `prefixes.py`."""
     promoted_from: dict[str, Any] | None = None
     """`build_folder`, `cluster` and `release` that it was copied from; None: it was published here."""
     signed_by: str | None = None
@@ -141,17 +143,26 @@ def read_state(folder: Look) -> State:
     Raises:
         BuildFolderError: it cannot be read.
     """
-    return read_state_and(folder)[0]
+    return read_state_with(folder)[0]
 
 
-def read_state_and(folder: Look, release: str | None = None) -> tuple[State, Mapping[str, Node]]:
+def read_state_and(folder: Look, release: str) -> tuple[State, Mapping[str, Node]]:
     """Read the same, and list the files of a release, if there is one of that name.
 
     Raises:
         BuildFolderError: it cannot be read.
     """
-    wanted = ["", RELEASES] + ([directory_of(release)] if release is not None else [])
-    nodes, releases, *rest = folder.look(*wanted)
+    state, (files,) = read_state_with(folder, directory_of(release))
+    return state, files or {}
+
+
+def read_state_with(folder: Look, *directories: str) -> tuple[State, list[Mapping[str, Node] | None]]:
+    """Read the same, and list directories of the build folder as they were then; None: there is no such directory.
+
+    Raises:
+        BuildFolderError: it cannot be read.
+    """
+    nodes, releases, *rest = folder.look("", RELEASES, *directories)
     records = [
         record
         for name, node in (releases or {}).items()
@@ -159,7 +170,7 @@ def read_state_and(folder: Look, release: str | None = None) -> tuple[State, Map
         if node.kind == FOLDER and (record := _parse(Record, node.attribute)) is not None and record.release == name
     ]
     records.sort(key=lambda record: (-record.number, record.release))
-    return State(nodes or {}, tuple(records), nodes is None), (rest[0] if rest else None) or {}
+    return State(nodes or {}, tuple(records), nodes is None), rest
 
 
 def holds(node: Node | None, record: Record) -> bool:

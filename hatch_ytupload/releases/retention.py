@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.releases.conditions import Conditions, RefusedError
+from hatch_ytupload.releases.prefixes import PREFIXES, Prefixes
 from hatch_ytupload.releases.records import directory_of, find_release, read_state
 from hatch_ytupload.wording import counted
 
@@ -73,11 +74,16 @@ def delete(folder: BuildFolder, releases: Iterable[str], conditions: Conditions 
     (conditions or Conditions()).require_consent(folder, purpose)
 
     def apply(changes: Changes) -> tuple[Record, ...]:
-        removed = _removable(folder, read_state(changes), names)
+        state = read_state(changes)
+        removed = _removable(folder, state, names)
         holders = {record.release: changes.remove_unless_held(directory_of(record.release)) for record in removed}
         held = [(name, holder) for name, holder in holders.items() if holder is not None]
         if held:
             raise RefusedError(f"the release `{name}` is held by {holder}; try again later" for name, holder in held)
+        if any(record.prefix is not None for record in removed):
+            kept = (record for record in state.history if record not in removed)
+            for path in Prefixes(changes.look(PREFIXES)[0]).unused(kept):
+                changes.remove(path)
         return removed
 
     return folder.change(purpose, apply)

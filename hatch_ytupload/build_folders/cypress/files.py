@@ -12,7 +12,7 @@ from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from hatch_ytupload.build_folders.build_folder import Content, Plain
     from hatch_ytupload.build_folders.cypress.client import Cluster
@@ -66,7 +66,9 @@ class Written(NamedTuple):
     md5: str
 
 
-def upload(cluster: Cluster, path: str, transaction_id: str, content: Content, progress: Progress) -> Written:
+def upload(
+    cluster: Cluster, path: str, transaction_id: str, content: Content, progress: Progress, *, there: int = 0
+) -> Written:
     """Write a file that exists, with its MD5.
 
     Args:
@@ -75,18 +77,28 @@ def upload(cluster: Cluster, path: str, transaction_id: str, content: Content, p
         transaction_id: whose lock on the file nobody else has.
         content: what to write.
         progress: is told how many bytes of how many have been sent.
+        there: how many bytes the file has already, which are not sent.
 
     Raises:
         CypressError: it failed.
     """
-    sent = 0
+    end = there
     digest = hashlib.md5(usedforsecurity=False)
-    for piece in _pieces(content.blocks()):
-        for block in piece:
-            digest.update(block)
-        _Piece(cluster, path, transaction_id, piece, sent).send(progress, content.size)
-        sent += sum(map(len, piece))
-    return Written(sent, digest.hexdigest())
+    for piece in _pieces(_after(there, content.blocks(), digest.update), at_least=not there):
+        _Piece(cluster, path, transaction_id, piece, end).send(progress, there, content.size)
+        end += sum(map(len, piece))
+    return Written(end, digest.hexdigest())
+
+
+def _after(start: int, blocks: Iterator[bytes], see: Callable[[bytes], object]) -> Iterator[bytes]:
+    """Give what comes after so many bytes, and show all of them to somebody."""
+    position = 0
+    for block in blocks:
+        see(block)
+        rest = block[max(start - position, 0) :]
+        position += len(block)
+        if rest:
+            yield rest
 
 
 def compare_written(cluster: Cluster, sent: Mapping[str, Written], transaction_id: str) -> None:
@@ -132,8 +144,8 @@ class _Piece:
         self._offset = offset
         self._action = f"write `{path}`"
 
-    def send(self, progress: Progress, size: int) -> None:
-        self._cluster.patiently(lambda attempt: self._try(attempt, self._counted(progress, size)), heavy=True)
+    def send(self, progress: Progress, there: int, size: int) -> None:
+        self._cluster.patiently(lambda attempt: self._try(attempt, self._counted(progress, there, size)), heavy=True)
 
     def _try(self, attempt: int, blocks: Iterator[bytes]) -> None:
         # The first piece replaces what is there, so it can be sent again. Whether a later one arrived, the size tells.
@@ -167,17 +179,18 @@ class _Piece:
             return False
         raise CypressError(f"cannot {self._action}: it has {size} bytes, which nobody sent; try again", LOST)
 
-    def _counted(self, progress: Progress, size: int) -> Iterator[bytes]:
-        sent = self._offset
+    def _counted(self, progress: Progress, there: int, size: int) -> Iterator[bytes]:
+        """Give the blocks, and tell how much of what has to be sent is sent."""
+        sent = self._offset - there
         for block in self._blocks:
-            progress(sent, size)
+            progress(sent, size - there)
             yield block
             sent += len(block)
-        progress(sent, size)
+        progress(sent, size - there)
 
 
-def _pieces(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """Group blocks; no content is one piece without bytes."""
+def _pieces(blocks: Iterator[bytes], *, at_least: bool) -> Iterator[list[bytes]]:
+    """Group blocks; no content is one piece without bytes where there has to be one."""
     piece: list[bytes] = []
     size = 0
     started = False
@@ -187,5 +200,5 @@ def _pieces(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
             started, piece, size = True, [], 0
         piece.append(block)
         size += len(block)
-    if piece or not started:
+    if piece or (at_least and not started):
         yield piece

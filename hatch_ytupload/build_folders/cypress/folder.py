@@ -20,7 +20,7 @@ from hatch_ytupload.byte_reader import no_progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from hatch_ytupload.build_folders.build_folder import Changes, Content, Plain, Result
+    from hatch_ytupload.build_folders.build_folder import Base, Changes, Content, Plain, Result
     from hatch_ytupload.build_folders.cypress.client import Cluster
     from hatch_ytupload.byte_reader import Progress
 
@@ -198,9 +198,26 @@ class _CypressChanges:
         self._change("create", f"make `{place}`", place, path=place, **how)
         self._forget(path)
 
-    def write(self, path: str, content: Content, *, attribute: Plain = None, executable: bool = False) -> None:
+    def write(
+        self,
+        path: str,
+        content: Content,
+        *,
+        attribute: Plain = None,
+        executable: bool = False,
+        base: Base | None = None,
+    ) -> None:
         """Write a file in place of whatever lies there."""
         place = self._place(path)
+        if base is not None:
+            # A copy goes on with the MD5 of what it was copied from.
+            source = self._place(base.path)
+            self._change("copy", f"make `{place}`", place, source_path=source, destination_path=place, force=True)
+            self.set_attribute(path, attribute)
+            self._written[path] = upload(
+                self._cluster, place, self._transaction_id, content, self._progress, there=base.size
+            )
+            return
         if content.node is not None:
             self._copy(content.node, path)
             self.set_attribute(path, attribute)

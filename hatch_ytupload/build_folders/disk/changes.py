@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from hatch_ytupload.build_folders.build_folder import Content, Node, Plain
+    from hatch_ytupload.build_folders.build_folder import Base, Content, Node, Plain
     from hatch_ytupload.byte_reader import FileReader, Progress
 
 
@@ -77,7 +77,15 @@ class Staging:
             ) from None
         self.set_attribute(path, attribute)
 
-    def write(self, path: str, content: Content, *, attribute: Plain = None, executable: bool = False) -> None:
+    def write(
+        self,
+        path: str,
+        content: Content,
+        *,
+        attribute: Plain = None,
+        executable: bool = False,
+        base: Base | None = None,  # noqa: ARG002 - a copy of what is there would not be cheaper
+    ) -> None:
         """Write a file in place of whatever lies there, and compare what has arrived."""
         detail("write %s in %s", path, self._folder)
         self.remove(path)

@@ -66,7 +66,7 @@ def history_data(state: State, folder: BuildFolder) -> dict[str, Any]:
     current = state.current
     releases = [{**record.record(), "current": record == current} for record in state.history]
     for release in releases:
-        del release["number"]
+        del release["number"], release["prefix"]
     return {**folder_data(folder), "releases": releases}
 
 
