@@ -211,8 +211,8 @@ class _CypressChanges:
         place = self._place(path)
         if base is not None:
             # A copy goes on with the MD5 of what it was copied from.
-            source = self._place(base.path)
-            self._change("copy", f"make `{place}`", place, source_path=source, destination_path=place, force=True)
+            paths = {"source_path": self._place(base.path), "destination_path": place}
+            self._change("copy", f"make `{place}`", place, **paths, force=True, **self._accounting())
             self.set_attribute(path, attribute)
             self._written[path] = upload(
                 self._cluster, place, self._transaction_id, content, self._progress, there=base.size
@@ -233,8 +233,7 @@ class _CypressChanges:
     def copy(self, source: str, target: str) -> None:
         """Copy a file with its attribute: only its name is new, no data is moved."""
         # A copy is everything that its source is, but belongs to the account of the folder unless told otherwise.
-        how = {"preserve_account": True} if "account" in self._folder.node_attributes else {}
-        self._copy(self._place(source), target, **how)
+        self._copy(self._place(source), target, **self._accounting())
 
     def set_attribute(self, path: str, value: Plain) -> None:
         """Set the attribute of a node."""
@@ -271,6 +270,10 @@ class _CypressChanges:
         """
         sent = {self._place(path): written for path, written in self._written.items()}
         compare_written(self._cluster, sent, self._transaction_id)
+
+    def _accounting(self) -> dict[str, Plain]:
+        """Have a copy belong to the account of what it is copied from, where that is not the folder's."""
+        return {"preserve_account": True} if "account" in self._folder.node_attributes else {}
 
     def _copy(self, source: str, target: str, **how: Plain) -> None:
         """Copy a file; one that has rights of its own at the place keeps them."""
