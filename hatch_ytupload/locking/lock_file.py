@@ -15,7 +15,7 @@ from hatch_ytupload.errors import SourceError
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from packaging.pylock import Package
 
@@ -116,7 +116,7 @@ def load_lock(text: str, shown: str, image: Image) -> Lock:
             None if asked is None else tuple(map(str, asked)),
             tuple(map(str, own.get("framework", ()))),
         )
-    except (UnexpectedValueError, KeyError, TypeError, AttributeError) as error:
+    except (UnexpectedValueError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unusable(shown, error) from None
 
 
@@ -211,13 +211,21 @@ def _origin(found: object) -> Origin:
         where = getattr(found, "url", None) or getattr(found, "path", None)
         raise TypeError(f"`{where}` is a repository or a directory, which no job can be given")
     hashes, url, path = (getattr(found, name) for name in ("hashes", "url", "path"))
+    name = getattr(found, "name", None) or unquote(urlsplit(url or "").path or path or "").rpartition("/")[2]
+    return Origin(_checked_name(name), _checked_digest(hashes), found.size, url, path)  # type: ignore[attr-defined]
+
+
+def _checked_name(name: object) -> str:
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w.+!-]*\.(whl|tar\.gz|zip)", name, re.ASCII):
+        raise TypeError(f"`{name}` is no file name of a distribution")
+    return name
+
+
+def _checked_digest(hashes: Mapping[str, object]) -> str:
     sha256 = hashes.get("sha256")
     if not isinstance(sha256, str) or not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise TypeError("a file without SHA-256")
-    name = getattr(found, "name", None) or unquote(urlsplit(url or "").path or path or "").rpartition("/")[2]
-    if not re.fullmatch(r"[\w.+!-]+", name):
-        raise TypeError(f"`{name}` is no file name of a distribution")
-    return Origin(name, sha256, found.size, url, path)  # type: ignore[attr-defined]
+    return sha256
 
 
 def _locked(package: Package, origin: Origin, shown: str, image: Image) -> LockedWheel:
@@ -225,8 +233,8 @@ def _locked(package: Package, origin: Origin, shown: str, image: Image) -> Locke
     built = ((package.tool or {}).get(TOOL) or {}).get("built")
     if built is not None:
         source = SourceDistribution(origin.file, origin.url, origin.sha256)
-        digest = built["hashes"]["sha256"]
-        return LockedWheel(name, version, str(built["file"]), str(digest), built["size"], None, None, source)
+        file, digest = _checked_name(built["file"]), _checked_digest(built["hashes"])
+        return LockedWheel(name, version, file, digest, int(built["size"]), None, None, source)
     if not origin.file.endswith(".whl"):
         there = ", ".join(f"`{wheel.filename}`" for wheel in package.wheels or ()) or "only sources"
         needed = f"no wheel of {name} {version} for {describe_target(image.target)}"

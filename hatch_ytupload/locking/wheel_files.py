@@ -115,7 +115,14 @@ class WheelFiles:
                     f"ask its owner, or run `{TOOL} lock`"
                 )
             place = os.path.join(self.directory, found)
-            os.replace(temporary, place)
+            try:
+                os.link(temporary, place)
+            except OSError:
+                # Another build may be packing the one that is there; and not every file system has links.
+                if self.find(found) is None:
+                    os.replace(temporary, place)
+            with suppress(FileNotFoundError):
+                os.unlink(temporary)
         except BaseException:
             with suppress(OSError):
                 os.unlink(temporary)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import WHEELS
 from hatch_ytupload.byte_reader import no_progress
+from hatch_ytupload.errors import SourceError
 from hatch_ytupload.packing.manifest import TargetInfo, WheelInfo
 from hatch_ytupload.planning.plan import Generated, Part, Plan
 from hatch_ytupload.sources.core_metadata import parse_core_metadata
 from hatch_ytupload.sources.tree import single_file
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -34,6 +36,7 @@ def plan_with_wheels(
 
     Raises:
         LockError: a wheel cannot be had, is not what was locked, or does not work in jobs.
+        SourceError: two stages have different ones of one name.
     """
     locked = [stage.locked for stage in plan.stages if stage.locked is not None]
     if not any(stage.wheels for stage in locked):
@@ -59,7 +62,12 @@ def plan_with_wheels(
         files = WheelFiles(os.path.join(cache_directory or temporary, WHEELS), environ, progress)
         found: dict[str, str] = {}
         for stage in locked:
-            found.update(wheel_paths(stage, files, read, environ))
+            for path, source in wheel_paths(stage, files, read, environ).items():
+                if found.setdefault(path, source) != source:
+                    raise SourceError(
+                        f"two stages have locked different files of the name `{path}`, one of them "
+                        f"`{one_line(stage.stage)}`: run `hatch-ytupload lock` for both"
+                    )
         wheels = [
             single_file(source, path, os.path.dirname(source), own=False, shown=path)._replace(mode=0o644)
             for path, source in sorted(found.items())

@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 TARGET = 'target = { python = "3.11", platform = "x86_64-manylinux_2_28" }\n'
 REQUIREMENTS = "requirements.txt"
+ZEROS = f"hashes = {{ sha256 = '{'0' * 64}' }}"
+BUILT = f"tool.hatch-ytupload.built = {{ file = '../app.whl', size = 1, {ZEROS} }}"
 HEAD = 'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "app"\n'
 DEAD = "http://127.0.0.1:9"
 
@@ -92,10 +95,13 @@ class Locking:
         return self.pipeline.run(*arguments, environ={**self.environ, **cache, **environ})
 
     def build(self, **environ: str) -> Built:
+        return self.build_into("dist", **environ)
+
+    def build_into(self, dist: str, **environ: str) -> Built:
         return build_bundle(
             self.pipeline.project(),
             self.pipeline.settings(),
-            str(self.pipeline.root / "dist"),
+            str(self.pipeline.root / dist),
             wheels=self.cache,
             environ={**self.environ, **environ},
         )
@@ -436,6 +442,7 @@ class TestFit:
             "[tool]\nhatch-ytupload = 1",
             f"{HEAD}wheels = [{{ url = 'http://x/app-1.0-py3-none-any.whl', hashes = {{ md5 = 'x' }} }}]",
             f"{HEAD}directory = {{ path = '.' }}",
+            f"{HEAD}sdist = {{ name = 'app-1.0.tar.gz', path = 'x', {ZEROS} }}\n{BUILT}",
         ],
     )
     def test_what_is_no_lock(self, locking: Locking, text: str) -> None:
@@ -573,6 +580,25 @@ class TestBuilds:
         locking.cache = str(locking.directory / "other cache")
         assert locking.build().changed
         assert "secret" not in locking.pipeline.archive().with_name("manifest.json").read_text()
+
+    def test_stages_that_locked_different_files_of_one_name_are_refused(self, locking: Locking) -> None:
+        locking.index.add(make_wheel("app"))
+        locking.require("app").lock()
+        locking.index.files.clear()
+        locking.index.add(make_wheel("app", files={"app.py": "rebuilt = True"}))
+        locking.environ["UV_CACHE_DIR"] += "2"
+        locking.require("app", stage="second").lock("second")
+        assert "two stages have locked different files of the name `wheels/app-1.0-" in refusal(locking.build)
+
+    def test_builds_at_once_share_a_cold_cache(self, locking: Locking) -> None:
+        blocks = {f"app/{number}.bin": os.urandom(1 << 16) for number in range(40)}
+        locking.index.add(make_wheel("app", files={"app/__init__.py": "", **blocks}))
+        locking.require("app").lock()
+        locking.cache = str(locking.directory / "other cache")
+        with ThreadPoolExecutor(4) as pool:
+            built = [*pool.map(lambda number: locking.build_into(f"dist{number}"), range(4))]
+        assert len({one.sha256 for one in built}) == 1
+        assert len(os.listdir(os.path.join(locking.cache, "wheels"))) == 1
 
     def test_standalone_wrappers_are_wrappers_alone(self, locking: Locking) -> None:
         make_pipeline(locking.pipeline.root, settings=f"{TARGET}standalone_wrappers = true\n")
