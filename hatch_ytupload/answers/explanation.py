@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, SRC, STAGES, wrapper_name
+from hatch_ytupload.archive_layout import CONFIG, LOCK, REQUIREMENTS, SRC, STAGES, WHEELS, stage_file, wrapper_name
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.file_names import as_text
 from hatch_ytupload.planning.plan import Generated, Planner, entry_size
@@ -35,7 +35,7 @@ class Explanation:
     """It is, or would be, in the archive; a directory: something of it."""
     reason: str
     """One word: `source`, `kept`, `ignored`, `built-in`, `refused`, `shadowed`, `no-source`, `stage-not-selected`,
-    `stage-without-code`, `beside-src`, `generated`."""
+    `stage-without-code`, `beside-src`, `generated`, `locked`."""
     text: str
     """The reason as a sentence."""
     archive_paths: list[str] = field(default_factory=list)
@@ -140,6 +140,11 @@ class Explainer:
         self._top = settings.pipeline_dir
         self._planner = Planner(settings)
         self._entries = {entry.path: entry for entry in self._planner.plan().entries()}
+        self._wheels = {
+            f"{WHEELS}/{wheel.file}": (stage.name, wheel)
+            for stage in self._planner.stages
+            for wheel in (stage.locked.wheels if stage.locked else ())
+        }
         self.problems = tuple(map(str, self._planner.errors))
         """What keeps the archive from being built."""
 
@@ -164,6 +169,8 @@ class Explainer:
         if not os.path.lexists(place):
             if in_archive:
                 return [self._traced(path, name, in_archive)]
+            if name in self._wheels:
+                return [self._locked(path, name)]
             inside = below(place, self._top) is not None
             place = place if inside or os.path.isabs(path) else os.path.normpath(os.path.join(self._top, path))
             return [self._on_disk(path, place)]
@@ -172,6 +179,13 @@ class Explainer:
         if all(isinstance(entry, Generated) or below(entry.source, here) is not None for entry in in_archive):
             return [found]
         return [found, self._traced(path, name, in_archive)]
+
+    def _locked(self, path: str, name: str) -> Explanation:
+        stage, wheel = self._wheels[name]
+        text = f"it is a wheel that `{one_line(stage_file(stage, LOCK))}` names"
+        found = Explanation(path, "file", packed=True, reason="locked", text=text)
+        found.archive_paths, found.size = [name], wheel.size or 0
+        return found
 
     def _on_disk(self, path: str, place: str) -> Explanation:
         """Explain a path on disk; `place` is absolute."""

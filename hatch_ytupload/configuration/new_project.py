@@ -32,6 +32,10 @@ _TARGET = """\
 # `hatch build -t ytarchive` builds the code archive.
 [tool.hatch.build.targets.ytarchive]
 dependencies = ["hatch-ytupload[framework]"]
+
+# Where `hatch-ytupload lock` is to lock what jobs require, say what their image has:
+# [tool.ytupload]
+# target = { python = "3.11", platform = "x86_64-manylinux_2_28" }
 """
 _WHEEL = """\
 # Nothing installs a pipeline: a wheel of it holds metadata alone, unless there is a package of the project's name.

@@ -645,6 +645,12 @@ class TestCommands:
         assert "imports `app`" in errors[0]
         assert "imports `ns.other`" in errors[1]
 
+    def test_explain_knows_wheels(self, here: Locking) -> None:
+        here.command("lock")
+        explained = here.command("explain", f"wheels/{make_wheel('app').file}")
+        assert "it is a wheel that `stages/first/pylock.toml` names" in explained.stdout
+        assert explained.returncode == 0
+
     def test_inspect_and_diff_show_wheels(self, here: Locking) -> None:
         here.command("lock")
         here.command("build", "-d", "old")
