@@ -16,6 +16,7 @@ from hatch_ytupload.build_folders.build_folder import FILE
 from hatch_ytupload.byte_reader import FileReader, Progress, blocks, no_progress, opened
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.errors import ArtifactError, BuildFolderError, SettingsError
+from hatch_ytupload.packing.bundle import BUILD_IT
 from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
 from hatch_ytupload.reading.contents import ArchiveCopy, read_contents
 from hatch_ytupload.releases.records import (
@@ -135,7 +136,7 @@ def find_artifact(text: str | None, places: Whereabouts) -> Artifact:
     if os.path.lexists(text):
         return _local(text)
     if "/" in text or text.endswith((*_ARCHIVE_SUFFIXES, ".json", ".ytarchive")):
-        raise ArtifactError(f"there is no `{one_line(text)}`; build it first, or name another archive")
+        raise ArtifactError(f"there is no `{one_line(text)}`; {BUILD_IT}, or name another archive")
     return _of_release(places.folder(None), text)
 
 
@@ -172,7 +173,7 @@ def _local(path: str) -> Artifact:
     else:
         archive, manifest = path, os.path.join(os.path.dirname(path), MANIFEST_NAME)
     if not (os.path.isfile(archive) or os.path.isfile(manifest)):
-        raise ArtifactError(f"there is no bundle at `{one_line(_shown(path))}`; build it first")
+        raise ArtifactError(f"there is no bundle at `{one_line(_shown(path))}`; {BUILD_IT}")
     found, data = _read_manifest(manifest)
     if found is not None and archive == path and found.archive.name != os.path.basename(path):
         found = None  # of the archive beside this one

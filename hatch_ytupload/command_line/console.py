@@ -64,13 +64,16 @@ class Console:
 
         return find_project(os.curdir)
 
-    def settings(self, flags: Mapping[str, object], *, environ: Mapping[str, str] | None = None) -> Settings:
+    def settings(
+        self, flags: Mapping[str, object], *, environ: Mapping[str, str] | None = None, place: str | None = None
+    ) -> Settings:
         """Load the settings of the project, and show their warnings.
 
         Args:
             flags: values of command-line flags, by key; None: not given. With a build folder among them, or in its
                 variable, there need not be a project.
             environ: the environment; the process's own where None.
+            place: the flag that named the environment, where that was not `--environment`.
 
         Raises:
             SettingsError: with every problem.
@@ -98,7 +101,7 @@ class Console:
             environment=None if environment is None else str(environment),
             environ=environ,
             overrides=overrides,
-            spelling=command_flag,
+            spelling=lambda key: f"`{place}`" if place and key == "environment" else command_flag(key),
         )
         for warning in settings.warnings:
             self.warning(warning)

@@ -258,7 +258,7 @@ class _Reading:
             self.environment, self.of_environment = name, tables[name]
         elif name not in tables:
             known = ", ".join(f"`{one_line(known)}`" for known in tables)
-            there = f"there are {known}" if known else f"there is no table `{TABLE}.{ENVIRONMENTS}`"
+            there = f"there are {known}" if known else f"write a table `{TABLE}.{ENVIRONMENTS}.{one_line(name)}`"
             near = nearest(name, tables)
             hint = f"; did you mean `{one_line(near)}`?" if near else ""
             self.problems.append(f"{place} names no environment, `{one_line(name)}`: {there}{hint}")

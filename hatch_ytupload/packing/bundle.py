@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # A build makes its directory and locks it a moment later; younger ones are left alone.
 _GRACE_SECONDS = 60
 
+BUILD_IT = "build it: `hatch build -t ytarchive` or `hatch-ytupload build`"
+"""What helps where there is no bundle."""
+
 
 class Bundle(NamedTuple):
     """A bundle on disk and what its manifest says."""
@@ -62,7 +65,7 @@ def read_bundle(path: str) -> Bundle:
         with open(name, "rb") as file:
             manifest = load_manifest(manifest_bytes(FileReader(file.fileno()), one_line(name)), one_line(name))
     except FileNotFoundError:
-        raise ArtifactError(f"there is no bundle at `{one_line(path)}`; build it first") from None
+        raise ArtifactError(f"there is no bundle at `{one_line(path)}`; {BUILD_IT}") from None
     except OSError as error:
         raise ArtifactError(f"cannot read `{one_line(name)}`: {error.strerror}") from None
     if not os.path.isfile(os.path.join(directory, ARCHIVE_NAME)):

@@ -107,6 +107,9 @@ def test_a_month_of_a_team(publisher: Publisher, tmp_path: Path) -> None:
         names.append(publisher.data("publish")["release"])
     one, two, three = names
 
+    for flag, arguments in (("--to", ["--to", "prd"]), ("--from", ["--from", "prd", "--to", "prod"])):
+        line = publisher.run("promote", *arguments, status=1).stderr
+        assert f"option `{flag}` names no environment, `prd`: there are `prod`; did you mean `prod`?" in line
     asked = publisher.run("promote", "--to", "prod", status=1).stderr
     assert asked.endswith("no terminal to ask on; agree with `--yes`\n")
     tried = publisher.data("promote", "--to", "prod", "--dry-run")

@@ -533,7 +533,7 @@ def test_what_cannot_be_run_is_one_line(
 def test_without_a_bundle_there_is_nothing_to_run(pipeline: Pipeline, cache: dict[str, str]) -> None:
     """The first thing that a newcomer meets."""
     line = refused_line(pipeline.run("run", "first", "map", environ=cache))
-    assert "there is no bundle at `dist/demo-1.0.ytarchive`; build it first" in line
+    assert "there is no bundle at `dist/demo-1.0.ytarchive`; build it: " in line
 
 
 def test_a_map_reduce_needs_a_key(tmp_path: Path, cache: dict[str, str]) -> None:

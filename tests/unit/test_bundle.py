@@ -374,7 +374,9 @@ class TestReading:
     def test_a_missing_bundle_is_named(self, dist: Path) -> None:
         """With what to do."""
         path = dist / NAME
-        assert refusal(lambda: read_bundle(str(path))) == f"there is no bundle at `{path}`; build it first"
+        assert refusal(lambda: read_bundle(str(path))) == (
+            f"there is no bundle at `{path}`; build it: `hatch build -t ytarchive` or `hatch-ytupload build`"
+        )
 
     def test_a_bundle_without_archive_is_named(self, pipeline: Pipeline) -> None:
         """Somebody has taken it away."""

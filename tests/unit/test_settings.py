@@ -473,7 +473,7 @@ class TestEnvironments:
                 {"default_environment": "a"},
                 (
                     "`tool.ytupload.default_environment` names no environment, `a`: "
-                    "there is no table `tool.ytupload.environments`"
+                    "write a table `tool.ytupload.environments.a`"
                 ),
             ),
             ({"confirm": True}, "`tool.ytupload.confirm` is not a known setting; did you mean `config`?"),

@@ -63,12 +63,12 @@ def command(
     from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.releases.promote import promote
 
-    one = _settings(console, flags, source, from_proxy)
+    one = _settings(console, flags, "--from", source, from_proxy)
     # What is set for this shell says where we are, not where a release may go.
     environ = {name: value for name, value in os.environ.items() if name not in _OF_SOURCE_ALONE}
     same_cluster = to_proxy or (one.proxy if target.startswith("//") else None)
     mode = {"mode": one.mode} if target.startswith("//") and not to_proxy else {}
-    other = _settings(console, {**flags, **mode}, target, same_cluster, environ)
+    other = _settings(console, {**flags, **mode}, "--to", target, same_cluster, environ=environ)
     folder = open_build_folder(one, notice=console.info)
     with console.progress(at_once=True) as progress:
         place = open_build_folder(other, notice=console.info, progress=progress)
@@ -84,8 +84,10 @@ def command(
 def _settings(
     console: Console,
     flags: dict[str, object],
+    end: str,
     place: str | None,
     proxy: str | None,
+    *,
     environ: dict[str, str] | None = None,
 ) -> Settings:
     """Load the settings of one end.
@@ -93,6 +95,7 @@ def _settings(
     Args:
         console: of the call.
         flags: their values, by key.
+        end: the flag that names it.
         place: an environment's name or a path in Cypress; None: what is in force.
         proxy: its cluster; None: that of the settings.
         environ: the environment; the process's own where None.
@@ -103,4 +106,4 @@ def _settings(
         # A name on the command line wins over variables that say where to go.
         if not place.startswith("//") and environ is None:
             environ = {name: value for name, value in os.environ.items() if name not in _OF_SOURCE_ALONE}
-    return console.settings(chosen, environ=environ)
+    return console.settings(chosen, environ=environ, place=end if place is not None else None)
