@@ -43,9 +43,9 @@ def main() -> None:
         note.write_text("Only the demo packs this.\n", encoding="utf-8")
         try:
             step([*hatch, "build", "-t", "ytarchive"], env)
+            step([*hatch, "publish", "-p", "ytupload"], env)
         finally:
             note.unlink()
-        step([*hatch, "publish", "-p", "ytupload"], env)
         ours: list[str | Path] = [python, "-m", "hatch_ytupload"]
         step([*ours, "rollback"], env)
         step([*ours, "history"], env)
