@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -13,7 +14,7 @@ import pytest
 import yaml
 from checkout import installing_environment
 from console_blocks import Shell, as_shown, steps_of
-from pipelines import CHECKOUT, Pipeline
+from pipelines import CHECKOUT, Pipeline, make_pipeline
 
 from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload
 
@@ -179,3 +180,48 @@ def test_the_workflows_of_github_and_gitlab_publish_and_promote(shell: Shell) ->
     assert (
         shell.type(f"{same} <(hatch-ytupload history -e production | tail -n +2 | cut -c1-25) && echo same") == "same\n"
     )
+
+
+def test_the_reference_has_each_key_of_json(tmp_path: Path) -> None:
+    """Those of the objects below as well, in the row of the command or in the paragraphs about it."""
+    settings = 'mode = "dev"\nbuild_folder = "//home/demo/build"\n'
+    pipeline = make_pipeline(tmp_path / "demo", settings=settings)
+    rows = dict(re.findall(r"^\| ((?:`[a-z]+`(?:, )?)+) \| (.*) \|$", REFERENCE, re.MULTILINE))
+    paragraphs = dict(re.findall(r"(?ms)^`([a-z]+)`:(.*?)(?=^`[a-z]+`:|\Z)", REFERENCE))
+    (tmp_path / "demo" / "rows").write_text("{}\n")
+    calls = [
+        *("init", "build", "publish", "publish", "pin 1", "unpin 1", "status", "history", "fetch -d got", "inspect"),
+        *("inspect --licences", "verify --rebuild", "explain stages/first stages/x", "cache", "check"),
+        "run first map -i rows -o out",
+        *("build", "diff --text", "publish", "rollback", "delete 2", "promote --to //home/demo/other"),
+    ]
+    versions: list[str] = []
+    for count, call in enumerate(calls):
+        if call == "build":
+            versions.append(version := f"1.{count}")
+            text = (pipeline.root / "pyproject.toml").read_text()
+            pipeline.write(
+                {
+                    "pyproject.toml": re.sub('version = ".*"', f'version = "{version}"', text),
+                    "stages/first/src/text.txt": version,
+                }
+            )
+        words = [versions[int(word) - 1] if word in ("1", "2") else word for word in call.split()]
+        done = pipeline.run(*words, "--json")
+        assert done.returncode == 0, done
+        named = next((row for names, row in rows.items() if f"`{words[0]}`" in names), "")
+        named += paragraphs.get(words[0], "")
+        if words[0] == "promote":
+            named += rows["`publish`"]
+        missing = {key for key in keys_of(json.loads(done.stdout)) if f"`{key}`" not in named}
+        assert not missing, call
+
+
+def keys_of(data: object) -> set[str]:
+    """Return the keys of an object and of those in it; what has keys of its own choosing is left out."""
+    if isinstance(data, list):
+        return set().union(*map(keys_of, data))
+    if not isinstance(data, dict):
+        return set()
+    inner = [keys_of(value) for key, value in data.items() if key not in ("kinds", "stages", "modules", "wheels")]
+    return set(data).union(*inner)
