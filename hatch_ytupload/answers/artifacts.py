@@ -253,12 +253,11 @@ def _current(folder: BuildFolder, name: str = ARCHIVE_NAME) -> Artifact:
         if state.missing:
             raise ArtifactError(f"there is no build folder `{folder.location}`; publish first, or name another one")
         raise ArtifactError(f"there is no archive `{shown}`; publish first, or name another one")
-    directory = None
     if MANIFEST_NAME in state.nodes:
-        directory = ""
-    elif name == ARCHIVE_NAME and state.current is not None:
-        directory = directory_of(state.current.release)
-    return _published(folder, name, node, directory)
+        return _published(folder, name, node, "")
+    if name == ARCHIVE_NAME and state.current is not None:
+        return _published(folder, name, node, directory_of(state.current.release), state.current.release)
+    return _published(folder, name, node, None)
 
 
 def _of_release(folder: BuildFolder, name: str) -> Artifact:
@@ -267,12 +266,25 @@ def _of_release(folder: BuildFolder, name: str) -> Artifact:
     path = archive_of(release)
     if node is None or node.kind != FILE:
         raise BuildFolderError(f"the release `{release}` in `{folder.location}` has no archive; publish it again")
-    return _published(folder, path, node, directory_of(release))
+    return _published(folder, path, node, directory_of(release), release)
 
 
-def _published(folder: BuildFolder, path: str, node: Node, directory: str | None) -> Artifact:
-    """Return an archive in a build folder, with the manifest that lies in a directory; None: there is none."""
+def _published(
+    folder: BuildFolder, path: str, node: Node, directory: str | None, release: str | None = None
+) -> Artifact:
+    """Return an archive in a build folder, with its manifest.
+
+    Args:
+        folder: where it lies.
+        path: of it.
+        node: what lies there.
+        directory: where its manifest lies; None: it has none.
+        release: whose manifest that has to be; None: anyone's.
+    """
     found, data = (None, b"") if directory is None else _fetch_manifest(folder, _join(directory, MANIFEST_NAME))
+    if found is not None and release not in (None, release_name(found)):
+        name = folder.path(_join(directory or "", MANIFEST_NAME))
+        raise ArtifactError(f"`{name}` is not the manifest of this release; publish it again")
     return Artifact(
         folder.path(path),
         found,

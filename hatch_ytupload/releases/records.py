@@ -213,7 +213,9 @@ def read_manifest(look: Look, folder: BuildFolder, record: Record) -> tuple[Mani
     with look.open(manifest_of(record.release)) as file:
         data = manifest_bytes(file, name)
     manifest = load_manifest(data, name)
-    if (manifest.content_sha256, manifest.archive.sha256) != (record.content_sha256, record.archive_sha256):
+    found = (release_name(manifest), manifest.content_sha256, manifest.archive.sha256)
+    # The name as well: an older release that somebody has signed is none under the name of a newer one.
+    if found != (record.release, record.content_sha256, record.archive_sha256):
         raise ArtifactError(f"`{name}` is not the manifest of this release; publish it again")
     return manifest, data
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pipelines import CHECKOUT, clean_environment, refusal
 from proxy import ProxyServer
+from signing_keys import allow, make_key, needs_openssh
 
 from hatch_ytupload.build_folders.destination import open_build_folder
 from hatch_ytupload.releases.conditions import conditions_of
@@ -240,6 +241,28 @@ def test_what_its_user_can_mend_is_a_line_on_the_log(
     lines = [line for line in printed.out.splitlines() if "ERROR" in line]
     assert len(lines) == 1
     assert "Traceback" not in printed.out + printed.err
+
+
+@needs_openssh
+@pytest.mark.parametrize("mode", ["dev", "prod"])
+def test_a_release_that_nobody_allowed_has_signed_is_not_run(pipeline: Pipeline, proxy: ProxyServer, mode: str) -> None:
+    """By the settings of the project that the pipeline lies in, those of its environment included."""
+    in_prod(pipeline, proxy)
+    pyproject = pipeline.root / "pyproject.toml"
+    without = pyproject.read_text()
+    allow(pipeline.root, ("ann", "", make_key(pipeline.root, "ann")))
+    pyproject.write_text(f'{without}allowed_signers = "allowed_signers"\nsigning_key = "ann"\n')
+    name, _ = publish(pipeline, "one", mode=mode)
+    run_of(pipeline, mode=mode, release=name).upload_code()
+    pyproject.write_text(without)
+    unsigned, _ = publish(pipeline, "two", mode=mode)
+    run_of(pipeline, mode=mode, release=unsigned).upload_code()
+    table = '[tool.ytupload.environments.production]\nallowed_signers = "allowed_signers"\n'
+    pyproject.write_text(f'{without}stages = "enabled"\ndefault_environment = "production"\n{table}')
+    run_of(pipeline, mode=mode, release=name).upload_code()
+    assert "is not signed" in refusal(run_of(pipeline, mode=mode, release=unsigned).upload_code)
+    allow(pipeline.root, ("bob", "", make_key(pipeline.root, "bob")))
+    assert "is signed by nobody of" in refusal(run_of(pipeline, mode=mode, release=name).upload_code)
 
 
 def test_on_a_cluster_the_local_bundle_must_have_been_published(pipeline: Pipeline, proxy: ProxyServer) -> None:

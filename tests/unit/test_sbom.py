@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from archives import Bytes
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from installations import write
-from pipelines import Pipeline, contents, make_pipeline
+from pipelines import Pipeline, contents, make_pipeline, refusal
 
-from hatch_ytupload.packing.manifest import load_manifest
+from hatch_ytupload.answers.artifacts import Artifact, Whereabouts, described, find_artifact
+from hatch_ytupload.answers.components import require_components
+from hatch_ytupload.answers.differences import compare
+from hatch_ytupload.answers.verification import verify
+from hatch_ytupload.command_line.commands.inspect import licences_data, licences_text
+from hatch_ytupload.packing.manifest import SbomInfo, load_manifest
 from hatch_ytupload.packing.sbom import package_url
 from hatch_ytupload.sources.core_metadata import parse_core_metadata
 
@@ -167,3 +175,67 @@ def test_damaged_metadata_counts_as_missing(data: bytes) -> None:
 def test_names_are_normalized_in_package_urls() -> None:
     """As the index does it."""
     assert package_url("A.b__C", "") == "pkg:pypi/a-b-c"
+
+
+def artifact(pipeline: Pipeline) -> Artifact:
+    """Return the bundle as the commands find it."""
+    places = Whereabouts(lambda: "", lambda _path: pytest.fail("nobody needs a folder"))
+    return find_artifact(str(pipeline.archive()), places)
+
+
+def test_the_list_of_licences(built: Pipeline) -> None:
+    """What `inspect --licences` prints, for people and for programs."""
+    found = require_components(artifact(built))
+    assert licences_text(found).splitlines() == [
+        "COMPONENT    VERSION    LICENCE",
+        "old          3          All rights",
+        "plain-one    2          BSD License",
+        "Two_Modules  1.0+local  MIT OR Apache-2.0",
+    ]
+    data = licences_data(artifact(built), found)
+    assert data["components"][0] == {
+        "name": "old",
+        "version": "3",
+        "licence": "All rights",
+        "package_url": "pkg:pypi/old@3",
+    }
+
+
+def test_other_versions_of_components_are_a_difference(built: Pipeline) -> None:
+    """Those that came and went as well; stages may have several versions of one."""
+    before = require_components(artifact(built))
+    old, plain, two = before
+    after = (plain._replace(version="2.1"), plain, two, two._replace(name="new"))
+    look = described(artifact(built))
+    assert compare(look, look, components=(before, before)).facts == []
+    assert compare(look, look, components=(before, after)).facts == [
+        ("component new", "version", None, two.version),
+        ("component plain-one", "version", "2", "2, 2.1"),
+        ("component old", "version", old.version, None),
+    ]
+    assert compare(look, look, components=(before, None)).facts == []
+
+
+def test_one_that_is_not_there_or_another_is_said(built: Pipeline) -> None:
+    """In a line; `verify` says it, too. An archive that was copied away with its manifest alone is still compared."""
+    place = built.archive().with_name("sbom.cdx.json")
+    place.write_bytes(place.read_bytes().replace(b"BSD", b"MIT"))
+    assert "is not what the manifest says" in refusal(lambda: require_components(artifact(built)))
+    (problem,) = verify(artifact(built)).problems
+    assert "is not what the manifest says" in problem
+    place.unlink()
+    assert "has no `sbom.cdx.json` beside it" in refusal(lambda: require_components(artifact(built)))
+    assert verify(artifact(built)).problems == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"components": [1]}', '{"components": [{"name": 1}]}', "[" * 100_000, "\ud800"]
+)
+def test_one_that_another_tool_wrote_is_one_line(built: Pipeline, text: str) -> None:
+    """Whatever it holds."""
+    data = text.encode("utf-8", "surrogatepass")
+    found = artifact(built)
+    assert found.manifest is not None
+    manifest = found.manifest._replace(sbom=SbomInfo(len(data), hashlib.sha256(data).hexdigest()))
+    foreign = dataclasses.replace(found, manifest=manifest, beside=lambda _name: nullcontext(Bytes(data)))
+    assert "is none of ours" in refusal(lambda: require_components(foreign))

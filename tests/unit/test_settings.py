@@ -110,6 +110,14 @@ class TestTable:
         assert settings.config_name == "configs/prod.yaml"
         assert settings.warnings == settings.deferred_problems == ()
 
+    def test_revoked_keys_alone_protect_nobody(self, pipeline: Pipeline) -> None:
+        """So it is said; an environment may have its own files."""
+        (warning,) = pipeline.settings({"revoked_keys": "krl"}).warnings
+        assert warning.startswith("`tool.ytupload.revoked_keys` counts for nothing without `allowed_signers`")
+        table = {"revoked_keys": "krl", "environments": {"production": {"allowed_signers": "signers"}}}
+        settings = load_settings(str(pipeline.root), table, environment="production", environ={})
+        assert (settings.allowed_signers, settings.warnings) == (str(pipeline.root / "signers"), ())
+
     @pytest.mark.parametrize("key", KEYS)
     def test_a_wrong_type_names_key_finding_and_expectation(self, pipeline: Pipeline, key: str) -> None:
         """No setting takes a table; the message begins with the key and ends with what was found."""

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -116,11 +117,16 @@ def signed(
     return Signed(Pipeline(tmp_path / "demo"), on_disk(tmp_path / "demo"), first, second, capsys)
 
 
+def read(folder: BuildFolder, release: str, name: str) -> bytes:
+    """Read a file of a release."""
+    with folder.open(f"{directory_of(release)}/{name}") as file:
+        return file.read(0, file.size)
+
+
 def write(folder: BuildFolder, release: str, name: str, change: Callable[[bytes], bytes | None]) -> None:
     """Change a file of a release, or take it away."""
     path = f"{directory_of(release)}/{name}"
-    with folder.open(path) as file:
-        data = change(file.read(0, file.size))
+    data = change(read(folder, release, name))
 
     def apply(changes: Changes) -> None:
         if data is None:
@@ -131,14 +137,30 @@ def write(folder: BuildFolder, release: str, name: str, change: Callable[[bytes]
     folder.change("tampering", apply)
 
 
+def instead(new: bytes, _old: bytes) -> bytes:
+    """Return other content."""
+    return new
+
+
 def another_archive(folder: BuildFolder, release: str) -> None:
     """Put another archive into a release, and let its record say so."""
-    write(folder, release, ARCHIVE, lambda _data: b"another")
+    write(folder, release, ARCHIVE, partial(instead, b"another"))
     record = read_state(folder).find(release)
     assert record is not None
     md5 = hashlib.md5(b"another", usedforsecurity=False).hexdigest()
     other = dataclasses.replace(record, size=len(b"another"), md5=md5)
     folder.change("tampering", lambda changes: changes.set_attribute(directory_of(release), other.record()))
+
+
+def another_release(folder: BuildFolder, release: str) -> None:
+    """Put the other release, which is signed as well, under the name of this one."""
+    state = read_state(folder)
+    (other,) = (record for record in state.history if record.release != release)
+    for name in (MANIFEST, SBOM, SIGNATURE, ARCHIVE):
+        data = read(folder, other.release, name)
+        write(folder, release, name, partial(instead, data))
+    record = dataclasses.replace(other, release=release)
+    folder.change("tampering", lambda changes: changes.set_attribute(directory_of(release), record.record()))
 
 
 TAMPERED: dict[str, tuple[Callable[[BuildFolder, str], None], str]] = {
@@ -147,6 +169,7 @@ TAMPERED: dict[str, tuple[Callable[[BuildFolder, str], None], str]] = {
         "does not count: ",
     ),
     "archive": (another_archive, "source.tar.gz`"),
+    "another release": (another_release, "is not the manifest of this release"),
     "bill of materials": (
         lambda folder, release: write(folder, release, SBOM, lambda data: data.replace(b"demo", b"emod")),
         "is not what the manifest says",
