@@ -26,7 +26,16 @@ def one_line(text: object) -> str:
     line = str(text)
     if line.isprintable():
         return line
+    line = _decoded(line)
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in line)
+
+
+def _decoded(text: str) -> str:
+    """Decode as UTF-8 what the locale could not: names of files are that, whatever the locale says."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text
 
 
 def describe(value: object) -> str:

@@ -16,6 +16,7 @@ from hatch_ytupload.build_folders.build_folder import FILE
 from hatch_ytupload.byte_reader import FileReader, Progress, blocks, no_progress, opened
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.errors import ArtifactError, BuildFolderError, SettingsError
+from hatch_ytupload.file_names import as_text
 from hatch_ytupload.packing.bundle import BUILD_IT
 from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
 from hatch_ytupload.reading.contents import ArchiveCopy, read_contents
@@ -233,7 +234,7 @@ def open_archive(path: str) -> Iterator[Reader]:
 def _remote(text: str, places: Whereabouts) -> Artifact:
     """Find an archive or a build folder at a Cypress path; an archive is what is called like one."""
     try:
-        path = cypress_path(text)
+        path = cypress_path(as_text(text))
     except UnexpectedValueError as error:
         raise SettingsError([f"the archive {error}"]) from None
     if not path.endswith(_ARCHIVE_SUFFIXES):

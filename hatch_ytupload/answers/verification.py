@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_ytupload.archive_layout import SBOM_NAME, SIGNATURE_NAME
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import ArtifactError
+from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.reading.integrity import compare_archive
 from hatch_ytupload.releases.outgoing import read_sbom
 from hatch_ytupload.releases.records import release_name
@@ -137,7 +138,7 @@ def _wrong_scripts(artifact: Artifact, manifest: Manifest) -> list[str]:
     for file in manifest.files:
         if artifact.directory is None or "/" in file.path or not file.path.endswith(".sh"):
             continue
-        place = os.path.join(artifact.directory, file.path)
+        place = os.path.join(artifact.directory, as_system_spells(file.path))
         try:
             with open(place, "rb") as script:
                 content = script.read(file.size + 1)

@@ -10,6 +10,7 @@ import click
 
 from hatch_ytupload.command_line import completion
 from hatch_ytupload.errors import NoProjectError
+from hatch_ytupload.file_names import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +33,7 @@ def settings_flags(function: Function) -> Function:
             "-e",
             "--environment",
             metavar="NAME",
+            callback=lambda _ctx, _parameter, value: value and as_text(value),
             shell_complete=completion.environments,
             help="Which of the environments in the settings counts.",
         ),
@@ -94,7 +96,7 @@ def _setting(_ctx: click.Context, parameter: click.Parameter, value: str | None)
     if value is None or (parameter.name == "config" and value == "false"):
         return value and False
     try:
-        return KEYS[str(parameter.name)].read(value)
+        return KEYS[str(parameter.name)].read(as_text(value))
     except UnexpectedValueError as error:
         raise click.BadParameter(str(error)) from None
 

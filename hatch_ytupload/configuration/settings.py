@@ -18,6 +18,7 @@ from hatch_ytupload.configuration.pipeline_config import (
 )
 from hatch_ytupload.details import detail
 from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.file_names import as_text
 from hatch_ytupload.wording import describe, nearest, one_line
 
 if TYPE_CHECKING:
@@ -268,7 +269,7 @@ class _Reading:
         if named is not None:
             return named, f"option {self.spelling('environment')}"
         if from_variable := self.environ.get(VARIABLE_ENVIRONMENT):
-            return from_variable, f"environment variable `{VARIABLE_ENVIRONMENT}`"
+            return as_text(from_variable), f"environment variable `{VARIABLE_ENVIRONMENT}`"
         default = self.table.get(DEFAULT_ENVIRONMENT)
         if default is None:
             return None
@@ -340,7 +341,7 @@ class _Reading:
             return self._parsed(key, f"option {self.spelling(key)}", known.read, self.overrides[key])
         from_environment = self.environ.get(known.variable) if known.variable else None
         if from_environment:
-            return self._parsed(key, f"environment variable `{known.variable}`", known.read, from_environment)
+            return self._parsed(key, f"environment variable `{known.variable}`", known.read, as_text(from_environment))
         in_config = self._from_config(key, known.config_key, known.read) if known.config_key else None
         table = self.of_environment if key in self.of_environment else self.table
         if key not in table:

@@ -155,7 +155,7 @@ def job_python(
     temporary = tempfile.mkdtemp(prefix="hatch-ytupload-")
     try:
         try:
-            directory = making.ready(temporary, notice)
+            directory = making.ready(temporary, notice, purpose="this run")
         except OSError as error:
             problem = f"cannot make an environment in `{one_line(temporary)}`: {error.strerror or error}"
             raise JobPythonError(f"{problem}; name another place with `TMPDIR`") from None
@@ -170,10 +170,13 @@ def _interpreter(named: str | None, environ: Mapping[str, str]) -> _Interpreter:
     Raises:
         JobPythonError: there is none of that name, or it does not start.
     """
-    command = sys.executable if named is None else f"python{named}" if named[:1].isdigit() else named
-    path = shutil.which(command, path=environ.get("PATH"))
-    if path is None:
-        raise JobPythonError(f"there is no Python `{one_line(command)}` on this machine; install it or name another")
+    path: str | None = sys.executable
+    if named is not None:
+        command = f"python{named}" if named[:1].isdigit() else named
+        path = shutil.which(command, path=environ.get("PATH"))
+    if not path:
+        shown = "that runs this program" if named is None else f"`{one_line(command)}`"
+        raise JobPythonError(f"there is no Python {shown} on this machine; install it or name another")
     try:
         done = _run([path, "-s", "-c", _LOOK], environ, capture=True)
     except OSError as error:
@@ -223,7 +226,7 @@ class _Making:
         problem = f"it has a `{os.pathsep}`, which no `PATH` can hold"
         if os.pathsep not in root:
             try:
-                return self.ready(os.path.join(root, ENVIRONMENTS), notice)
+                return self.ready(os.path.join(root, ENVIRONMENTS), notice, purpose="this and later runs")
             except OSError as error:
                 problem = error.strerror or str(error)
         notice(
@@ -232,12 +235,13 @@ class _Making:
         )
         return None
 
-    def ready(self, base: str, notice: Callable[[str], None]) -> str:
+    def ready(self, base: str, notice: Callable[[str], None], *, purpose: str) -> str:
         """Return the directory of the environment.
 
         Args:
             base: where environments lie.
             notice: is told what takes long.
+            purpose: which runs it is made for, as the notice says it.
 
         Raises:
             JobPythonError: it cannot be made wherever that is tried.
@@ -256,7 +260,7 @@ class _Making:
                 self._make(directory)
                 if self._requirements:
                     shown = one_line(self._stage)
-                    notice(f"installing the requirements of the stage `{shown}` for this and later runs")
+                    notice(f"installing the requirements of the stage `{shown}` for {purpose}")
                     self._install(directory)
                 with open(mark, "wb"):
                     pass

@@ -12,7 +12,7 @@ from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SBOM_NAME
 from hatch_ytupload.byte_reader import no_progress, sha256_of
 from hatch_ytupload.configuration.values import UploadPath
 from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.file_names import as_text
+from hatch_ytupload.file_names import as_system_spells, as_text
 from hatch_ytupload.packing.archive import pack
 from hatch_ytupload.packing.bundle import bundle_directory, replacing, write_file
 from hatch_ytupload.packing.manifest import (
@@ -182,7 +182,7 @@ def _write_beside(directory: str, manifest: Manifest, wrappers_of: Plan | None) 
     write_file(os.path.join(directory, MANIFEST_NAME), manifest.dump())
     for entry in wrappers_of.entries() if wrappers_of else ():
         if isinstance(entry, Generated) and is_wrapper(entry.path):
-            write_file(os.path.join(directory, entry.path), entry.data, entry.mode)
+            write_file(os.path.join(directory, as_system_spells(entry.path)), entry.data, entry.mode)
 
 
 def _manifest(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_ytupload.configuration.settings import KEYS, TABLE, publisher_option
 from hatch_ytupload.configuration.values import UnexpectedValueError, text
 from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.file_names import as_text
 from hatch_ytupload.wording import nearest, one_line
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def read_options(
             problems.append(f"{shown} is not known; {way_out}")
             continue
         try:
-            found[name] = _READERS[name](value)
+            found[name] = _READERS[name](as_text(value) if isinstance(value, str) else value)
         except UnexpectedValueError as error:
             problems.append(f"{shown} {error}")
     if problems:

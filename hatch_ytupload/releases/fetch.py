@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.byte_reader import FileReader, blocks
 from hatch_ytupload.errors import ArtifactError
+from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.reading.contents import read_members
 from hatch_ytupload.reading.integrity import check_archive
 from hatch_ytupload.releases.published import CURRENT, find_kept, write_archive
@@ -108,7 +109,7 @@ def _extract(archive: FileReader, directory: str, name: str) -> None:
             raise ArtifactError(f"`{one_line(member.path)}` in `{name}` leads out of the directory")
         if member.path == ARCHIVE_NAME:
             raise ArtifactError(f"`{name}` holds a `{ARCHIVE_NAME}` itself; fetch it without `--extract`")
-        path = os.path.join(directory, *parts)
+        path = os.path.join(directory, as_system_spells(member.path))
         os.makedirs(os.path.dirname(path), exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         with open(os.open(path, flags, member.mode & 0o777), "wb") as file:

@@ -241,3 +241,37 @@ def test_anybody_can_compute_the_identity_of_a_release(original: Pipeline, tmp_p
         subprocess.run(["tar", "-xzf", built.archive], cwd=directory, check=True)
         found = subprocess.run(["bash", "-c", line], cwd=directory, capture_output=True, text=True, check=True)
         assert found.stdout.split()[0] == built.content_sha256
+
+
+@pytest.mark.parametrize("locale", ["C", "en_US.ISO-8859-1"])
+def test_every_command_works_with_names_that_the_locale_cannot_show(tmp_path: Path, locale: str) -> None:
+    """Of the project, a stage, its script beside the archive, a variable, and build folders, whoever names them."""
+    files = {"stages/日本/src/mapper.py": "import nothing_of_that_name\n", "stages/日本/src/ü.txt": ""}
+    settings = 'mode = "dev"\nbuild_folder = "//home/日本"\nstandalone_wrappers = true'
+    pipeline = make_pipeline(tmp_path / "проект", files, settings=settings)
+    environ = {**ASCII_ONLY, "LC_ALL": locale}
+
+    def run(*arguments: str, status: int = 0, **variables: str) -> str:
+        done = pipeline.run(*arguments, environ={**environ, **variables})
+        assert done.returncode == status, done.stderr
+        return done.stdout
+
+    run("build")
+    run("publish")
+    run("verify")
+    run("verify", "//home/日本")
+    run("promote", "--to", "//home/ü")
+    assert run("history", YTUPLOAD_BUILD_FOLDER="//home/ü") == run("history", "--build-folder", "//home/ü")
+    pipeline.write({"stages/日本/src/ü.txt": "changed"})
+    run("build")
+    run("publish")
+    run("rollback")
+    folder = pipeline.root / ".dev/cypress/home/日本"
+    assert {path.name for path in folder.glob("*.sh")} == {
+        "operation_wrapper_first_map.sh",
+        "operation_wrapper_日本_map.sh",
+    }
+    run("fetch", "--extract", "--directory", "extracted")
+    assert (pipeline.root / "extracted/stages/日本/src/ü.txt").read_text() == ""
+    checked = run("check", status=1)
+    assert "stages/\\u65e5\\u672c/src/mapper.py:1: error: imports `nothing_of_that_name`" in checked

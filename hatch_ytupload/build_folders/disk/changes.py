@@ -17,6 +17,7 @@ from hatch_ytupload.build_folders.disk.nodes import ATTRIBUTES_FILE, look_into, 
 from hatch_ytupload.byte_reader import DigestingReader
 from hatch_ytupload.details import detail
 from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.file_names import as_system_spells, as_text
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class Staging:
     def remove(self, path: str) -> None:
         """Remove a node and all below it."""
         place = self._place(path)
-        self._changed.add(path)
+        self._changed.add(as_system_spells(path))
         self._attributes.pop(path, None)
         with suppress(FileNotFoundError, NotADirectoryError):
             is_directory = stat.S_ISDIR(os.lstat(place).st_mode)
@@ -143,9 +144,9 @@ class Staging:
                 os.unlink(place)
                 return
             for directory, names, files in os.walk(place):
-                below = path + directory.removeprefix(place)
+                below = path + as_text(directory.removeprefix(place))
                 for name in names + files:
-                    self._attributes.pop(f"{below}/{name}", None)
+                    self._attributes.pop(f"{below}/{as_text(name)}", None)
             shutil.rmtree(place)
 
     def remove_unless_held(self, path: str) -> None:
@@ -187,7 +188,7 @@ class Staging:
     def _place(self, path: str) -> str:
         if not self._begun:
             self._begin()
-        return os.path.join(self._tree, *path.split("/"))
+        return os.path.join(self._tree, as_system_spells(path))
 
     def _begin(self) -> None:
         os.mkdir(self._tree)
@@ -200,7 +201,9 @@ class Staging:
             finally:
                 os.close(root)
             self._clone("")
-            self._attributes = {path: value for path, value in attributes.items() if path in self._cloned}
+            self._attributes = {
+                path: value for path, value in attributes.items() if as_system_spells(path) in self._cloned
+            }
         self._begun = True
 
     def _clone(self, directory: str) -> None:

@@ -12,6 +12,7 @@ from hatch_ytupload.build_folders.disk.nodes import look_into, open_file
 from hatch_ytupload.build_folders.folder_lock import exclusive, user_name
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class LocalFolder:
         progress: Progress = no_progress,
     ) -> None:
         self._root = os.path.join(pipeline_dir, ROOT)
-        self.directory = os.path.join(self._root, *cypress_path.removeprefix("//").split("/"))
+        self.directory = os.path.join(self._root, as_system_spells(cypress_path.removeprefix("//")))
         # Not in the folder, whose place another directory takes, nor beside it, where other folders may be.
         self._workplace = os.path.join(self._root, _WORKPLACE)
         self._wait_seconds = wait_seconds

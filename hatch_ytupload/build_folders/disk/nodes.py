@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, Node
 from hatch_ytupload.byte_reader import DigestingReader, FileReader
 from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.file_names import as_system_spells, as_text
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def open_file(folder: str, path: str) -> Iterator[FileReader]:
         OSError: it cannot be read.
         BuildFolderError: there is none, or it is no file.
     """
-    place = os.path.join(folder, *path.split("/"))
+    place = os.path.join(folder, as_system_spells(path))
     try:
         descriptor = _open_regular(place)
     except FileNotFoundError:
@@ -126,7 +127,7 @@ def _list(root: int, folder: str, directory: str, attributes: Mapping[str, Any])
             path = f"{directory}/{name}" if directory else name
             if path != ATTRIBUTES_FILE:
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                nodes[name] = _node(status, os.path.join(folder, path), attributes.get(path))
+                nodes[as_text(name)] = _node(status, os.path.join(folder, path), attributes.get(as_text(path)))
         return nodes
     finally:
         os.close(descriptor)

@@ -9,6 +9,7 @@ import click
 
 from hatch_ytupload.command_line.completion import environments, releases
 from hatch_ytupload.command_line.flags import force_flag, settings_flags, yes_flag
+from hatch_ytupload.file_names import as_text
 from hatch_ytupload.output.releases import promoted_data, promoted_text
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def _settings(
     """
     chosen = {**flags, "proxy": proxy, "build_folder": None}
     if place is not None:
-        chosen["build_folder" if place.startswith("//") else "environment"] = place
+        chosen["build_folder" if place.startswith("//") else "environment"] = as_text(place)
         # A name on the command line wins over variables that say where to go.
         if not place.startswith("//") and environ is None:
             environ = {name: value for name, value in os.environ.items() if name not in _OF_SOURCE_ALONE}
