@@ -146,8 +146,9 @@ def provided_by(required: Sequence[Requirement], files: Mapping[str, bytes], pyt
         installed = modules_of(name, sys.path)
         brought = installed or _KNOWN.get(name) or _guessed(name)
         modules.update(brought)
-        # What is only guessed to lie in a namespace hides nothing.
-        top_level.update(module.partition(".")[0] for module in brought if module != name.replace("-", "."))
+        # What is only guessed to lie in a namespace is not hidden by what has the namespace's name.
+        sure = installed or _KNOWN.get(name)
+        top_level.update(module.partition(".")[0] for module in brought if sure or "." not in module)
         if installed:
             judged.add(name)
             pending += _named(_required(name), python, extras)

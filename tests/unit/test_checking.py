@@ -426,6 +426,28 @@ def test_the_standard_library_is_that_of_the_target(
     assert [finding.rule for finding in findings] == ([] if is_there else ["missing-import"])
 
 
+@pytest.mark.parametrize(
+    ("requirement", "module"),
+    [
+        ("six==1", "six.py"),
+        ("requests==2", "requests/__init__.py"),
+        ("click==8", "click.py"),
+        ("foo-bar==1", "foo_bar.py"),
+        ("not_here", "not_here/__init__.py"),
+        ("python-dateutil==2", "dateutil/__init__.py"),
+        ("six @ https://host/six-1-py3-none-any.whl", "six.py"),
+    ],
+)
+def test_a_module_called_like_a_requirement_hides_it(tmp_path: Path, requirement: str, module: str) -> None:
+    """Whether it is installed here, known by name, or only guessed."""
+    files: dict[str, str | bytes] = {
+        f"stages/first/src/{module}": "",
+        "stages/first/requirements.txt": f"{requirement}\n",
+    }
+    found = [finding.path for finding in checked(tmp_path, files) if finding.rule == "hidden-module"]
+    assert found == [f"stages/first/src/{module}"]
+
+
 def test_modules_that_hide_others_are_found(tmp_path: Path) -> None:
     """Beside the script they come first for everybody, whoever imports them: before library, archive, requirements."""
     files: dict[str, str | bytes] = {
