@@ -198,7 +198,7 @@ class Members:
                 raise self._stream.damaged(f"the directory {shown} has a content")
             self._take(self._directories, path, shown, again=True)
             return None
-        if path.rpartition("/")[2].encode() != written.rpartition(b"/")[2]:
+        if not path or path.rpartition("/")[2].encode() != written.rpartition(b"/")[2]:
             raise self._stream.refused(f"holds a file with the name {shown}, which is none")
         self._stream.expect(size, shown)
         self._take(self._names, path, shown)

@@ -169,16 +169,14 @@ def number(draw: st.DrawFn, width: int) -> bytes:
     return (digits + draw(st.sampled_from([b"\0", b" ", b"\0 ", b"", b"\0x"]))).ljust(width, b"\0")[:width]
 
 
-NAMES = [b"a", b"b", b"c/d", b"./e", b"f/.", b"g/", b"h//i", b"long" * 25]
+NAMES = [b"a", b"b", b"c/d", b"./e", b"f/.", b"g/", b"h//i", b"", b"long" * 25]
 
 
 @st.composite
 def odd_header(draw: st.DrawFn) -> bytes:
     """Return a header block, most of whose fields are as they should be."""
     fields = {
-        "name": draw(st.sampled_from([b"a", b"b", b"c/d", b"./e", b"f/.", b"g/", b"h//i", b"long" * 25])).ljust(
-            100, b"\0"
-        ),
+        "name": draw(st.sampled_from(NAMES)).ljust(100, b"\0"),
         "mode": b"0000644\0",
         "uid": b"0000000\0",
         "gid": b"0000000\0",
@@ -203,6 +201,7 @@ CONTENTS = st.sampled_from(
         b"name\0",
         b"name",
         b"10 path=p\n",
+        b"8 path=\n",
         b"10 size=5\n",
         b"11 size=+5\n",
         b"12 path=q/r\n10 size=5\n",

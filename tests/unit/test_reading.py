@@ -235,6 +235,11 @@ class TestReadDifferently:
         """Empty, signed, blank in the middle, without an end, negative."""
         assert "begins no header" in refused(gzip.compress(header(size=size) + padded(b"12345") + bytes(1024)))
 
+    @pytest.mark.parametrize("stream", [header(b""), header(b"."), pax(b"8 path=\n") + header()])
+    def test_a_file_without_a_name(self, stream: bytes) -> None:
+        """GNU tar takes it for the directory that it extracts into, and fails."""
+        assert "which is none" in refused(gzip.compress(stream + bytes(1024)))
+
     @pytest.mark.parametrize(
         "size", [b"00000000005\0", b"          5 ", b"\x80" + bytes(10) + b"\5", b"5 " + bytes(10)]
     )
