@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 PACKAGE = CHECKOUT / "hatch_ytupload"
 ARCHITECTURE = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
-GUIDES = ["README.md", "docs/quick-start.md", "docs/teams.md"]
+GUIDES = ["README.md", "docs/quick-start.md", "docs/teams.md", "docs/running.md", "docs/inspecting.md"]
 
 REPOSITORY = "https://github.com/hatch-ytupload/hatch-ytupload/blob/main/"
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in CHECKOUT.glob("docs/*.md"))]
@@ -103,6 +104,9 @@ EXAMPLE = {
 def shell(tmp_path: Path, hatch: Hatch, wheel: Path) -> Shell:
     """Return a shell beside the pipeline of the pages, with `hatch` and `hatch-ytupload` as installed."""
     Pipeline(tmp_path).write(EXAMPLE)
+    left_over = shutil.ignore_patterns("dist", ".dev", ".build", "__pycache__")
+    shutil.copytree(CHECKOUT / "sample_pipeline", tmp_path / "sample_pipeline", ignore=left_over)
+    Pipeline(tmp_path / "sample_pipeline").write({".gitignore": "/dist/\n/.dev/\n/*.jsonl\n"}).commit()
     programs = tmp_path / ".programs"
     for name, module in (("hatch", "hatch --no-color"), ("hatch-ytupload", "hatch_ytupload")):
         Pipeline(programs).write({name: f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n'})
