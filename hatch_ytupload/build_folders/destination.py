@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.wording import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,6 +24,8 @@ _NO_PROXY = (
     "no cluster is set: write `proxy` under `[tool.ytupload]` or `YT_PROXY` in `configs/secrets.env`, set `YT_PROXY`, "
     'or give the option {}; `mode = "dev"` needs none'
 )
+
+_BAD_PROXY = "`proxy` must be the name of a cluster, or an address such as `https://proxy.example.com:8443`, found {}"
 
 
 def open_build_folder(
@@ -59,6 +62,8 @@ def open_build_folder(
         )
     if settings.proxy is None:
         raise SettingsError([_NO_PROXY.format(settings.spelling("proxy"))])
+    if not _is_address(settings.proxy):
+        raise SettingsError([_BAD_PROXY.format(describe(settings.proxy.rpartition("@")[2]))])
     from hatch_ytupload.build_folders.cypress.client import Cluster
     from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 
@@ -79,3 +84,16 @@ def open_build_folder(
         progress=progress,
         node_attributes=dict(settings.node_attributes),
     )
+
+
+def _is_address(proxy: str) -> bool:
+    """Tell whether requests can be sent there: what cannot be an address would be tried again and again."""
+    from urllib.parse import urlsplit
+
+    scheme, _, place = proxy.rpartition("://")
+    try:
+        # Of a port that is none, asking for it raises.
+        parts = urlsplit(f"//{place}")
+        return scheme in ("", "http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -36,10 +36,10 @@ def check_git_ignored(code: PackedCode, project_root: str) -> list[Finding]:
                 known[directory] = work_tree(directory)
             trees.setdefault(known[directory], {})[file.source] = path
     # A submodule is a repository of its own, and git refuses to say anything about its files in another one.
-    return [finding for top, paths in trees.items() if top is not None for finding in _ignored(top, paths)]
+    return [finding for top, paths in trees.items() if top for finding in _ignored(top, paths, project_root)]
 
 
-def _ignored(top: str, paths: dict[str, str]) -> list[Finding]:
+def _ignored(top: str, paths: dict[str, str], project_root: str) -> list[Finding]:
     """Ask git about files of one work tree, whose paths in the archive are known by those on disk."""
     environ = git_environment(os.environ)
     try:
@@ -62,7 +62,9 @@ def _ignored(top: str, paths: dict[str, str]) -> list[Finding]:
     for start in range(0, len(fields) - _FIELDS + 1, _FIELDS):
         rules, line, pattern, source = (os.fsdecode(field) for field in fields[start : start + _FIELDS])
         if not pattern.startswith("!"):
-            grouped.setdefault((rules, line, pattern), []).append(paths[source])
+            # Git names its files from the top of the work tree, which may be a submodule, or lie above the project.
+            place = rules if os.path.isabs(rules) else os.path.relpath(os.path.join(top, rules), project_root)
+            grouped.setdefault((place, line, pattern), []).append(paths[source])
     return [_finding(rule, sorted(packed)) for rule, packed in grouped.items()]
 
 

@@ -777,10 +777,11 @@ def test_files_of_a_submodule_are_asked_of_the_submodule(pipeline: Pipeline, mon
     (inner / ".gitignore").write_text("*.tmp.py\n")
     pipeline.git("init", "--quiet")
     monkeypatch.setenv("GIT_DIR", str(inner / ".git"))
-    assert [(item.rule, item.path) for item in found(pipeline)] == [
-        ("git-ignored", "stages/first/src/a.gen.py"),
-        ("git-ignored", "stages/first/src/sub/b.tmp.py"),
-    ]
+    outer, within = found(pipeline)
+    assert (outer.rule, outer.path) == ("git-ignored", "stages/first/src/a.gen.py")
+    assert (within.rule, within.path) == ("git-ignored", "stages/first/src/sub/b.tmp.py")
+    assert "(line 1 of `.gitignore`)" in outer.message
+    assert "(line 1 of `stages/first/src/sub/.gitignore`)" in within.message
     (inner / ".git").rename(inner / "elsewhere")
     (inner / ".git").write_text("gitdir: /nowhere\n")
     refused, other = found(pipeline)

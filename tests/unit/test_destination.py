@@ -52,6 +52,25 @@ def test_no_cluster(pipeline: Pipeline) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "proxy", ["http://", "ftp://x", "http://[::1", "127.0.0.1:99999", "cluster:port", "http://user:s3cret@", ":80"]
+)
+def test_what_cannot_be_an_address(pipeline: Pipeline, proxy: str) -> None:
+    """It is said at once, without passwords, and nothing is tried."""
+    said = refusal(lambda: open_build_folder(pipeline.settings({"build_folder": "//home/x", "proxy": proxy})))
+    assert said.startswith("`proxy` must be the name of a cluster, or an address such as")
+    assert "s3cret" not in said
+
+
+@pytest.mark.parametrize(
+    "proxy", ["cluster", "localhost:8000", "http://[::1]:80", "https://user:pw@host.example.com:1/path", "ü.example"]
+)
+def test_what_can_be_an_address(pipeline: Pipeline, proxy: str) -> None:
+    """Names of clusters and URLs, as ytsaurus-client takes them."""
+    folder = open_build_folder(pipeline.settings({"build_folder": "//home/x", "proxy": proxy}))
+    assert isinstance(folder, CypressFolder)
+
+
 def test_what_did_not_matter_to_a_build_matters_now(pipeline: Pipeline) -> None:
     """A secrets file that cannot be read, for instance; the build folder on disk does without."""
     pipeline.write({"configs/secrets.env": b"YT_TOKEN=\xff"})
