@@ -385,7 +385,8 @@ def test_operations_on_a_cluster_name_the_published_file(tmp_path: Path, proxy: 
     ]
     assert jobs_of(specs["reduce"]) == [(mounted, "operation_wrapper_build_sessions_reduce.sh")]
     assert proxy.cypress.read(place) == (bundle / "source.tar.gz").read_bytes()
-    assert proxy.log.commands().count("write_file") == 3, "the archive and what lies beside it, by the publisher"
+    pieces = "a prefix of the archive, the rest of it, and what lies beside it, by the publisher"
+    assert proxy.log.commands().count("write_file") == 4, pieces
 
 
 def jobs_of(spec: dict[str, Any]) -> list[tuple[tuple[str, str], str]]:
