@@ -155,15 +155,18 @@ def test_what_the_framework_packs_correctly_we_pack_the_same(framework: Framewor
 
 
 def test_the_sample_pipeline_is_packed_the_same(framework: Framework, tmp_path: Path) -> None:
-    """Apart from requirements, which the framework leaves out, and scripts that run nothing; see the table."""
+    """Apart from requirements and locks, which the framework leaves out, and scripts without sense; see the table."""
     ignore = shutil.ignore_patterns(".dev", ".build", "dist", "__pycache__", "secrets.env")
     pipeline = Pipeline(Path(shutil.copytree(SAMPLE, tmp_path / "sample", ignore=ignore)))
     config = yaml.safe_load((SAMPLE / "configs/config.yaml").read_text(encoding="utf-8"))["pipeline"]
     expected = theirs(framework, pipeline, tmp_path, config["upload_modules"], config["upload_paths"])
     packed = contents(pipeline.build(tmp_path / "ours").archive)
-    requirements = {path: content for path, content in packed.items() if path.endswith("/requirements.txt")}
+    requirements = {path for path in packed if path.endswith("/requirements.txt")}
     assert len(requirements) == 2
-    assert files(packed) == {**files(expected), **requirements}
+    locked = {path for path in packed if path.endswith(("/pylock.toml", "/wheels.txt"))}
+    assert len(locked) == 2
+    wheels = {path for path in packed if path.startswith("wheels/") or path == "operation_bootstrap.py"}
+    assert files(packed) == {**files(expected), **{path: packed[path] for path in requirements | locked | wheels}}
     more = ["build_sessions_map", "parse_requests_map_reduce_mapper"]
     assert sorted([*wrappers(packed), *more]) == wrappers(expected)
 

@@ -380,7 +380,10 @@ class TestMeans:
         proxy.cypress.add_account("rich")
         proxy.cypress.create("map_node", PATH, attributes={"account": "rich"})
         publish_to(on_cluster(proxy), bundles[0], wrappers=True)
-        proxy.cypress.rules.deny(place, [permission])
+        if permission == "use":
+            proxy.cypress.add_account("rich", users=["somebody"])
+        else:
+            proxy.cypress.rules.deny(place, [permission])
         proxy.log.clear()
         line = refusal(lambda: publish_to(on_cluster(proxy), bundles[1], wrappers=True, keep=1))
         assert line == (
@@ -400,7 +403,7 @@ class TestMeans:
         """Three copies of the archive, and a few nodes."""
         proxy.cypress.add_account("small", disk_space_limit=len(bundles[0].data) * 3 - 1)
         proxy.cypress.add_account("few", node_count_limit=4)
-        for account, lack in (("small", "are needed"), ("few", "room for 3 nodes, and 4 are needed")):
+        for account, lack in (("small", "are needed"), ("few", "room for 2 nodes, and 4 are needed")):
             path = f"//home/{account}"
             proxy.cypress.create("map_node", path, attributes={"account": account})
             proxy.log.clear()
