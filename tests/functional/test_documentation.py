@@ -30,7 +30,10 @@ tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 PACKAGE = CHECKOUT / "hatch_ytupload"
 ARCHITECTURE = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
-GUIDES = ["README.md", "docs/quick-start.md", "docs/teams.md", "docs/running.md", "docs/inspecting.md"]
+GUIDES = [
+    "README.md",
+    *(f"docs/{name}.md" for name in ("quick-start", "teams", "running", "inspecting", "publishing", "settings")),
+]
 
 REPOSITORY = "https://github.com/hatch-ytupload/hatch-ytupload/blob/main/"
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in CHECKOUT.glob("docs/*.md"))]
