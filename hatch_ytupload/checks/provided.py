@@ -75,6 +75,8 @@ _KNOWN = {
     "ytsaurus-client": ("yt",),
     "ytsaurus-yson": ("yt_yson_bindings",),
 }
+# Of these all modules but the first are those of distributions that they require.
+_WITH_REQUIREMENTS = frozenset({"boto3", "pandas", "requests", "scikit-learn"})
 
 
 class Provided(NamedTuple):
@@ -176,7 +178,9 @@ def provided_by_wheels(members: Iterable[str]) -> Provided:
 
 def distribution_with(module: str) -> str | None:
     """Return the well-known distribution that brings a top-level module and is not called like it."""
-    return next((name for name, modules in _KNOWN.items() if module in modules), None)
+    own = ((name, modules[:1] if name in _WITH_REQUIREMENTS else modules) for name, modules in _KNOWN.items())
+    found = next((name for name, modules in own if module in modules), module)
+    return None if found == module else found
 
 
 def _local(requirement: Requirement, files: Mapping[str, bytes]) -> LocalDistribution:

@@ -116,7 +116,11 @@ def shell(tmp_path: Path, hatch: Hatch, wheel: Path) -> Shell:
         (programs / name).chmod(0o755)
     found = {"PIP_FIND_LINKS": str(wheel.parent), "UV_FIND_LINKS": str(wheel.parent), "UV_PRERELEASE": "allow"}
     path = os.pathsep.join((str(programs), os.path.dirname(sys.executable), os.environ["PATH"]))
-    return Shell(tmp_path, installing_environment(**hatch.environ, **found, PIP_PRE="1", PATH=path, LOGNAME="ann"))
+    environ = installing_environment(**hatch.environ, **found, PIP_PRE="1", PATH=path, LOGNAME="ann")
+    # A reader has a cache.
+    del environ["YTUPLOAD_NO_CACHE"]
+    places = {"YTUPLOAD_CACHE_DIR": str(tmp_path / ".cache"), "XDG_STATE_HOME": str(tmp_path / ".state")}
+    return Shell(tmp_path, {**environ, **places})
 
 
 def test_the_readme_is_short_and_its_links_work_on_the_package_index() -> None:

@@ -21,6 +21,7 @@ from hatch_ytupload.checks.checking import check
 from hatch_ytupload.checks.git_files import check_lfs_pointers
 from hatch_ytupload.checks.imports import FileFacts, read_facts
 from hatch_ytupload.checks.packed_code import code_of_archive, code_of_plan
+from hatch_ytupload.checks.provided import distribution_with
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -861,3 +862,15 @@ def test_findings_of_several_stages_are_one(tmp_path: Path) -> None:
     }
     finding = only(checked(tmp_path, files, settings='upload_modules = "pkg"'), "missing-import")
     assert finding.stages == ("first", "second")
+
+
+@pytest.mark.parametrize(
+    ("module", "distribution"),
+    [
+        *[("yaml", "pyyaml"), ("dateutil", "python-dateutil"), ("ytjobs", "yt-framework"), ("bs4", "beautifulsoup4")],
+        *[(name, None) for name in ("numpy", "scipy", "pytz", "botocore", "urllib3", "pandas", "attrs", "unheard_of")],
+    ],
+)
+def test_what_is_advised_is_the_distribution_that_the_module_is_of(module: str, distribution: str | None) -> None:
+    """Not one that merely requires it; None where the two have one name."""
+    assert distribution_with(module) == distribution
