@@ -147,10 +147,12 @@ def code_of_archive(archive: Reader, manifest: Manifest | None, shown: str, *, p
     installed = {"ytjobs"}
     if manifest is not None:
         installed = {module.name for module in manifest.modules if module.distribution is not None}
+    # Without a lock, a directory of that name is the pipeline's own.
+    locked = {f"{WHEELS}/{wheel.file}" for wheel in manifest.wheels} if manifest is not None else set()
     files: dict[str, CodeFile] = {}
     wheels: dict[str, Sequence[str]] = {}
     for member, chunks in read_members(archive, shown, progress=progress):
-        if member.path.startswith(f"{WHEELS}/"):
+        if member.path in locked if manifest is not None else member.path.startswith(f"{WHEELS}/"):
             with tempfile.TemporaryFile() as wheel:
                 wheel.writelines(chunks)
                 wheels[member.path] = member_names(wheel)

@@ -16,6 +16,7 @@ from hatch_ytupload.archive_layout import (
     SRC,
     STAGES,
     WHEEL_LIST,
+    WHEELS,
     WRAPPERS,
     YTJOBS,
     stage_directory,
@@ -265,6 +266,8 @@ class Planner:
         """Add what a stage with a lock needs in its jobs, but the wheels themselves: those are looked for by builds."""
         from hatch_ytupload.locking.locked_stage import bootstrap, locked_stage
 
+        # Whoever has no lock may have a directory of that name.
+        self._taken.take(WHEELS, "the wheels of locked stages", owner=WHEELS, reserved=True)
         stage = self.stages[number]
         found = locked_stage(stage.name, _contents(planned), self.settings.target_of(stage.name))
         self.stages[number] = stage._replace(locked=found)

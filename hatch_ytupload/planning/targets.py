@@ -7,7 +7,7 @@ import posixpath
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import ARCHIVE_NAME, BOOTSTRAP, STAGES, WHEELS, WRAPPERS, YTJOBS
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, BOOTSTRAP, STAGES, WRAPPERS, YTJOBS
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.file_names import as_text
 from hatch_ytupload.wording import one_line
@@ -21,7 +21,6 @@ _RESERVED = {
     STAGES: "the code of the stages",
     YTJOBS: "the framework's package, which is always packed",
     ARCHIVE_NAME: "the archive itself",
-    WHEELS: "the wheels of locked stages",
     BOOTSTRAP: "what unpacks the wheels of locked stages",
 }
 

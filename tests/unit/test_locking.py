@@ -23,6 +23,7 @@ from wheels import make_wheel
 from hatch_ytupload.answers.locks import StageLock, lock_stages, stale_locks
 from hatch_ytupload.configuration.project import parsed_toml
 from hatch_ytupload.packing.build import Built, build_bundle
+from hatch_ytupload.planning.plan import make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -490,6 +491,21 @@ class TestBuilds:
         with tarfile.open(locking.pipeline.archive()) as archive:
             assert not {name for name in archive.getnames() if name.startswith(("wheels", "operation_bootstrap"))}
         assert (locking.manifest()["wheels"], locking.manifest()["target"]) == ([], None)
+
+    def test_a_directory_of_the_pipeline_called_wheels_is_its_own_until_something_is_locked(
+        self, locking: Locking
+    ) -> None:
+        """Requirements may name wheels in it; with a lock, one of the two has to go elsewhere."""
+        locking.index.add(make_wheel("app"))
+        locking.pipeline.write({"wheels/own.whl": "x", "stages/first/requirements.txt": "app\n"})
+        table = {"upload_paths": [{"source": "wheels"}], **locking.pipeline.project().table}
+        settings = locking.pipeline.settings(table)
+        assert "wheels/own.whl" in [entry.path for entry in make_plan(settings).entries()]
+        locking.lock()
+        problem = refusal(lambda: make_plan(settings))
+        assert problem.startswith(
+            "the wheels of locked stages and entry #1 of `upload_paths` (`wheels`) both want `wheels`"
+        )
 
     def test_a_job_starts_with_its_wheels_and_without_pip(self, locking: Locking) -> None:
         python = f"{sys.version_info[0]}.{sys.version_info[1]}"
