@@ -21,8 +21,12 @@ if TYPE_CHECKING:
 
 SCHEMA = 2
 _quoted = json.encoder.encode_basestring
-LARGEST = 256 << 20
-"""Bytes that no real manifest has; a larger file is not read into memory."""
+LARGEST = 32 << 20
+"""In bytes: enough for two hundred thousand files; a larger manifest is not read into memory."""
+
+# What is short as text may be large in memory: empty lists, for one. A file of an archive is five values.
+_MOST_VALUES = 1_500_000
+_MARKS = (b",", b"[", b"{")
 
 
 class ProjectInfo(NamedTuple):
@@ -232,6 +236,8 @@ def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
     Raises:
         ArtifactError: it is no manifest of a schema we know.
     """
+    if sum(map(data.count, _MARKS)) > _MOST_VALUES:
+        raise ArtifactError(f"`{name}` is too large for a manifest (more than {_MOST_VALUES} values)")
     try:
         content = json.loads(data.decode())
         if b"\\ud" in data.lower():

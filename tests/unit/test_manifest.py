@@ -270,13 +270,13 @@ class TestDamage:
         )
 
     def test_what_is_too_large_is_not_read(self) -> None:
-        """No manifest has a quarter of a gigabyte."""
-        line = refusal(lambda: manifest_bytes(Announced((256 << 20) + 1), "m.json"))
-        assert line == "`m.json` is too large for a manifest (more than 268435456 bytes)"
+        """No manifest has so much."""
+        line = refusal(lambda: manifest_bytes(Announced((32 << 20) + 1), "m.json"))
+        assert line == "`m.json` is too large for a manifest (more than 33554432 bytes)"
 
     def test_what_ends_early_is_no_manifest(self) -> None:
         """However much was announced."""
-        assert refusal(lambda: manifest_bytes(Announced(256 << 20), "m.json")) == (
+        assert refusal(lambda: manifest_bytes(Announced(32 << 20), "m.json")) == (
             "`m.json` cannot be read to its end; try again"
         )
 
@@ -352,3 +352,9 @@ def test_a_bundle_is_read_with_its_manifest(pipeline: Pipeline) -> None:
         bundle = read_bundle(str(path))
         assert bundle.manifest.archive.sha256 == built.sha256
         assert bundle.archive == built.archive
+
+
+@pytest.mark.parametrize("data", [b"[" + b"[]," * 1_600_000 + b"[]]", b'{"files": [' + b"{}," * 800_000 + b"{}]}"])
+def test_what_would_fill_memory_is_not_parsed(data: bytes) -> None:
+    """A few megabytes of text can be hundreds in memory."""
+    assert "is too large for a manifest" in refusal(lambda: load_manifest(data))
