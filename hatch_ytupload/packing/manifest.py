@@ -15,7 +15,7 @@ from hatch_ytupload.json_values import JsonValueError, field_of, read_item, read
 from hatch_ytupload.wording import describe, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hatch_ytupload.byte_reader import Reader
 
@@ -27,6 +27,7 @@ LARGEST = 32 << 20
 # What is short as text may be large in memory: empty lists, for one. A file of an archive is five values.
 _MOST_VALUES = 1_500_000
 _MARKS = (b",", b"[", b"{")
+_BATCH = 1000
 
 
 class ProjectInfo(NamedTuple):
@@ -172,8 +173,12 @@ class Manifest(NamedTuple):
         }
         lines = [f'"{name}": {_json(value)}' for name, value in objects.items()]
         lines += [f'"{name}": {_list(getattr(self, name))}' for name in ("stages", "modules", "wheels", "parts")]
-        lines.append(f'"files": {_lines(map(_file_line, self.files))}')
-        return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+        text = bytearray(("{\n" + ",\n".join(lines) + ',\n"files": [').encode())
+        separator = b"\n"
+        for batch in _batches(self.files):
+            text += separator + ",\n".join(map(_file_line, batch)).encode()
+            separator = b",\n"
+        return bytes(text + (b"\n]\n}\n" if self.files else b"]\n}\n"))
 
 
 def content_digest(files: Iterable[FileInfo]) -> str:
@@ -181,9 +186,18 @@ def content_digest(files: Iterable[FileInfo]) -> str:
 
     A line is `<sha256> <644 or 755> <path>` and a NUL. So compression, order and times do not count.
     """
+    digest = hashlib.sha256()
     # Letters sort as the bytes of their UTF-8 do; no two files have one path.
-    lines = [f"{file.sha256} {octal_mode(int(file.mode, 8))} {file.path}\0" for file in sorted(files)]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    for batch in _batches(sorted(files)):
+        lines = [f"{file.sha256} {octal_mode(int(file.mode, 8))} {file.path}\0" for file in batch]
+        digest.update("".join(lines).encode())
+    return digest.hexdigest()
+
+
+def _batches(files: Sequence[FileInfo]) -> Iterator[Sequence[FileInfo]]:
+    """Give files some at a time: the text of all of them would be a good part of a build's memory."""
+    for start in range(0, len(files), _BATCH):
+        yield files[start : start + _BATCH]
 
 
 def octal_mode(mode: int) -> str:

@@ -10,6 +10,7 @@ import time
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hatch_ytupload.archive_layout import WHEELS
 from hatch_ytupload.configuration.project import normalize_name
 from hatch_ytupload.packing.archive import read_unchanged
 from hatch_ytupload.packing.manifest import FileInfo, content_digest
@@ -49,8 +50,9 @@ def components_of(plan: Plan, files: Iterable[FileInfo], wheels: Iterable[WheelI
     Raises:
         SourceError: metadata cannot be read.
     """
-    known = {file.path: file for file in files}
     parts = {part.name: part for part in plan.parts}
+    wanted = {entry.path for module in plan.modules for entry in parts[module.name].entries}
+    known = {file.path: file for file in files if file.path in wanted}
     described: dict[str, CoreMetadata] = {}
     held: dict[str, set[FileInfo]] = {}
     for module in plan.modules:
@@ -62,7 +64,7 @@ def components_of(plan: Plan, files: Iterable[FileInfo], wheels: Iterable[WheelI
         for key in keys:
             held.setdefault(key, set()).update(known[entry.path] for entry in part.entries)
     found = {key: Component(key, metadata, content_digest(held[key])) for key, metadata in described.items()}
-    entries = {entry.path: entry for entry in plan.entries()}
+    entries = {entry.path: entry for entry in plan.entries() if entry.path.startswith(f"{WHEELS}/")}
     for wheel in wheels:
         reference = f"wheels/{wheel.file}"
         found[reference] = Component(reference, _metadata_of(wheel, entries), wheel.sha256, wheel.file)
