@@ -29,7 +29,7 @@ def main() -> None:
     if "--quick" in sys.argv:
         tests[1:1] = ["-m", "not functional and not slow and not cluster"]
         env = {"YTUPLOAD_FUZZ_EXAMPLES": "100", **env}
-    say("on two quiet cores all tests take 5 minutes, the unit and oracle tests of --quick less than one")
+    say("on two quiet cores all tests take 15 minutes, the unit and oracle tests of --quick two")
     if "--coverage" not in sys.argv:
         run([python, "-m", *tests], env=env)
         return
