@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import REQUIREMENTS, SRC, stage_file
+from hatch_ytupload.archive_layout import LOCK, REQUIREMENTS, SRC, stage_file
 from hatch_ytupload.checks.provided import distribution_with
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.file_names import as_system_spells
@@ -89,8 +89,14 @@ def what_provides(module: str, stage: str, settings: Settings) -> str:
     distribution = distribution_with(top) or name
     return (
         f"`{one_line(module)}` is in neither the archive nor the requirements: add `{distribution}` to "
-        f"`{one_line(stage_file(stage, REQUIREMENTS))}` and build again, or name the image's Python with `--python`"
+        f"`{one_line(stage_file(stage, REQUIREMENTS))}`{_lock_again(stage, settings)} and build again, or name "
+        "the image's Python with `--python`"
     )
+
+
+def _lock_again(stage: str, settings: Settings) -> str:
+    lock = os.path.join(settings.pipeline_dir, as_system_spells(stage_file(stage, LOCK)))
+    return f", run `hatch-ytupload lock {one_line(stage)}`" if os.path.lexists(lock) else ""
 
 
 def _is_of_stage(top: str, stage: str, settings: Settings) -> bool:

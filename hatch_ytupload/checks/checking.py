@@ -118,7 +118,7 @@ class _Jobs:
                         found.append(Finding(ERROR, "missing-file", script, None, message, (stage,)))
                 found += imports.hidden()
                 self.reached |= imports.reached
-            found += findings_of(places.values(), stage, image)
+            found += findings_of(places.values(), stage, image, provided)
         return found
 
 

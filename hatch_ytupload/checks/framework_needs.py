@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import YTJOBS
 from hatch_ytupload.checks.import_check import Facts, Missing, StageImports
 from hatch_ytupload.checks.imports import OPTIONAL
 from hatch_ytupload.checks.packed_modules import PackedModules
-from hatch_ytupload.checks.provided import Provided, standard_library
-from hatch_ytupload.requirements.reading import requirement_name
-from hatch_ytupload.sources.distributions import modules_of
-from hatch_ytupload.sources.ytjobs import FRAMEWORK
+from hatch_ytupload.checks.provided import Provided, needed_of_framework, standard_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,17 +43,5 @@ def framework_needs(code: PackedCode, stage: str, provided: Iterable[str], pytho
         )
         imports.follow(script)
     found = [missing for several in places.values() for missing in several]
-    lacking = {one.module for one in found if one.path.startswith(f"{YTJOBS}/") and one.kind != OPTIONAL}
-    return tuple(sorted(text for text in _required() if lacking & set(modules_of(_name(text), sys.path))))
-
-
-def _required() -> list[str]:
-    """Return what YT Framework requires without extras."""
-    try:
-        return [text for text in metadata.requires(FRAMEWORK) or [] if "extra ==" not in text]
-    except metadata.PackageNotFoundError:
-        return []
-
-
-def _name(text: str) -> str:
-    return requirement_name(text) or ""
+    lacking = {one.module for one in found if one.module and one.path.startswith(f"{YTJOBS}/") and one.kind != OPTIONAL}
+    return tuple(needed_of_framework(lacking))

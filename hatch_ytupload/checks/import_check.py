@@ -6,11 +6,11 @@ import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.archive_layout import SRC, stage_file
+from hatch_ytupload.archive_layout import SRC, YTJOBS, stage_file
 from hatch_ytupload.checks.findings import ERROR, NOTE, WARNING, Finding
 from hatch_ytupload.checks.imports import ALWAYS, LATER, OPTIONAL, FileFacts, read_facts
 from hatch_ytupload.checks.packed_modules import PackedModule
-from hatch_ytupload.checks.provided import distribution_with
+from hatch_ytupload.checks.provided import distribution_with, needed_of_framework
 from hatch_ytupload.configuration.project import normalize_name
 from hatch_ytupload.wording import counted, one_line
 
@@ -201,8 +201,8 @@ class StageImports:
         if self._provided.has(name) or self._provided.has(name.replace("-", "_")) or self._provided.unknown:
             kind = OPTIONAL  # it may come along
         message = (
-            f"asks for the metadata of `{one_line(name)}`, which neither the archive nor the requirements of the stage "
-            "have: add it to `requirements.txt` of the stage, or install it where the archive is built if it is packed"
+            f"asks for the metadata of `{one_line(name)}`, which neither the archive nor {self._provided.source} have: "
+            f"{self._require_it('it')}, or install it where the archive is built if it is packed"
         )
         self._report(kind, "missing-metadata", file, use.line, message, about=name)
 
@@ -267,7 +267,7 @@ class StageImports:
         own = self._code.files[file].own
         hint = self._explain(top, self._path) or self._beside(top)
         message = (
-            f"imports `{one_line(name)}`, which neither the archive nor the requirements of the stage nor the standard "
+            f"imports `{one_line(name)}`, which neither the archive nor {self._provided.source} nor the standard "
             "library provide"
         )
         if hint:
@@ -281,11 +281,21 @@ class StageImports:
         elif self._provided.judged:
             message += f" (as {_listed(self._provided.judged)} installed here shows)"
         named = distribution_with(top)
-        message += (
-            f": add {'it' if named is None else f'`{named}`'} to `requirements.txt` of the stage, "
-            f"or `{one_line(top)}` to `provided_modules` if the jobs' image has it"
-        )
+        ways = [self._require_it("it" if named is None else f"`{named}`"), *self._lock_it(file, top)]
+        image = f"or `{one_line(top)}` to `provided_modules` if the jobs' image has it"
+        message = f"{message}: {', '.join([*ways, image])}"
         self._report(kind, "missing-import", file, line, message, about=top, module=top)
+
+    def _require_it(self, what: str) -> str:
+        return _way_to_require(what, self._stage, self._provided)
+
+    def _lock_it(self, file: str, top: str) -> list[str]:
+        """Say where a lock would help: it brings what `ytjobs` needs, and whatever requirements lead to."""
+        of_framework = file.startswith(f"{YTJOBS}/") and needed_of_framework({top})
+        if self._provided.locked or not (of_framework or self._provided.unknown):
+            return []
+        packs = "packs what `ytjobs` needs" if of_framework else "packs all that the requirements lead to"
+        return [f"run `hatch-ytupload lock {one_line(self._stage)}`, which {packs}"]
 
     def _beside(self, top: str) -> str:
         """Say that a module lies in the stage's `src`, where a script of a directory below does not find it."""
@@ -371,13 +381,16 @@ class StageImports:
         self._places.setdefault(key, []).append(place)
 
 
-def findings_of(places: Iterable[Sequence[Missing]], stage: str, image: str | None) -> list[Finding]:
+def findings_of(
+    places: Iterable[Sequence[Missing]], stage: str, image: str | None, provided: Provided
+) -> list[Finding]:
     """Return one finding for each thing that is missing, and one for all that only the jobs' image can provide.
 
     Args:
         places: for each thing, where it is missing.
         stage: whose jobs miss it.
         image: that they run in; None: that of the cluster.
+        provided: what they find outside of the archive.
     """
     found = []
     of_image = []
@@ -389,17 +402,24 @@ def findings_of(places: Iterable[Sequence[Missing]], stage: str, image: str | No
         others = len({(place.path, place.line) for place in them}) - 1
         message = f"{worst.message} (and in {counted(others, 'more place')})" if others else worst.message
         found.append(Finding(_SEVERITIES[worst.kind], worst.rule, worst.path, worst.line, message, (stage,), worst.via))
-    return [*found, _from_image(of_image, stage, image)] if image is not None and of_image else found
+    if image is not None and of_image:
+        found.append(_from_image(of_image, stage, image, provided))
+    return found
 
 
-def _from_image(places: Sequence[Missing], stage: str, image: str) -> Finding:
+def _from_image(places: Sequence[Missing], stage: str, image: str, provided: Provided) -> Finding:
     first = max(places, key=lambda place: place.kind)
     modules = sorted({place.module for place in places if place.module is not None})
     message = (
         f"the jobs need {_listed(modules)} from the image `{one_line(image)}`, which nobody can look into here: "
-        "name in `provided_modules` what it has, and add the rest to `requirements.txt` of the stage"
+        f"name in `provided_modules` what it has, and {_way_to_require('the rest', stage, provided)}"
     )
     return Finding(WARNING, "image", first.path, first.line, message, (stage,), first.via)
+
+
+def _way_to_require(what: str, stage: str, provided: Provided) -> str:
+    again = f" and run `hatch-ytupload lock {one_line(stage)}`" if provided.locked else ""
+    return f"add {what} to `requirements.txt` of the stage{again}"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -14,13 +14,16 @@ from hatch_ytupload.checks.local_distributions import (
     wheel_content,
     wheel_modules,
 )
+from hatch_ytupload.configuration.project import normalize_name
 from hatch_ytupload.requirements.markers import applies
+from hatch_ytupload.requirements.reading import requirement_name
 from hatch_ytupload.requirements.requirement import InvalidRequirementError, asked
 from hatch_ytupload.requirements.tree import Tree
 from hatch_ytupload.sources.distributions import modules_of
+from hatch_ytupload.sources.ytjobs import FRAMEWORK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from hatch_ytupload.requirements.requirement import Requirement
 
@@ -77,6 +80,7 @@ _KNOWN = {
 }
 # Of these all modules but the first are those of distributions that they require.
 _WITH_REQUIREMENTS = frozenset({"boto3", "pandas", "requests", "scikit-learn"})
+_METADATA = re.compile(r"([^/]+?)-[^/-]+\.dist-info/METADATA$")
 
 
 class Provided(NamedTuple):
@@ -92,6 +96,13 @@ class Provided(NamedTuple):
     """Requirements that were judged by what is installed here."""
     distributions: frozenset[str] = frozenset()
     """Normalized names of all that is installed, as far as that is known."""
+    locked: bool = False
+    """The stage has a lock, so all of this is known."""
+
+    @property
+    def source(self) -> str:
+        """What brings it, as messages say it."""
+        return "the lock of the stage" if self.locked else "the requirements of the stage"
 
     def has(self, name: str) -> bool:
         """Tell whether a dotted name is there, or lies above or below one that is."""
@@ -172,8 +183,21 @@ def provided_by_wheels(members: Iterable[str]) -> Provided:
     Args:
         members: the names of all their members.
     """
-    modules = wheel_modules(members)
-    return Provided(modules, top_level=frozenset(module.partition(".")[0] for module in modules))
+    names = list(members)
+    modules = wheel_modules(names)
+    top_level = frozenset(module.partition(".")[0] for module in modules)
+    distributions = frozenset(normalize_name(found[1]) for found in map(_METADATA.match, names) if found)
+    return Provided(modules, top_level=top_level, distributions=distributions, locked=True)
+
+
+def needed_of_framework(modules: Collection[str]) -> list[str]:
+    """Return what YT Framework requires, where it is installed, to have some of these top-level modules, sorted."""
+    found = []
+    for text in _required(FRAMEWORK):
+        brought = modules_of(requirement_name(text) or "", sys.path)
+        if "extra ==" not in text and any(module in modules for module in brought):
+            found.append(text)
+    return sorted(found)
 
 
 def distribution_with(module: str) -> str | None:

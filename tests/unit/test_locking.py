@@ -21,8 +21,12 @@ from pipelines import make_pipeline, refusal
 from wheels import make_wheel
 
 from hatch_ytupload.answers.locks import StageLock, lock_stages, stale_locks
+from hatch_ytupload.checks.absence import what_provides
+from hatch_ytupload.checks.checking import check
+from hatch_ytupload.checks.packed_code import code_of_plan
 from hatch_ytupload.configuration.project import parsed_toml
 from hatch_ytupload.packing.build import Built, build_bundle
+from hatch_ytupload.packing.wheels import plan_with_wheels
 from hatch_ytupload.planning.plan import make_plan
 
 if TYPE_CHECKING:
@@ -658,8 +662,41 @@ class TestCommands:
         found = json.loads(here.command("check", "--json").stdout)["findings"]
         errors = [finding["message"] for finding in found if finding["severity"] == "error"]
         assert len(errors) == 2
-        assert "imports `app`" in errors[0]
+        assert "imports `app`, which neither the archive nor the lock of the stage nor" in errors[0]
+        assert "add it to `requirements.txt` of the stage and run `hatch-ytupload lock first`, or `app` to" in errors[0]
         assert "imports `ns.other`" in errors[1]
+
+    def test_the_metadata_of_a_locked_distribution_is_there(self, here: Locking) -> None:
+        """Whatever its modules are called; that of others is an error."""
+        here.pipeline.write({"stages/first/src/mapper.py": "from importlib.metadata import version\nversion('App')\n"})
+        here.lock()
+        assert self._found(here) == []
+        here.pipeline.write({"stages/first/src/mapper.py": "from importlib.metadata import version\nversion('gone')\n"})
+        assert "nor the lock of the stage have: add it" in self._found(here)[0]
+
+    def test_check_names_a_lock_where_that_brings_a_module(self, here: Locking) -> None:
+        """What `ytjobs` needs, and what requirements that are not installed here lead to: then it is there."""
+        here.index.add(make_wheel("boto3", "1.35.99"))
+        here.index.add(make_wheel("whole", files={"whole.py": ""}, requires=["app"]))
+        files = {"ytjobs/s3.py": "import boto3\n", "stages/first/src/mapper.py": "import ytjobs.s3, ns.app"}
+        here.pipeline.write(files)
+        here.require("whole==1.0")
+        framework, required = sorted(self._found(here))
+        assert "run `hatch-ytupload lock first`, which packs what `ytjobs` needs, or `boto3` to" in framework
+        assert "run `hatch-ytupload lock first`, which packs all that the requirements lead to, or `ns` to" in required
+        settings = here.pipeline.settings()
+        assert "`stages/first/requirements.txt` and build again" in what_provides("gone", "first", settings)
+        here.lock()
+        assert self._found(here) == []
+        again = "`stages/first/requirements.txt`, run `hatch-ytupload lock first` and build again"
+        assert again in what_provides("gone", "first", settings)
+
+    def _found(self, here: Locking) -> list[str]:
+        """Return what `check` finds, without its notes."""
+        settings = here.pipeline.settings()
+        with plan_with_wheels(make_plan(settings), here.cache, here.environ) as plan:
+            found = check(code_of_plan(plan), settings, "3.11", sources=True)
+        return [finding.message for finding in found if finding.severity != "note"]
 
     def test_explain_knows_wheels(self, here: Locking) -> None:
         here.command("lock")
