@@ -24,6 +24,8 @@ from hatch_ytupload.releases.records import (
     archive_of,
     directory_of,
     find_release,
+    folder_and_release,
+    read_manifest,
     read_state,
     read_state_and,
     release_name,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder, Node
     from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.packing.manifest import FileInfo, Manifest
+    from hatch_ytupload.releases.records import Record
     from hatch_ytupload.releases.signatures import Signers
 
 CURRENT = "current"
@@ -237,6 +240,9 @@ def _remote(text: str, places: Whereabouts) -> Artifact:
         path = cypress_path(as_text(text))
     except UnexpectedValueError as error:
         raise SettingsError([f"the archive {error}"]) from None
+    above, release = folder_and_release(path)
+    if release is not None and read_state(places.folder(above)).find(release) is not None:
+        return _of_release(places.folder(above), release)
     if not path.endswith(_ARCHIVE_SUFFIXES):
         return _current(places.folder(path))
     above, _, name = path.rpartition("/")
@@ -255,23 +261,27 @@ def _current(folder: BuildFolder, name: str = ARCHIVE_NAME) -> Artifact:
             raise ArtifactError(f"there is no build folder `{folder.location}`; publish first, or name another one")
         raise ArtifactError(f"there is no archive `{shown}`; publish first, or name another one")
     if MANIFEST_NAME in state.nodes:
-        return _published(folder, name, node, "")
+        return _published(folder, name, node, "", _fetch_manifest(folder, MANIFEST_NAME))
     if name == ARCHIVE_NAME and state.current is not None:
-        return _published(folder, name, node, directory_of(state.current.release), state.current.release)
-    return _published(folder, name, node, None)
+        return _kept(folder, name, node, state.current)
+    return _published(folder, name, node, None, (None, b""))
 
 
 def _of_release(folder: BuildFolder, name: str) -> Artifact:
-    release = find_release(folder, read_state(folder), name).release
-    node = read_state_and(folder, release)[1].get(ARCHIVE_NAME)
-    path = archive_of(release)
+    record = find_release(folder, read_state(folder), name)
+    node = read_state_and(folder, record.release)[1].get(ARCHIVE_NAME)
     if node is None or node.kind != FILE:
-        raise BuildFolderError(f"the release `{release}` in `{folder.location}` has no archive; publish it again")
-    return _published(folder, path, node, directory_of(release), release)
+        raise BuildFolderError(f"`{record.release}` in `{folder.location}` has no archive; publish it again")
+    return _kept(folder, archive_of(record.release), node, record)
+
+
+def _kept(folder: BuildFolder, path: str, node: Node, record: Record) -> Artifact:
+    """Return an archive that is a release, or the copy of one."""
+    return _published(folder, path, node, directory_of(record.release), read_manifest(folder, folder, record))
 
 
 def _published(
-    folder: BuildFolder, path: str, node: Node, directory: str | None, release: str | None = None
+    folder: BuildFolder, path: str, node: Node, directory: str | None, manifest: tuple[Manifest | None, bytes]
 ) -> Artifact:
     """Return an archive in a build folder, with its manifest.
 
@@ -280,12 +290,9 @@ def _published(
         path: of it.
         node: what lies there.
         directory: where its manifest lies; None: it has none.
-        release: whose manifest that has to be; None: anyone's.
+        manifest: parsed, and as it is.
     """
-    found, data = (None, b"") if directory is None else _fetch_manifest(folder, _join(directory, MANIFEST_NAME))
-    if found is not None and release not in (None, release_name(found)):
-        name = folder.path(_join(directory or "", MANIFEST_NAME))
-        raise ArtifactError(f"`{name}` is not the manifest of this release; publish it again")
+    found, data = manifest
     return Artifact(
         folder.path(path),
         found,

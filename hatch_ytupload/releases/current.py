@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, is_wrapper
 from hatch_ytupload.build_folders.build_folder import FILE, content_of
-from hatch_ytupload.releases.records import archive_of
+from hatch_ytupload.releases.records import archive_of, md5_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +65,7 @@ def _is_script(node: Node | None, data: bytes) -> bool:
         and node.attribute is _OUR_SCRIPT
         and node.executable
         and node.size == len(data)
-        and node.md5() == hashlib.md5(data, usedforsecurity=False).hexdigest()
+        and node.md5() == md5_of(data)
     )
 
 

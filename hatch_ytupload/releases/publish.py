@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.__about__ import __version__
-from hatch_ytupload.archive_layout import ARCHIVE_NAME, SIGNATURE_NAME
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SIGNATURE_NAME
 from hatch_ytupload.build_folders.build_folder import content_of
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.releases.conditions import RefusedError, find_conflicts
@@ -18,6 +18,7 @@ from hatch_ytupload.releases.records import (
     archive_of,
     directory_of,
     is_whole,
+    md5_of,
     read_state_with,
     timestamp,
 )
@@ -175,9 +176,18 @@ class _Publishing:
         if record is None or (record.project, record.content_sha256) != wanted:
             return None
         # The same content may have been compressed differently: what counts is that it is what was published then.
-        if self.outgoing.promoted_from and record.archive_sha256 != manifest.archive.sha256:
+        if self.outgoing.promoted_from and not self._is_the_very_same(files, record):
             return None
         return record if is_whole(files, record) and self._is_signed(look, files, record) else None
+
+    def _is_the_very_same(self, files: Mapping[str, Node], record: Record) -> bool:
+        """Tell whether archive and manifest of a kept release are, byte by byte, those that are promoted."""
+        manifest = files.get(MANIFEST_NAME)
+        return (
+            manifest is not None
+            and manifest.md5() == md5_of(self.outgoing.beside[MANIFEST_NAME])
+            and record.archive_sha256 == self.outgoing.manifest.archive.sha256
+        )
 
     def _is_signed(self, look: Look, files: Mapping[str, Node], record: Record) -> bool:
         """Tell whether a kept release is signed as this one will be; if not, it is sent again."""
@@ -230,6 +240,7 @@ class _Publishing:
             prefix=self.prefix.sha256 if self.prefix is not None else None,
             promoted_from=promoted_from,
             signed_by=self.outgoing.signed_by,
+            manifest_md5=md5_of(self.outgoing.beside[MANIFEST_NAME]),
         )
 
     def _keep_prefix(self, changes: Changes, prefixes: Prefixes) -> Base | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from operator import methodcaller
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -121,6 +122,19 @@ def test_what_is_kept_there_is_made_current(way: Way, bundles: list[Bundle]) -> 
     assert record.release == bundles[0].release
     assert record.promoted_from is not None
     assert record.made_current_by == way.target.user()
+
+
+def test_the_manifest_is_the_very_same(way: Way, bundles: list[Bundle], tmp_path: Path) -> None:
+    """Though the target keeps the same archive already, with a manifest of another build."""
+    data = (bundles[0].directory / "manifest.json").read_bytes()
+    other = shutil.copytree(bundles[0].directory, tmp_path / "other")
+    (other / "manifest.json").write_bytes(data.replace(b'"environment":null', b'"environment":"x"'))
+    publish_to(way.source, Bundle(other / "source.tar.gz", bundles[0].release))
+    publish_to(way.target, bundles[0])
+    promote(way.source, way.target)
+    with way.target.open(manifest_of(bundles[0].release)) as file:
+        assert file.read(0, file.size) == (other / "manifest.json").read_bytes() != data
+    assert not promote(way.source, way.target).changed
 
 
 def test_scripts_come_along(way: Way, bundles: list[Bundle]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -27,12 +28,16 @@ from hypothesis import strategies as st
 from pipelines import Pipeline, make_pipeline, refusal, refusal_lines
 from proxy import ProxyServer
 
-from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.answers.artifacts import Whereabouts, find_artifact
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
 from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, content_of
 from hatch_ytupload.packing.manifest import GitInfo
 from hatch_ytupload.releases.conditions import Conditions
+from hatch_ytupload.releases.fetch import fetch
 from hatch_ytupload.releases.outgoing import open_outgoing
+from hatch_ytupload.releases.promote import promote
 from hatch_ytupload.releases.publish import pruned, publish
+from hatch_ytupload.releases.published import find_published
 from hatch_ytupload.releases.records import Record, archive_of, directory_of, manifest_of, read_state
 from hatch_ytupload.releases.retention import delete, pin
 from hatch_ytupload.releases.rollback import rollback
@@ -413,6 +418,34 @@ def test_a_rollback_to_a_damaged_release_is_refused(folder: BuildFolder, bundles
     tamper(lambda changes: changes.write(archive_of(bundles[0].release), content_of(b"by hand")))
     assert "is damaged" in refusal(lambda: roll_back(folder))
     assert read_current(folder) == bundles[1].data
+
+
+def test_a_flipped_bit_in_a_manifest_is_noticed_by_all(
+    folder: BuildFolder, bundles: list[Bundle], tamper: Tamper, tmp_path: Path
+) -> None:
+    """Though it is JSON still, and nobody has signed it; publishing again mends it."""
+    publish_to(folder, bundles[1])
+    publish_to(folder, bundles[0])
+    publish_to(folder, bundles[1])
+    release = bundles[0].release
+    data = (bundles[0].directory / MANIFEST_NAME).read_bytes()
+    flipped = data.replace(b'"mode":"644"', b'"mode":"645"', 1)
+    assert flipped != data
+    tamper(lambda changes: changes.write(manifest_of(release), content_of(flipped)))
+    places = Whereabouts(lambda: "", lambda _path: folder)
+    for use in (
+        lambda: roll_back(folder, release),
+        lambda: promote(folder, on_disk(tmp_path / "elsewhere"), release),
+        lambda: fetch(folder, release, str(tmp_path / "fetched")),
+        lambda: find_published(folder, release, lambda: pytest.fail("nobody asked for the bundle")),
+        lambda: find_artifact(release, places),
+        lambda: find_artifact(f"{PATH}/releases/{release}/source.tar.gz", places),
+    ):
+        assert re.search("is damaged|is not the manifest of this release", refusal(use))
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == []
+    assert publish_to(folder, bundles[0]).uploaded
+    assert roll_back(folder).changed
+    find_artifact(release, places)
 
 
 def test_wrapper_scripts_lie_beside_the_archive(folder: BuildFolder, bundles: list[Bundle]) -> None:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hatch_ytupload.archive_layout import ARCHIVE_NAME
-from hatch_ytupload.build_folders.build_folder import RELEASES
 from hatch_ytupload.command_line.completion import archives
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.output.layout import fields
 from hatch_ytupload.output.releases import folder_data
+from hatch_ytupload.releases.records import folder_and_release
 from hatch_ytupload.wording import megabytes, one_line
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def command(console: Console, /, archive: str | None, directory: str | None, *, 
     from hatch_ytupload.releases.fetch import fetch
 
     if archive is not None and archive.startswith("//"):
-        flags["build_folder"], archive = _folder_and_release(archive)
+        flags["build_folder"], archive = folder_and_release(archive)
     folder = open_build_folder(console.settings(flags), notice=console.info)
     with console.progress(at_once=True) as progress:
         fetched = fetch(folder, archive, directory, extract=extract, progress=progress)
@@ -63,10 +62,3 @@ def command(console: Console, /, archive: str | None, directory: str | None, *, 
         },
         fields(one_line(shown), ("release", f"{record.release} ({megabytes(record.size)})")),
     )
-
-
-def _folder_and_release(path: str) -> tuple[str, str | None]:
-    """Return the build folder of a path in Cypress, and the release in it; None: the current one."""
-    path = path.rstrip("/").removesuffix(f"/{ARCHIVE_NAME}")
-    above, _, name = path.rpartition("/")
-    return (above.removesuffix(f"/{RELEASES}"), name) if above.endswith(f"/{RELEASES}") else (path, None)

@@ -66,7 +66,7 @@ def history_data(state: State, folder: BuildFolder) -> dict[str, Any]:
     current = state.current
     releases = [{**record.record(), "current": record == current} for record in state.history]
     for release in releases:
-        del release["number"], release["prefix"]
+        del release["number"], release["prefix"], release["manifest_md5"]
     return {**folder_data(folder), "releases": releases}
 
 
