@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from importlib import import_module
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -14,6 +14,9 @@ from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.command_line.console import Console, give_up, use_colour
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.wording import nearest, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COMMANDS = {
     "init": "Make the directory of a pipeline a project.",
@@ -53,7 +56,10 @@ class _Commands(click.Group):
             return None
         command: click.Command = import_module(f"hatch_ytupload.command_line.commands.{cmd_name}").command
         known = {parameter.name for parameter in command.params}
-        command.params += [option for option in _global_options() if option.name not in known]
+        missing = [option for option in _global_options() if option.name not in known]
+        if missing:
+            command.params += missing
+            command.callback = _after_warnings(command.callback)
         return _with_lines(command)
 
     def resolve_command(
@@ -84,6 +90,20 @@ class _Commands(click.Group):
 
 class _InterruptedError(YtUploadError):
     """Somebody pressed Ctrl-C."""
+
+
+def _after_warnings(function: Callable[..., object] | None) -> Callable[..., object]:
+    """Have a command warn first about variables that look like ours and are not, whether or not it reads settings."""
+
+    def warning_first(**arguments: object) -> object:
+        from hatch_ytupload.configuration.settings import unknown_variables
+
+        context = click.get_current_context()
+        for warning in unknown_variables(os.environ):
+            context.ensure_object(Console).warning(warning)
+        return function and context.invoke(function, **arguments)
+
+    return warning_first
 
 
 def _with_lines(command: click.Command) -> click.Command:

@@ -6,13 +6,13 @@ import json
 import os
 import sys
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from hatch_ytupload.byte_reader import no_progress
-from hatch_ytupload.errors import NoProjectError, YtUploadError
+from hatch_ytupload.errors import NoProjectError, SettingsError, YtUploadError
 from hatch_ytupload.output.progress import bar_on, clear_bars
 from hatch_ytupload.wording import one_line, printable, printable_json
 
@@ -39,6 +39,7 @@ class Console:
     verbosity: int = 0
     """1: details as well; -1: results and errors only."""
     _details: Listener | None = None
+    _warned: set[str] = field(default_factory=set)
 
     def louder(self, steps: int) -> None:
         """Say more, or less."""
@@ -79,12 +80,15 @@ class Console:
             SettingsError: with every problem.
         """
         from hatch_ytupload.configuration.project import find_pyproject
+        from hatch_ytupload.configuration.publisher_tables import PROJECT_TABLE, misplaced
         from hatch_ytupload.configuration.settings import KEYS, command_flag, load_settings
 
         root: str
         table: object
         try:
             root, table = (pyproject := find_pyproject(os.curdir)).root, pyproject.table
+            if "build_folder" in flags and (problems := [*misplaced(PROJECT_TABLE, pyproject.publisher_table)]):
+                raise SettingsError(problems)
         except NoProjectError as error:
             if "build_folder" not in flags:
                 raise
@@ -145,8 +149,9 @@ class Console:
             _say(printable(text))
 
     def warning(self, text: str) -> None:
-        """Say what the user should know, unless results alone are wanted."""
-        if self.verbosity >= 0:
+        """Say what the user should know, once, unless results alone are wanted."""
+        if self.verbosity >= 0 and text not in self._warned:
+            self._warned.add(text)
             _say(click.style("Warning: ", fg="yellow") + one_line(text))
 
     def error(self, *problems: str) -> None:

@@ -90,13 +90,13 @@ def _with(function: Function, *options: Callable[[Function], Function]) -> Funct
 
 def _setting(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> object:
     """Check the value of a setting, so that a wrong one is a wrong call."""
-    from hatch_ytupload.configuration.settings import KEYS
+    from hatch_ytupload.configuration.settings import from_text
     from hatch_ytupload.configuration.values import UnexpectedValueError
 
-    if value is None or (parameter.name == "config" and value == "false"):
-        return value and False
+    if value is None:
+        return None
     try:
-        return KEYS[str(parameter.name)].read(as_text(value))
+        return from_text(str(parameter.name), as_text(value))
     except UnexpectedValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -136,4 +136,6 @@ def whereabouts(console: Console, flags: Mapping[str, object]) -> Whereabouts:
         except NoProjectError:
             return None
 
+    if flags.get("environment") is not None:
+        settings(None)  # what is named must be there, also where nothing of it is needed
     return Whereabouts(local, folder, signers)

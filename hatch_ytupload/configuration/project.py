@@ -65,6 +65,12 @@ class Pyproject(NamedTuple):
         """What stands under `[tool.ytupload]`, unchecked."""
         return _table(self.content, "tool").get("ytupload", {})
 
+    @property
+    def publisher_table(self) -> dict[str, Any]:
+        """What Hatch passes to the publisher, as far as it is a table."""
+        hatch = _table(self.content, "tool").get("hatch", {})
+        return _inner(_inner(hatch, "publish"), "ytupload")
+
 
 class HatchBuild(NamedTuple):
     """The options of our target that are Hatch's own, as far as they are of the right type."""

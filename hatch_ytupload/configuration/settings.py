@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.configuration import values
@@ -76,6 +77,16 @@ KEYS: dict[str, Key] = {
     "request_attempts": Key(values.positive_count, 5),
 }
 """Every setting, in the order of the documentation; a test holds README and docs against it."""
+
+
+def from_text(key: str, value: str) -> object:
+    """Read a setting from where everything is text: a flag, an option of the publisher, a variable.
+
+    Raises:
+        UnexpectedValueError: it is not what the setting takes.
+    """
+    return False if key == "config" and value == "false" else KEYS[key].read(value)
+
 
 ENVIRONMENTS = "environments"
 DEFAULT_ENVIRONMENT = "default_environment"
@@ -202,10 +213,11 @@ class _Reading:
         beside = (ENVIRONMENTS, DEFAULT_ENVIRONMENT)
         self.problems.extend(_unknown_key(TABLE, key, beside) for key in self.table if key not in (*KEYS, *beside))
         self._choose(environment)
-        self.warnings.extend(_unknown_variables(self.environ))
+        self.warnings.extend(unknown_variables(self.environ))
         pipeline_dir = self._pipeline_dir()
         self.config = self._read_config(pipeline_dir) if pipeline_dir is not None else None
         found = {key: self._value(key) for key in KEYS if key not in _BEFORE_THE_REST}
+        self._check_what_does_not_count()
         if pipeline_dir is None:
             raise SettingsError(self.problems)
         secrets = self._secrets(pipeline_dir)
@@ -263,6 +275,19 @@ class _Reading:
             near = nearest(name, tables)
             hint = f"; did you mean `{one_line(near)}`?" if near else ""
             self.problems.append(f"{place} names no environment, `{one_line(name)}`: {there}{hint}")
+
+    def _check_what_does_not_count(self) -> None:
+        """Find wrong types in all tables, also where something else wins: nobody should learn of them later."""
+        tables = {TABLE: self.table}
+        environments = self.table.get(ENVIRONMENTS)
+        if isinstance(environments, dict):
+            tables.update((f"{TABLE}.{ENVIRONMENTS}.{one_line(name)}", table) for name, table in environments.items())
+        readers = {key: known.read for key, known in KEYS.items()}
+        for place, table in tables.items():
+            for key, value in table.items() if isinstance(table, dict) else ():
+                if key in readers:
+                    self._read(f"`{place}.{key}`", readers[key], value)
+            readers[CONFIRM] = values.flag  # which stands in the tables of environments alone
 
     def _named(self, named: str | None) -> tuple[str, str] | None:
         """Return the name of the environment that counts, and who says so."""
@@ -341,7 +366,8 @@ class _Reading:
             return self._parsed(key, f"option {self.spelling(key)}", known.read, self.overrides[key])
         from_environment = self.environ.get(known.variable) if known.variable else None
         if from_environment:
-            return self._parsed(key, f"environment variable `{known.variable}`", known.read, as_text(from_environment))
+            read = partial(from_text, key)
+            return self._parsed(key, f"environment variable `{known.variable}`", read, as_text(from_environment))
         in_config = self._from_config(key, known.config_key, known.read) if known.config_key else None
         table = self.of_environment if key in self.of_environment else self.table
         if key not in table:
@@ -370,14 +396,23 @@ class _Reading:
         return self._parsed(key, f"`{config_key}` in `{one_line(self.config.name)}`", read, raw)
 
     def _parsed(self, key: str, place: str, read: Callable[[object], Any], raw: object) -> Any:  # noqa: ANN401
-        try:
-            value = read(raw)
-        except values.UnexpectedValueError as error:
-            self.problems.append(f"{place} {error}")
+        found = self._read(place, read, raw)
+        if found is None:
             return KEYS[key].default if key in KEYS else None
+        (value,) = found
         shown = describe(_without_password(value) if key == "proxy" else value)
         detail("setting `%s`: %s says %s", key, place, shown)
         return value
+
+    def _read(self, place: str, read: Callable[[object], Any], raw: object) -> tuple[Any] | None:
+        """Return a value, or None with its problem noted, once."""
+        try:
+            return (read(raw),)
+        except values.UnexpectedValueError as error:
+            problem = f"{place} {error}"
+            if problem not in self.problems:
+                self.problems.append(problem)
+            return None
 
 
 def _without_password(proxy: str | None) -> str | None:
@@ -391,7 +426,7 @@ def _unknown_key(table: str, key: str, beside: tuple[str, ...]) -> str:
     return f"`{table}.{one_line(key)}` is not a known setting; {way_out}"
 
 
-def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
+def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
     """Warn about variables that look like ours and are not."""
     known = [*(key.variable for key in KEYS.values() if key.variable), *_OTHER_VARIABLES]
     for name in sorted(environ):

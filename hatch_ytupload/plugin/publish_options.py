@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hatch_ytupload.configuration.settings import KEYS, TABLE, publisher_option
+from hatch_ytupload.configuration.publisher_tables import OPTIONS, PROJECT_TABLE, USER_TABLE, misplaced
+from hatch_ytupload.configuration.settings import KEYS, from_text, publisher_option
 from hatch_ytupload.configuration.values import UnexpectedValueError, text
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.file_names import as_text
 from hatch_ytupload.wording import nearest, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-OPTIONS = ("environment", "build_folder", "proxy", "mode", "config", "dry_run", "dist", "yes", "force")
-"""The options, in the order of the documentation."""
+    from collections.abc import Callable, Mapping
 
 # Hatch passes the first two with every call, and looks at the third itself.
 _HATCHS_OWN = ("no_prompt", "initialize_auth")
-_IN_TABLES = ("disable",)
 _TRUE, _FALSE = ("", "1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
@@ -50,8 +48,8 @@ def read_options(
         SettingsError: with every problem.
     """
     problems = [
-        *_misplaced("`publish.ytupload.{}` of Hatch's configuration", user_table),
-        *_misplaced("`tool.hatch.publish.ytupload.{}`", project_table),
+        *misplaced(USER_TABLE, user_table),
+        *misplaced(PROJECT_TABLE, project_table),
     ]
     found: dict[str, object] = {}
     for name, value in given.items():
@@ -81,21 +79,6 @@ def read_options(
     )
 
 
-def _misplaced(place: str, table: Mapping[str, object]) -> Iterator[str]:
-    """Say of each key of one of Hatch's tables where it belongs."""
-    for name in table:
-        if name in _IN_TABLES:
-            continue
-        near = name if name in KEYS else nearest(name, KEYS)
-        if name in OPTIONS and name not in KEYS:
-            way_out = f"give it when you publish: `-o {name}=...`"
-        elif near:
-            way_out = f"write `{TABLE}.{near}`"
-        else:
-            way_out = f"settings stand in `[{TABLE}]`"
-        yield f"{place.format(one_line(name))} means nothing there, where only `disable` does; {way_out}"
-
-
 def _switch(value: object) -> bool:
     """Read what a switch may be given as on a command line: `-o dry_run` is true."""
     lowered = value.strip().lower() if isinstance(value, str) else value
@@ -113,17 +96,12 @@ def _filled(value: object) -> str:
     return found
 
 
-def _config(value: object) -> object:
-    """Read a file name, or what `config = false` is on a command line."""
-    return False if value == "false" else KEYS["config"].read(value)
-
-
-_READERS: dict[str, Callable[[object], object]] = {
+_READERS: dict[str, Callable[[Any], object]] = {
     "environment": _filled,
     "build_folder": KEYS["build_folder"].read,
     "proxy": _filled,
     "mode": KEYS["mode"].read,
-    "config": _config,
+    "config": partial(from_text, "config"),
     "dry_run": _switch,
     "yes": _switch,
     "force": _switch,

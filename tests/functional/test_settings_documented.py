@@ -86,7 +86,7 @@ def test_the_variables_of_the_docs_are_those_of_the_code() -> None:
 
 def test_the_publisher_options_of_the_docs_are_those_of_the_code() -> None:
     """What `hatch publish -p ytupload -o name=value` takes."""
-    from hatch_ytupload.plugin.publish_options import OPTIONS
+    from hatch_ytupload.configuration.publisher_tables import OPTIONS
 
     text = "\n".join(PAGES.values())
     calls = re.findall(r"hatch publish .*-p ytupload.*", text)

@@ -196,6 +196,32 @@ class TestStatus:
         assert "put all changes into" in called("publish", "--verbose")[2]
         assert "stays out" not in called("build")[2]
 
+    @pytest.mark.parametrize("arguments", [["cache"], ["inspect"], ["status"], ["-q", "cache"], ["cache", "-q"]])
+    def test_a_variable_that_means_nothing_is_told_once(
+        self, called: Call, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+    ) -> None:
+        """By every command, whether or not it reads settings; never when results alone are wanted."""
+        pipeline.write({"configs/config.yaml": "pipeline: {mode: dev, build_folder: //home/x}\n"}).build()
+        monkeypatch.setenv("YTUPLOAD_CACHE_DIRECTORY", "/x")
+        status, _, errors = called(*arguments)
+        assert status == 0
+        assert errors.count("did you mean `YTUPLOAD_CACHE_DIR`?") == ("-q" not in arguments)
+
+    def test_an_environment_that_is_named_must_be_there(self, called: Call, pipeline: Pipeline) -> None:
+        """Also where nothing of it is needed, as for an archive on this disk."""
+        pipeline.build()
+        status, _, errors = called("inspect", "-e", "nope")
+        assert (status, errors.count("names no environment, `nope`")) == (1, 1)
+
+    def test_settings_of_the_publisher_have_one_place(self, called: Call, pipeline: Pipeline) -> None:
+        """What Hatch would pass to the publisher counts for nothing; commands say so, too. A build needs none of it."""
+        pipeline.write({"hatch.toml": "[publish.ytupload]\nbuild_folder = '//home/x'\ndisable = true\n"})
+        assert called("build")[0] == 0
+        status, _, errors = called("status")
+        assert status == 1
+        assert "`tool.hatch.publish.ytupload.build_folder` means nothing there" in errors
+        assert "write `tool.ytupload.build_folder`" in errors
+
     def test_quiet_and_verbose_take_each_other_away(self, called: Call) -> None:
         """Each step counts."""
         assert called("-q", "build")[2] == ""

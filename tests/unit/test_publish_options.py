@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pipelines import refusal
 
+from hatch_ytupload.configuration.publisher_tables import OPTIONS
 from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.plugin.publish_options import OPTIONS, PublishOptions, read_options
+from hatch_ytupload.plugin.publish_options import PublishOptions, read_options
 
 ALWAYS = {"no_prompt": False, "initialize_auth": False}
 EXAMPLE = "the path of a Cypress folder such as `//home/project/build`"

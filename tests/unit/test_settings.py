@@ -491,6 +491,21 @@ class TestEnvironments:
         """With the key in its table."""
         assert problems(pipeline, table) == [problem]
 
+    def test_wrong_types_are_found_where_something_else_wins(self, pipeline: Pipeline) -> None:
+        """In tables of other environments and below flags and variables; each once."""
+        table = {
+            "mode": "table",
+            "keep_releases": "ten",
+            "environments": {"a": {"keep_releases": 1}, "b": {"keep_releases": "x", "confirm": 1}},
+        }
+        environ = {"YTUPLOAD_MODE": "dev", "YTUPLOAD_ENVIRONMENT": "a"}
+        assert [line.partition(" must")[0] for line in problems(pipeline, table, environ=environ)] == [
+            "`tool.ytupload.mode`",
+            "`tool.ytupload.keep_releases`",
+            "`tool.ytupload.environments.b.keep_releases`",
+            "`tool.ytupload.environments.b.confirm`",
+        ]
+
     def test_a_difference_to_the_config_is_meant(self, pipeline: Pipeline) -> None:
         """Only what is written for all environments should not stand in two places."""
         pipeline.write({CONFIG: "pipeline: {build_folder: //home/config}\n"})
@@ -578,6 +593,11 @@ class TestInterpolation:
 
 class TestEnvironment:
     """Variables, flags and secrets."""
+
+    def test_a_variable_can_say_that_no_config_is_read(self, pipeline: Pipeline) -> None:
+        """As `config = false` does, and `--config false`."""
+        pipeline.write({CONFIG: "a: ["})
+        assert pipeline.settings({}, environ={"YTUPLOAD_CONFIG": "false"}).config_name is None
 
     def test_variables_win_over_both_files(self, pipeline: Pipeline) -> None:
         """One pipeline can be published for several environments."""
