@@ -107,6 +107,15 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def listed(names: Iterable[str]) -> str:
+    """Return names as messages list them.
+
+    >>> listed(["a", "b"])
+    '`a`, `b`'
+    """
+    return ", ".join(f"`{one_line(name)}`" for name in names)
+
+
 def short_commit(commit: str) -> str:
     """Return the first digits of a commit, enough to find it."""
     return one_line(commit[:_COMMIT_DIGITS])

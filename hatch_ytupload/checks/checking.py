@@ -9,12 +9,12 @@ from hatch_ytupload.checks.absence import Absence
 from hatch_ytupload.checks.compiled_modules import check_compiled
 from hatch_ytupload.checks.findings import ERROR, NOTE, Finding, merged
 from hatch_ytupload.checks.git_files import check_git_ignored, check_lfs_pointers
-from hatch_ytupload.checks.import_check import Facts, StageImports, findings_of
-from hatch_ytupload.checks.packed_lock import packed_lock
+from hatch_ytupload.checks.missing import findings_of
 from hatch_ytupload.checks.packed_modules import PackedModules
-from hatch_ytupload.checks.provided import provided_by, provided_by_wheels, standard_library
+from hatch_ytupload.checks.provided import provided_by, provided_by_wheels, version_of
 from hatch_ytupload.checks.requirements_check import check_requirements
 from hatch_ytupload.checks.size_check import check_sizes
+from hatch_ytupload.checks.stage_imports import StageImports, no_explanation
 from hatch_ytupload.planning.stage_config import StageConfig
 from hatch_ytupload.requirements.reading import read_requirements
 from hatch_ytupload.wording import one_line
@@ -22,7 +22,7 @@ from hatch_ytupload.wording import one_line
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hatch_ytupload.checks.import_check import Missing
+    from hatch_ytupload.checks.missing import Missing
     from hatch_ytupload.checks.packed_code import PackedCode
     from hatch_ytupload.configuration.settings import Settings
 
@@ -41,23 +41,19 @@ def check(code: PackedCode, settings: Settings, python: str, *, sources: bool, n
         SourceError: a file cannot be read.
     """
     found = [
-        *check_compiled(code, _version(python)),
+        *check_compiled(code, version_of(python)),
         *check_sizes(code, settings.max_archive_mb, settings.pipeline_dir),
         *check_lfs_pointers(code),
     ]
     if sources:
         found += check_git_ignored(code, settings.project_root)
-    absence = Absence(code, settings) if sources else None
-    jobs = _Jobs(code, python, settings.provided_modules, absence.explain if absence else _no_explanation)
+    explain = Absence(code, settings).explain if sources else no_explanation
+    jobs = _Jobs(code, python, settings.provided_modules, explain)
     for stage in code.stages():
         found += jobs.check(stage)
     if notes:
-        found += _unreached(code, jobs.facts, jobs.reached)
+        found += _unreached(code, jobs)
     return merged(found)
-
-
-def _no_explanation(_name: str, _directories: Sequence[str]) -> str:
-    return ""
 
 
 class _Jobs:
@@ -74,9 +70,7 @@ class _Jobs:
         self._python = python
         self._provided_modules = frozenset(provided_modules)
         self._explain = explain
-        self._modules = PackedModules(code.files)
-        self._library = standard_library(_version(python))
-        self.facts = Facts(code, _version(python))
+        self.modules = PackedModules(code, version_of(python))
         self.reached: set[str] = set()
 
     def check(self, stage: str) -> list[Finding]:
@@ -86,14 +80,12 @@ class _Jobs:
         operations = [operation for operation in self._code.operations if operation.stage == stage]
         images = {operation.name: config.image(operation.name) for operation in operations}
         requirements = read_requirements(stage_file(stage, REQUIREMENTS), self._code.contents)
-        locked = packed_lock(self._code, stage)
-        library = self._library
+        locked = self._code.lock_of(stage)
         if locked is None:
             found += check_requirements(requirements, stage, self._python, next(filter(None, images.values()), None))
             outside = provided_by(requirements.required, self._code.contents, self._python)
         else:
-            outside = provided_by_wheels(locked.members)
-            library = standard_library(_version(locked.python))
+            outside = provided_by_wheels(locked.members, locked.python)
         provided = outside._replace(modules=outside.modules | self._provided_modules)
         for image in dict.fromkeys(images.values()):
             places: dict[tuple[str, str], list[Missing]] = {}
@@ -103,12 +95,10 @@ class _Jobs:
                     stage,
                     directory,
                     self._code,
-                    self._modules,
-                    facts=self.facts,
+                    self.modules,
                     provided=provided,
-                    library=library,
-                    explain=self._explain,
                     places=places,
+                    explain=self._explain,
                 )
                 for script in here:
                     if script in self._code.files:
@@ -129,11 +119,6 @@ def _by_directory(scripts: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _version(python: str) -> tuple[int, int]:
-    major, minor, *_ = map(int, python.split("."))
-    return major, minor
-
-
 def _config(code: PackedCode, stage: str) -> StageConfig:
     path = stage_file(stage, CONFIG)
     return StageConfig(stage, code.read(path) if path in code.files else None)
@@ -143,12 +128,12 @@ def _config_finding(stage: str, problem: str) -> Finding:
     return Finding(ERROR, "config", stage_file(stage, CONFIG), None, problem, (stage,))
 
 
-def _unreached(code: PackedCode, facts: Facts, reached: set[str]) -> list[Finding]:
+def _unreached(code: PackedCode, jobs: _Jobs) -> list[Finding]:
     """Report own files that cannot be parsed, though no job imports them as far as one can see."""
     found = []
     for path, file in code.files.items():
-        if file.own and path.endswith(".py") and path not in reached:
-            problem = facts.of(path).problem
+        if file.own and path.endswith(".py") and path not in jobs.reached:
+            problem = jobs.modules.facts(path).problem
             if problem is not None:
                 message = f"cannot be parsed: {one_line(problem[1])}; no job imports it"
                 found.append(Finding(NOTE, "syntax", path, problem[0], message))

@@ -51,8 +51,7 @@ def _reason(name: str, header: bytes, python: tuple[int, int], machine: str) -> 
         if header.startswith(magic):
             return system
     if header.startswith(_ELF) and len(header) > _MACHINE_OFFSET + 1:
-        order = "little" if header[5] == 1 else "big"
-        number = int.from_bytes(header[_MACHINE_OFFSET : _MACHINE_OFFSET + 2], "little" if order == "little" else "big")
+        number = int.from_bytes(header[_MACHINE_OFFSET : _MACHINE_OFFSET + 2], "little" if header[5] == 1 else "big")
         made_for = _MACHINES.get(number, f"the processor {number}")
         if made_for != machine:
             return made_for

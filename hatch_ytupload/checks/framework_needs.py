@@ -5,43 +5,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import YTJOBS
-from hatch_ytupload.checks.import_check import Facts, Missing, StageImports
 from hatch_ytupload.checks.imports import OPTIONAL
 from hatch_ytupload.checks.packed_modules import PackedModules
-from hatch_ytupload.checks.provided import Provided, needed_of_framework, standard_library
+from hatch_ytupload.checks.provided import Provided, needed_of_framework, standard_library, version_of
+from hatch_ytupload.checks.stage_imports import StageImports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from hatch_ytupload.checks.missing import Missing
     from hatch_ytupload.checks.packed_code import PackedCode
 
 
-def framework_needs(code: PackedCode, stage: str, provided: Iterable[str], python: str) -> tuple[str, ...]:
+def framework_needs(code: PackedCode, stage: str, modules: Iterable[str], python: str) -> tuple[str, ...]:
     """Return the requirements of YT Framework that `ytjobs` needs in the jobs of a stage, sorted.
 
     Args:
         code: that is packed.
         stage: whose jobs.
-        provided: modules that the image provides.
+        modules: that the image provides.
         python: the version of Python of the jobs, such as `3.11`.
     """
-    major, minor = map(int, python.split("."))
+    packed = PackedModules(code, version_of(python))
+    provided = Provided(frozenset(modules), library=standard_library(version_of(python)))
     places: dict[tuple[str, str], list[Missing]] = {}
     for script in {operation.script for operation in code.operations if operation.stage == stage}:
-        if script is None or script not in code.files:
-            continue
-        imports = StageImports(
-            stage,
-            script.rpartition("/")[0],
-            code,
-            PackedModules(code.files),
-            facts=Facts(code, (major, minor)),
-            provided=Provided(frozenset(provided)),
-            library=standard_library((major, minor)),
-            explain=lambda _name, _directories: "",
-            places=places,
-        )
-        imports.follow(script)
+        if script is not None and script in code.files:
+            directory = script.rpartition("/")[0]
+            StageImports(stage, directory, code, packed, provided=provided, places=places).follow(script)
     found = [missing for several in places.values() for missing in several]
     lacking = {one.module for one in found if one.module and one.path.startswith(f"{YTJOBS}/") and one.kind != OPTIONAL}
     return tuple(needed_of_framework(lacking))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from email.parser import HeaderParser
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.configuration.project import PYPROJECT, parsed_toml
+from hatch_ytupload.configuration.project import PYPROJECT, normalize_name, parsed_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 _SUFFIXES = (".py", ".so", ".pyd")
 _INFO = ".dist-info"
 _DATA = ".data"
+_METADATA = re.compile(r"([^/]+?)-[^/-]+\.dist-info/METADATA$|([^/]+?)(?:-[^/]+)?\.egg-info/PKG-INFO$")
 # What lies beside the packages of a project and is not installed.
 _NO_MODULES = frozenset({"setup", "conftest", "noxfile", "tests", "test", "docs", "examples", "build", "dist", "src"})
 
@@ -71,6 +73,11 @@ def wheel_modules(names: Iterable[str]) -> frozenset[str]:
         above = next((count for count in range(1, len(parts)) if "/".join(parts[:count]) in packages), len(parts))
         found.add(".".join(parts[:above]))
     return frozenset(found)
+
+
+def distributions_in(paths: Iterable[str]) -> frozenset[str]:
+    """Return the normalized names of the distributions whose metadata is among files of an archive or wheel."""
+    return frozenset(normalize_name(found[1] or found[2]) for found in map(_METADATA.match, paths) if found)
 
 
 def project_content(files: Mapping[str, bytes], below: Iterable[str], directory: str) -> LocalDistribution:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.archive_layout import REQUIREMENTS, WHEELS, packed_operation, stage_file
+from hatch_ytupload.archive_layout import REQUIREMENTS, WHEEL_LIST, WHEELS, packed_operation, stage_file
 from hatch_ytupload.checks.local_distributions import member_names
 from hatch_ytupload.configuration.project import PYPROJECT
 from hatch_ytupload.errors import SourceError
@@ -48,6 +48,15 @@ class CodeFile(NamedTuple):
     """Where it lies on this machine's disk; None: only in the archive, or written by the build."""
     content: bytes | None
     """What was read of it already; of others than text the beginning."""
+
+
+class PackedLock(NamedTuple):
+    """What `wheels.txt` of a stage with a lock says."""
+
+    python: str
+    """The version that the wheels are for, such as `3.11`."""
+    members: tuple[str, ...]
+    """Of all wheels of the stage."""
 
 
 class PackedCode:
@@ -92,7 +101,26 @@ class PackedCode:
         """
         return self._read(path, None)
 
-    def wheel_members(self, path: str) -> Sequence[str]:
+    def stages(self) -> list[str]:
+        """Return the names of the stages that have operations."""
+        return list(dict.fromkeys(operation.stage for operation in self.operations))
+
+    def lock_of(self, stage: str) -> PackedLock | None:
+        """Return what the jobs of a stage get by its lock; None: it has none.
+
+        Raises:
+            SourceError: the list of its wheels cannot be read.
+        """
+        path = stage_file(stage, WHEEL_LIST)
+        if path not in self.files:
+            return None
+        lines = (line.split(" ") for line in self.read(path).decode("utf-8", "replace").splitlines())
+        words = [line for line in lines if not line[0].startswith("#")]
+        python = next((rest[0] for key, *rest in words if key == "python" and rest), "3.11")
+        wheels = [rest[-1] for _, *rest in words if rest and rest[-1].endswith(".whl")]
+        return PackedLock(python, tuple(name for file in wheels for name in self._wheel_members(f"{WHEELS}/{file}")))
+
+    def _wheel_members(self, path: str) -> Sequence[str]:
         """Return the names of the members of a wheel; none where it is missing or damaged."""
         file = self.files.get(path)
         source = None if file is None else file.source
@@ -107,10 +135,6 @@ class PackedCode:
                 return opened.read(-1 if limit is None else limit)
         except OSError as error:
             raise SourceError(f"cannot read `{one_line(file.source)}`: {error.strerror}") from None
-
-    def stages(self) -> list[str]:
-        """Return the names of the stages that have operations."""
-        return list(dict.fromkeys(operation.stage for operation in self.operations))
 
 
 def code_of_plan(plan: Plan) -> PackedCode:

@@ -1,11 +1,16 @@
-"""Where a job's Python finds a module among the packed files, by the rules of its import system (PEP 420)."""
+"""The modules of an archive: where a job's Python finds them (PEP 420), and what their files hold."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.checks.imports import FileFacts, read_facts
+from hatch_ytupload.checks.local_distributions import distributions_in
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
+
+    from hatch_ytupload.checks.packed_code import PackedCode
 
 _EXTENSIONS = (".so", ".pyd")
 _INIT = "__init__"
@@ -27,18 +32,23 @@ class PackedModule(NamedTuple):
 
 
 class PackedModules:
-    """The modules of an archive.
+    """The modules of an archive, each of whose files is read once.
 
     Args:
-        paths: of all files in it.
+        code: the archive.
+        python: the version of Python that it is for.
     """
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._files = set(paths)
+    def __init__(self, code: PackedCode, python: tuple[int, int]) -> None:
+        self._code = code
+        self._python = python
+        self._facts: dict[tuple[str, bool], FileFacts] = {}
+        self.distributions = distributions_in(code.files)
+        """Normalized names of those whose metadata is packed."""
         self._directories: set[str] = set()
         self._compiled: dict[str, str] = {}
         self._top_level: dict[str, set[str]] = {}
-        for path in self._files:
+        for path in code.files:
             directory, _, name = path.rpartition("/")
             if name.endswith((".py", *_EXTENSIONS)):
                 stem = name.partition(".")[0]
@@ -78,9 +88,21 @@ class PackedModules:
         """Return the names of the modules and regular packages that lie in a directory, sorted."""
         return sorted(self._top_level.get(directory, ()))
 
+    def facts(self, path: str, *, script: bool = False) -> FileFacts:
+        """Return what is known of a file.
+
+        Args:
+            path: in the archive.
+            script: it is the one that is started.
+        """
+        found = self._facts.get((path, script))
+        if found is None:
+            found = self._facts[path, script] = read_facts(self._code.read(path), self._python, script=script)
+        return found
+
     def _file(self, base: str) -> str | None:
         # Python looks for compiled modules first.
-        return self._compiled.get(base) or (f"{base}.py" if f"{base}.py" in self._files else None)
+        return self._compiled.get(base) or (f"{base}.py" if f"{base}.py" in self._code.files else None)
 
 
 def _inside(directory: str, name: str) -> str:

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.checks.local_distributions import (
     LocalDistribution,
+    distributions_in,
     project_content,
     wheel_content,
     wheel_modules,
 )
-from hatch_ytupload.configuration.project import normalize_name
 from hatch_ytupload.requirements.markers import applies
 from hatch_ytupload.requirements.reading import requirement_name
 from hatch_ytupload.requirements.requirement import InvalidRequirementError, asked
 from hatch_ytupload.requirements.tree import Tree
 from hatch_ytupload.sources.distributions import modules_of
 from hatch_ytupload.sources.ytjobs import FRAMEWORK
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -80,7 +81,6 @@ _KNOWN = {
 }
 # Of these all modules but the first are those of distributions that they require.
 _WITH_REQUIREMENTS = frozenset({"boto3", "pandas", "requests", "scikit-learn"})
-_METADATA = re.compile(r"([^/]+?)-[^/-]+\.dist-info/METADATA$")
 
 
 class Provided(NamedTuple):
@@ -96,6 +96,8 @@ class Provided(NamedTuple):
     """Requirements that were judged by what is installed here."""
     distributions: frozenset[str] = frozenset()
     """Normalized names of all that is installed, as far as that is known."""
+    library: frozenset[str] = frozenset()
+    """Names of the modules of the standard library."""
     locked: bool = False
     """The stage has a lock, so all of this is known."""
 
@@ -104,12 +106,23 @@ class Provided(NamedTuple):
         """What brings it, as messages say it."""
         return "the lock of the stage" if self.locked else "the requirements of the stage"
 
+    def way_to_require(self, what: str, stage: str) -> str:
+        """Say how the requirements of a stage get something more, as messages end."""
+        again = f" and run `hatch-ytupload lock {one_line(stage)}`" if self.locked else ""
+        return f"add {what} to `requirements.txt` of the stage{again}"
+
     def has(self, name: str) -> bool:
         """Tell whether a dotted name is there, or lies above or below one that is."""
         parts = name.split(".")
         if any(".".join(parts[:count]) in self.modules for count in range(1, len(parts) + 1)):
             return True
         return any(module.startswith(f"{name}.") for module in self.modules)
+
+
+def version_of(python: str) -> tuple[int, int]:
+    """Return the first two numbers of a version of Python, such as `3.11` or `3.11.4`."""
+    major, minor, *_ = map(int, python.split("."))
+    return major, minor
 
 
 def standard_library(python: tuple[int, int]) -> frozenset[str]:
@@ -174,30 +187,33 @@ def provided_by(required: Sequence[Requirement], files: Mapping[str, bytes], pyt
         frozenset(top_level),
         tuple(sorted(judged)),
         frozenset(distributions),
+        standard_library(version_of(python)),
     )
 
 
-def provided_by_wheels(members: Iterable[str]) -> Provided:
+def provided_by_wheels(members: Iterable[str], python: str) -> Provided:
     """Return what wheels bring, by their own lists of files.
 
     Args:
         members: the names of all their members.
+        python: the version of Python that they are for.
     """
     names = list(members)
     modules = wheel_modules(names)
-    top_level = frozenset(module.partition(".")[0] for module in modules)
-    distributions = frozenset(normalize_name(found[1]) for found in map(_METADATA.match, names) if found)
-    return Provided(modules, top_level=top_level, distributions=distributions, locked=True)
+    return Provided(
+        modules,
+        top_level=frozenset(module.partition(".")[0] for module in modules),
+        distributions=distributions_in(names),
+        library=standard_library(version_of(python)),
+        locked=True,
+    )
 
 
 def needed_of_framework(modules: Collection[str]) -> list[str]:
     """Return what YT Framework requires, where it is installed, to have some of these top-level modules, sorted."""
-    found = []
-    for text in _required(FRAMEWORK):
-        brought = modules_of(requirement_name(text) or "", sys.path)
-        if "extra ==" not in text and any(module in modules for module in brought):
-            found.append(text)
-    return sorted(found)
+    # What extras require, nobody has asked for.
+    required = (text for text in _required(FRAMEWORK) if "extra ==" not in text)
+    return sorted(text for text in required if set(modules_of(requirement_name(text) or "", sys.path)) & set(modules))
 
 
 def distribution_with(module: str) -> str | None:
