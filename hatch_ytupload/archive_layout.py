@@ -31,6 +31,9 @@ BOOTSTRAP = "operation_bootstrap.py"
 OPERATIONS = ("map", "vanilla", "map_reduce_mapper", "map_reduce_reducer", "reduce")
 """The operations that a stage can have; see `docs/archive.md` for what makes each of them."""
 
+MAP_REDUCE = "map_reduce"
+"""Two of these together, with the sort between them."""
+
 WRAPPERS = "operation_wrapper_*.sh"
 """The pattern that the names of wrapper scripts match."""
 # The longest names come first: a stage may be called `x_map_reduce`, no operation is called `mapper`.

@@ -11,8 +11,8 @@ from hatch_ytupload.checks.local_distributions import member_names
 from hatch_ytupload.configuration.project import PYPROJECT
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.planning.plan import Generated, entry_size
+from hatch_ytupload.planning.wrappers import started_script
 from hatch_ytupload.reading.contents import LARGEST_FILE, read_files, read_members
-from hatch_ytupload.reading.stages import started_script
 from hatch_ytupload.requirements.reading import read_requirements
 from hatch_ytupload.requirements.tree import Files
 from hatch_ytupload.wording import one_line

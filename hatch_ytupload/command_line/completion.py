@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import CONFIG, SRC, STAGES
+from hatch_ytupload.archive_layout import CONFIG, MAP_REDUCE, SRC, STAGES
 from hatch_ytupload.errors import YtUploadError
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ def operations(ctx: click.Context, _parameter: click.Parameter, incomplete: str)
     """Offer the operations of the stage that is named already."""
     found: list[str] = []
     with suppress(YtUploadError, OSError):
-        from hatch_ytupload.jobs.run import MAP_REDUCE
         from hatch_ytupload.planning.stages import read_operations
 
         stage = str(ctx.params.get("stage"))

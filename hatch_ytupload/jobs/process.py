@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from types import FrameType
 
-    from hatch_ytupload.jobs.python import JobPython
+    from hatch_ytupload.jobs.environment import JobPython
 
 # Where bash and tar are; python3 comes from the job's own environment, which stands before.
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

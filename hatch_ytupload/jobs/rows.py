@@ -13,14 +13,23 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from hatch_ytupload.errors import YtUploadError
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 
+# The types of YSON in the order in which the cluster sorts them.
+_NULL, _INT64, _UINT64, _DOUBLE, _BOOLEAN, _STRING = range(6)
+_LARGEST_INT64 = 2**63 - 1
+
+
 class RowsFileError(YtUploadError):
     """A file of rows cannot be opened or written."""
+
+
+class RowError(YtUploadError):
+    """A line is no row, or has no key that could be sorted by."""
 
 
 @contextmanager
@@ -113,7 +122,7 @@ def sorted_rows(rows: IO[bytes] | None, columns: Sequence[str], shown: str) -> I
     Args:
         rows: where they come from; None: our standard input.
         columns: the key.
-        shown: how messages call where they come from.
+        shown: the name in messages of where they come from.
 
     Raises:
         RowError: a line is no row, or cannot be sorted.
@@ -132,16 +141,6 @@ def _cannot(what: str, path: str, error: OSError) -> RowsFileError:
     return RowsFileError(f"cannot {what} `{one_line(path)}`: {error.strerror or error}")
 
 
-_NULL, _INT64, _UINT64, _DOUBLE, _BOOLEAN, _STRING = range(6)
-
-
-_LARGEST_INT64 = 2**63 - 1
-
-
-class RowError(YtUploadError):
-    """A line is no row, or has no key that could be sorted by."""
-
-
 def sort_rows(lines: Iterable[bytes], columns: Sequence[str], target: IO[bytes], *, shown: str) -> int:
     """Write rows in the order of their keys, each as it came; rows with equal keys stay in their order.
 
@@ -151,7 +150,7 @@ def sort_rows(lines: Iterable[bytes], columns: Sequence[str], target: IO[bytes],
         lines: a JSON object in each; blank ones are passed over.
         columns: the key.
         target: where the rows go.
-        shown: how messages call where the rows came from.
+        shown: the name in messages of where the rows came from.
 
     Returns:
         How many rows there were.
@@ -174,7 +173,7 @@ def sort_rows(lines: Iterable[bytes], columns: Sequence[str], target: IO[bytes],
             keyed.append((tuple(_rank(row.get(column)) for column in columns), line))
         except ValueError:
             raise RowError(
-                f"line {number} of {shown} cannot be sorted by {', '.join(f'`{one_line(name)}`' for name in columns)}: "
+                f"line {number} of {shown} cannot be sorted by {listed(columns)}: "
                 f"{_cut([row.get(column) for column in columns])} holds a list, a map or no number"
             ) from None
     keyed.sort(key=lambda item: item[0])

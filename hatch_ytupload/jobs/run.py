@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import subprocess
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, WHEEL_LIST, packed_operation, stage_file
-from hatch_ytupload.errors import YtUploadError
+from hatch_ytupload.archive_layout import CONFIG, MAP_REDUCE, stage_file
 from hatch_ytupload.file_names import as_system_spells
+from hatch_ytupload.jobs.content import Content, RunError
+from hatch_ytupload.jobs.environment import Wanted, job_python
+from hatch_ytupload.jobs.interpreter import installer_environment
 from hatch_ytupload.jobs.process import JobProcess, job_command, job_environment
-from hatch_ytupload.jobs.python import installer_environment, job_python
 from hatch_ytupload.jobs.rows import sorted_rows, source_of_rows, target_of_rows
 from hatch_ytupload.jobs.sandbox import fresh_sandbox, sandbox_name
-from hatch_ytupload.planning.stage_config import StageConfig
-from hatch_ytupload.reading.contents import LARGEST_FILE, described, read_files, read_members
-from hatch_ytupload.requirements.reading import read_requirements
-from hatch_ytupload.requirements.tree import Files
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
-    from hatch_ytupload.jobs.python import JobPython
+    from hatch_ytupload.jobs.environment import JobPython
+    from hatch_ytupload.planning.stage_config import StageConfig
     from hatch_ytupload.reading.contents import ArchiveCopy
-
-MAP_REDUCE = "map_reduce"
-"""Both legs of a map-reduce operation, with the sort between them."""
 
 # The last line of a traceback.
 _NOT_FOUND = re.compile(r"(?:^|\n)ModuleNotFoundError: No module named '([^'\n]+)'[^\n]*$")
-_LEGS = ("map_reduce_mapper", "map_reduce_reducer")
 # What these read is sorted on the cluster.
 _SORTED = frozenset({"reduce", "map_reduce_reducer"})
-
-
-class RunError(YtUploadError):
-    """An operation cannot be run."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +93,9 @@ def run_operation(
             sandbox.
     """
     start = time.monotonic()
-    paths, texts = _read(archive)
-    wrappers = _wrappers(paths, run, archive.shown)
-    config = StageConfig(run.stage, texts.get(stage_file(run.stage, CONFIG)))
+    content = Content(archive)
+    wrappers = content.wrappers(run.stage, run.operation)
+    config = content.config(run.stage)
     columns = run.sort_by or config.sort_by(run.operation)
     if run.operation == MAP_REDUCE and not columns:
         raise RunError(
@@ -118,22 +107,11 @@ def run_operation(
         target = stack.enter_context(target_of_rows(run.target))
         variables = {**dict(run.secrets), **dict(config.variables(run.operation))}
         _refuse_unfit(variables)
-        # A stage with a lock installs nothing: its wrapper script unpacks its wheels.
-        locked = stage_file(run.stage, WHEEL_LIST) in paths
-        requirements = {} if locked else _requirements(archive, paths, texts, run.stage, variables)
-        python = stack.enter_context(
-            job_python(
-                archive.path,
-                run.stage,
-                requirements,
-                named=run.python,
-                environ=environ,
-                variables=variables,
-                notice=notice,
-            )
-        )
+        requirements = content.requirements(run.stage, variables)
+        wanted = Wanted(archive.path, run.stage, requirements, run.python, environ, variables)
+        python = stack.enter_context(job_python(wanted, notice))
         installer = installer_environment(environ) if requirements else {}
-        legs = _Legs(run, archive, pipeline_dir, config=config, python=python, installer=installer)
+        legs = _Legs(run, archive, pipeline_dir, config, python, installer)
         for operation, wrapper in wrappers:
             if operation in _SORTED and columns:
                 rows = stack.enter_context(sorted_rows(rows, columns, legs.origin()))
@@ -153,56 +131,48 @@ def run_operation(
     return Ran(status, stopped_by, tuple(legs.kept), time.monotonic() - start, missing)
 
 
+@dataclass
 class _Legs:
     """The jobs of one operation, one after the other, each in a sandbox of its own."""
 
-    def __init__(
-        self,
-        run: Run,
-        archive: ArchiveCopy,
-        pipeline_dir: str,
-        *,
-        config: StageConfig,
-        python: JobPython,
-        installer: Mapping[str, str],
-    ) -> None:
-        self._run = run
-        self._archive = archive
-        self._pipeline_dir = pipeline_dir
-        self._config = config
-        self._python = python
-        self._installer = installer
-        self._done = 0
-        self.kept: list[str] = []
-        self.missing: str | None = None
-        """The module that the last job did not find, if it said so."""
+    what: Run
+    archive: ArchiveCopy
+    pipeline_dir: str
+    config: StageConfig
+    python: JobPython
+    installer: Mapping[str, str]
+    done: int = 0
+    kept: list[str] = field(default_factory=list)
+    """The sandboxes that are still there."""
+    missing: str | None = None
+    """The module that the last job did not find, if it said so."""
 
     def origin(self) -> str:
-        """Return how messages call what the next job reads."""
-        if self._done:
+        """Return the name in messages of what the next job reads."""
+        if self.done:
             return "what the mapper wrote"
-        return "standard input" if self._run.source is None else f"`{one_line(self._run.source)}`"
+        return "standard input" if self.what.source is None else f"`{one_line(self.what.source)}`"
 
     def run(
         self, operation: str, wrapper: str, rows: IO[bytes] | None, target: IO[bytes] | None
     ) -> tuple[int, int | None]:
         """Run a job; return its exit status and the signal that stopped it, if one did."""
-        run = self._run
-        tables = self._config.tables(run.operation)
+        run = self.what
+        tables = self.config.tables(run.operation)
         source, out = _name(run.source, tables[0], run.stage), _name(run.target, tables[1], run.stage)
-        name = sandbox_name(as_system_spells(run.stage), operation, source, out) + ("_reducer" if self._done else "")
-        self._done += 1
-        with fresh_sandbox(self._pipeline_dir, name, self._archive.path) as sandbox:
+        name = sandbox_name(as_system_spells(run.stage), operation, source, out) + ("_reducer" if self.done else "")
+        self.done += 1
+        with fresh_sandbox(self.pipeline_dir, name, self.archive.path) as sandbox:
             with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
                 directory = _without_separator(sandbox.directory, temporary)
                 environ = job_environment(
-                    self._python,
+                    self.python,
                     directory,
                     temporary,
                     run.stage,
-                    configured=self._config.variables(run.operation),
+                    configured=self.config.variables(run.operation),
                     secrets=run.secrets,
-                    installer=self._installer,
+                    installer=self.installer,
                 )
                 job = JobProcess(job_command(wrapper), directory, environ)
                 status = job.run(subprocess.DEVNULL if operation == "vanilla" else rows, target)
@@ -253,70 +223,8 @@ def _refuse_unfit(variables: Mapping[str, str]) -> None:
             )
 
 
-def _read(archive: ArchiveCopy) -> tuple[dict[str, None], dict[str, bytes]]:
-    """Read a whole archive: its paths, and the content of what may be configuration or requirements."""
-    paths: dict[str, None] = {}
-    texts: dict[str, bytes] = {}
-    with archive.reader() as reader:
-        for member, chunks in read_members(reader, archive.shown):
-            paths[member.path] = None
-            if member.path.endswith((".txt", ".yaml")) and member.size <= LARGEST_FILE:
-                texts[member.path] = b"".join(chunks)
-    return paths, texts
-
-
-def _requirements(
-    archive: ArchiveCopy,
-    paths: Mapping[str, None],
-    texts: Mapping[str, bytes],
-    stage: str,
-    variables: Mapping[str, str],
-) -> dict[str, str]:
-    """Return the SHA-256 of everything that decides what pip installs for a stage, by path; empty: nothing does."""
-
-    def read(path: str) -> bytes:
-        if path in texts:
-            return texts[path]
-        # What is included may have any name.
-        with archive.reader() as reader:
-            return read_files(reader, None, [path], archive.shown).get(path, b"")
-
-    files = Files(paths, read)
-    found = read_requirements(stage_file(stage, REQUIREMENTS), files, variables)
-    if found.installs_nothing:
-        return {}
-    wanted = set(found.contents(files))
-    digests = {path: hashlib.sha256(texts[path]).hexdigest() for path in wanted & set(texts)}
-    if set(digests) != wanted:
-        with archive.reader() as reader:
-            for member, chunks in read_members(reader, archive.shown):
-                if member.path in wanted:
-                    digests[member.path] = described(member, chunks).sha256
-    return digests
-
-
-def _wrappers(paths: Iterable[str], run: Run, name: str) -> list[tuple[str, str]]:
-    """Return the jobs to run: operation and wrapper script of each."""
-    known = [found for path in paths if (found := packed_operation(path)) is not None]
-    stages = dict.fromkeys(operation.stage for operation in known)
-    here = {operation.name: operation.wrapper for operation in known if operation.stage == run.stage}
-    if not known:
-        raise RunError(f"`{name}` holds no wrapper script, so there is no operation to run")
-    if not here:
-        listed = ", ".join(f"`{one_line(stage)}`" for stage in stages)
-        raise RunError(f"`{name}` has no stage `{one_line(run.stage)}` with operations; it has {listed}")
-    names = _LEGS if run.operation == MAP_REDUCE else (run.operation,)
-    if not set(names) <= set(here):
-        offered = [MAP_REDUCE, *here] if set(_LEGS) <= set(here) else [*here]
-        listed = ", ".join(f"`{name}`" for name in offered)
-        raise RunError(
-            f"the stage `{one_line(run.stage)}` has no operation `{one_line(run.operation)}`; it has {listed}"
-        )
-    return [(operation, here[operation]) for operation in names]
-
-
 def _name(path: str | None, table: str | None, stage: str) -> str:
-    """Return how a sandbox's name calls what a job reads or writes."""
+    """Return what stands in a sandbox's name for what a job reads or writes."""
     if path is not None:
         return os.path.splitext(os.path.basename(os.path.normpath(path)))[0] or as_system_spells(stage)
     return as_system_spells(table or stage)

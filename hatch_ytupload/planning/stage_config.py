@@ -7,11 +7,9 @@ import tempfile
 from contextlib import suppress
 from typing import Any
 
-from hatch_ytupload.archive_layout import CONFIG, stage_file
+from hatch_ytupload.archive_layout import CONFIG, MAP_REDUCE, stage_file
 from hatch_ytupload.configuration.pipeline_config import InterpolationError, PipelineConfig, load_yaml_mapping
 from hatch_ytupload.errors import SettingsError
-
-_MAP_REDUCE = "map_reduce"
 
 
 class StageConfig:
@@ -61,7 +59,7 @@ class StageConfig:
         return str(found) if found else None
 
     def _get(self, operation: str, key: str) -> Any:  # noqa: ANN401 - YAML
-        section = _MAP_REDUCE if operation.startswith(_MAP_REDUCE) else operation
+        section = MAP_REDUCE if operation.startswith(MAP_REDUCE) else operation
         with suppress(InterpolationError):
             return self._config.get(f"client.operations.{section}.{key}")
         return None

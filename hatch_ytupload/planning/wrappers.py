@@ -1,10 +1,13 @@
-"""The text of `operation_wrapper_<stage>_<operation>.sh`, the scripts that a job starts."""
+"""The text of `operation_wrapper_<stage>_<operation>.sh`, the scripts that a job starts: made, and read."""
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, BOOTSTRAP, CONFIG, REQUIREMENTS, SRC, stage_file, wrapper_name
+
+_START = re.compile(r"(?m)^(?:exec )?python3? (.+)$")
 
 
 def wrapper_text(stage: str, operation: str, script: str, *, installs: bool = False, locked: bool = False) -> str:
@@ -49,3 +52,21 @@ def _install(stage: str, name: str) -> str:
 PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --no-cache-dir --disable-pip-version-check \\
     -r {requirements} < /dev/null >&2 || {{ echo {name}": cannot install "{requirements} >&2; exit 1; }}
 """
+
+
+def started_script(wrapper: bytes) -> str | None:
+    r"""Return the path of the Python file that a wrapper script starts, whoever wrote it; None: it cannot be told.
+
+    >>> started_script(b"#!/bin/bash\nset -e\nexec python3 stages/parse/src/mapper.py\n")
+    'stages/parse/src/mapper.py'
+    >>> started_script(b"exec python3 -I operation_bootstrap.py parse stages/parse/src/mapper.py\\n")
+    'stages/parse/src/mapper.py'
+    """
+    match = _START.search(wrapper.decode("utf-8", "replace"))
+    try:
+        words = shlex.split(match[1]) if match else []
+    except ValueError:
+        return None
+    if words[:2] == ["-I", BOOTSTRAP]:
+        words = words[3:]
+    return words[0] if words and words[0].endswith(".py") else None

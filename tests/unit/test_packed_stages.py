@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hatch_ytupload.archive_layout import packed_operation, wrapper_name
-from hatch_ytupload.planning.wrappers import wrapper_text
-from hatch_ytupload.reading.stages import started_script
+from hatch_ytupload.planning.wrappers import started_script, wrapper_text
 
 
 @pytest.mark.parametrize(
