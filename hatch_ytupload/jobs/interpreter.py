@@ -1,4 +1,4 @@
-"""The Python that a local job's environment is made from: which one is meant, what it is, how commands of it are run."""
+"""The Python that a local job's environment is made from: which one, what it is, how its commands are run."""
 
 from __future__ import annotations
 
