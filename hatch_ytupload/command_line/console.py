@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -66,7 +67,12 @@ class Console:
         return find_project(os.curdir)
 
     def settings(
-        self, flags: Mapping[str, object], *, environ: Mapping[str, str] | None = None, place: str | None = None
+        self,
+        flags: Mapping[str, object],
+        *,
+        environ: Mapping[str, str] | None = None,
+        names: Mapping[str, str] | None = None,
+        needs_project: bool = False,
     ) -> Settings:
         """Load the settings of the project, and show their warnings.
 
@@ -74,39 +80,36 @@ class Console:
             flags: values of command-line flags, by key; None: not given. With a build folder among them, or in its
                 variable, there need not be a project.
             environ: the environment; the process's own where None.
-            place: the flag that named the environment, where that was not `--environment`.
+            names: flags that are not called like the key that they set, by key.
+            needs_project: a build folder is not enough.
 
         Raises:
             SettingsError: with every problem.
         """
         from hatch_ytupload.configuration.project import find_pyproject
         from hatch_ytupload.configuration.publisher_tables import PROJECT_TABLE, misplaced
-        from hatch_ytupload.configuration.settings import KEYS, command_flag, load_settings
+        from hatch_ytupload.configuration.settings import command_flag, load_settings
 
-        root: str
-        table: object
-        try:
-            root, table = (pyproject := find_pyproject(os.curdir)).root, pyproject.table
-            if "build_folder" in flags and (problems := [*misplaced(PROJECT_TABLE, pyproject.publisher_table)]):
-                raise SettingsError(problems)
-        except NoProjectError as error:
-            if "build_folder" not in flags:
-                raise
-            of_variable = (os.environ if environ is None else environ).get(str(KEYS["build_folder"].variable))
-            if not (flags["build_folder"] or of_variable):
-                raise NoProjectError([f"{error}, or name a build folder: `--build-folder //PATH`"]) from None
-            # Nothing that happens to lie here counts.
-            root, table = os.sep, {"config": False}
         overrides = dict(flags)
         environment = overrides.pop("environment", None)
-        settings = load_settings(
-            root,
-            table,
+        load = partial(
+            load_settings,
             environment=None if environment is None else str(environment),
             environ=environ,
             overrides=overrides,
-            spelling=lambda key: f"`{place}`" if place and key == "environment" else command_flag(key),
+            spelling=lambda key: f"`{names[key]}`" if names and key in names else command_flag(key),
         )
+        try:
+            pyproject = find_pyproject(os.curdir)
+        except NoProjectError as error:
+            # Of a project is also its config.
+            if needs_project or "build_folder" not in flags or flags.get("config"):
+                raise
+            settings = _without_project(load, error)
+        else:
+            if "build_folder" in flags and (problems := [*misplaced(PROJECT_TABLE, pyproject.publisher_table)]):
+                raise SettingsError(problems)
+            settings = load(pyproject.root, pyproject.table)
         for warning in settings.warnings:
             self.warning(warning)
         return settings
@@ -179,6 +182,23 @@ class Console:
     @staticmethod
     def _detail(line: str) -> None:
         _say(click.style(line, dim=True))
+
+
+def _without_project(load: Callable[[str, object], Settings], error: NoProjectError) -> Settings:
+    """Load what flags and variables alone say about a build folder on a cluster.
+
+    Raises:
+        NoProjectError: they name none.
+    """
+    # Nothing that happens to lie here counts.
+    settings = load(os.sep, {"config": False})
+    if settings.build_folder is None:
+        raise NoProjectError([f"{error}, or name a build folder: {settings.spelling('build_folder')[:-1]} //PATH`"])
+    if settings.mode == "dev":
+        raise NoProjectError([f"{error}; a build folder on disk lies in a project: `-C DIR` works there"])
+    if settings.proxy is None:
+        raise NoProjectError([f"no cluster is set: set `YT_PROXY`, or give the option {settings.spelling('proxy')}"])
+    return settings
 
 
 def _say(line: str) -> None:

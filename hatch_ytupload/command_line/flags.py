@@ -126,7 +126,10 @@ def whereabouts(console: Console, flags: Mapping[str, object]) -> Whereabouts:
     def local() -> str:
         from hatch_ytupload.releases.publish_bundle import default_artifact
 
-        return default_artifact(console.project())
+        try:
+            return default_artifact(console.project())
+        except NoProjectError as error:
+            raise NoProjectError([f"{error}, or name an archive: a file, `current`, a release or a `//PATH`"]) from None
 
     def signers() -> Signers | None:
         from hatch_ytupload.releases.signatures import signers_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -261,7 +262,7 @@ class TestOutsideOfAProject:
         """Stand in an empty directory."""
         (tmp_path / "empty").mkdir()
         monkeypatch.chdir(tmp_path / "empty")
-        for name in ("YT_PROXY", "YTUPLOAD_BUILD_FOLDER"):
+        for name in ("YT_PROXY", "YTUPLOAD_BUILD_FOLDER", "YTUPLOAD_MODE"):
             monkeypatch.delenv(name, raising=False)
         return called
 
@@ -286,6 +287,40 @@ class TestOutsideOfAProject:
             assert status == 1
             assert errors.startswith("Error: no cluster is set: ")
             assert "or give the option `--proxy`" in errors
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            *(["history"], ["status"], ["rollback"], ["pin", "1"], ["unpin", "1"], ["delete", "1"], ["fetch"]),
+            *(["inspect", "current"], ["verify", "1.0"], ["diff"], ["check", "current"], ["promote", "--to", "//y"]),
+            *(["run", "first", "map"], ["check"], ["publish"], ["inspect"], ["verify", "--rebuild"]),
+        ],
+    )
+    def test_a_folder_on_disk_lies_in_a_project(
+        self, outside: Call, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+    ) -> None:
+        """Nothing is looked for, and nothing made, at the root of the file system; one line says what is missing."""
+        monkeypatch.setenv("YTUPLOAD_MODE", "dev")
+        folder = ["--from", "//home/x"] if arguments[0] == "promote" else ["--build-folder", "//home/x"]
+        status, said, errors = outside(*arguments, *folder)
+        assert (status, said) == (1, "")
+        assert errors.startswith(f"Error: no `pyproject.toml` in `{os.getcwd()}` or above it; ")
+        assert len(errors.splitlines()) == 1
+        alone = arguments in (["run", "first", "map"], ["check"])
+        assert "`-C DIR`" in errors or "or name " in errors or alone
+
+    def test_each_flag_that_is_advised_is_one_of_the_command(self, outside: Call) -> None:
+        """Those of `promote` have names of their own."""
+        assert "or name a build folder: `--from //PATH`" in outside("promote", "--to", "//home/y")[2]
+        errors = outside("promote", "--from", "//home/x", "--to", "//home/y")[2]
+        assert errors == "Error: no cluster is set: set `YT_PROXY`, or give the option `--from-proxy`\n"
+        assert "name an archive" in outside("inspect")[2]
+        assert "name the bundle" in outside("publish", "--build-folder", "//home/x", "--proxy", "p")[2]
+
+    def test_a_config_is_that_of_a_project(self, outside: Call) -> None:
+        """It would be looked for at the root of the file system."""
+        folder = ("--build-folder", "//home/x", "--proxy", "p")
+        assert outside("history", *folder, "--config", "x.yaml")[2].startswith("Error: no `pyproject.toml` in ")
 
     def test_a_path_names_the_folder(self, outside: Call) -> None:
         """Of an archive or a build folder in Cypress."""

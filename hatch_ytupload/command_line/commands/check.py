@@ -73,7 +73,7 @@ def command(
     from hatch_ytupload.packing.wheels import plan_with_wheels
     from hatch_ytupload.planning.plan import make_plan
 
-    settings = console.settings(flags)
+    settings = console.settings(flags, needs_project=archive is None or os.path.lexists(archive))
     notes = console.verbosity > 0
     with ExitStack() as stack:
         if archive is None:

@@ -101,10 +101,13 @@ def _settings(
         proxy: its cluster; None: that of the settings.
         environ: the environment; the process's own where None.
     """
+    is_path = place is not None and place.startswith("//")
     chosen = {**flags, "proxy": proxy, "build_folder": None}
+    names = {"build_folder": end, "proxy": f"{end}-proxy"}
     if place is not None:
-        chosen["build_folder" if place.startswith("//") else "environment"] = as_text(place)
+        chosen["build_folder" if is_path else "environment"] = as_text(place)
+    if place is not None and not is_path:
+        names["environment"] = end
         # A name on the command line wins over variables that say where to go.
-        if not place.startswith("//") and environ is None:
-            environ = {name: value for name, value in os.environ.items() if name not in _OF_SOURCE_ALONE}
-    return console.settings(chosen, environ=environ, place=end if place is not None else None)
+        environ = environ or {name: value for name, value in os.environ.items() if name not in _OF_SOURCE_ALONE}
+    return console.settings(chosen, environ=environ, names=names)

@@ -8,7 +8,7 @@ import click
 
 from hatch_ytupload.command_line.completion import files
 from hatch_ytupload.command_line.flags import destination_flags, directory_flag, force_flag, yes_flag
-from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.errors import NoProjectError, SettingsError
 
 if TYPE_CHECKING:
     from hatch_ytupload.command_line.console import Console
@@ -67,7 +67,10 @@ def _project(console: Console, *, required: bool) -> Project | None:
     """Return the project here; None: there is none, and an artifact was named."""
     try:
         return console.project()
+    except NoProjectError as error:
+        if required:
+            raise NoProjectError([f"{error}, or name the bundle to publish"]) from None
     except SettingsError:
         if required:
             raise
-        return None
+    return None

@@ -70,7 +70,7 @@ def command(
 
     if console.as_json and target is None:
         raise click.UsageError("`--json` needs `--output FILE`: rows would go to standard output, too")
-    settings = console.settings(flags)
+    settings = console.settings(flags, needs_project=True)
 
     run = Run(
         as_text(stage),
