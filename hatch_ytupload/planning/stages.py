@@ -104,9 +104,12 @@ def no_stages_message(settings: Settings, stages: Collection[str]) -> str:
     """Say that there is nothing to run, and where it was looked for."""
     directory = one_line(os.path.join(settings.pipeline_dir, STAGES))
     seen = f" (stages there: {', '.join(map(one_line, stages))})" if stages else ""
-    way_out = (
-        "" if settings.pipeline_dir != settings.project_root else "; set `pipeline_dir` if the pipeline lies elsewhere"
-    )
+    if stages:
+        way_out = "; a pipeline that runs no code of its own in jobs needs no archive"
+    elif settings.pipeline_dir == settings.project_root:
+        way_out = "; set `pipeline_dir` if the pipeline lies elsewhere"
+    else:
+        way_out = ""
     return (
         f"no stage with code to run: looked for {', '.join(f'`{name}`' for name in ENTRY_POINTS)} "
         f"in `{directory}/<stage>/src`{seen}{way_out}"

@@ -22,6 +22,9 @@ def operations(pipeline: Pipeline, table: dict[str, object] | None = None) -> di
     return {stage.name: {one.name: one.script for one in stage.operations} for stage in pipeline.plan(table).stages}
 
 
+NOTHING_TO_PACK = "; a pipeline that runs no code of its own in jobs needs no archive"
+
+
 def no_stage(
     pipeline: Pipeline, seen: str = "", way_out: str = "; set `pipeline_dir` if the pipeline lies elsewhere"
 ) -> str:
@@ -118,13 +121,20 @@ class TestDiscovery:
     def test_stages_without_an_entry_point_are_listed(self, bare: Pipeline) -> None:
         """The message tells what was seen."""
         bare.write({"stages/a/src/main.py": "", "stages/b/stage.py": "", "stages/c/src/": ""})
-        assert bare.refusal() == no_stage(bare, " (stages there: a, c)")
+        assert bare.refusal() == no_stage(bare, " (stages there: a, c)", NOTHING_TO_PACK)
+
+    def test_a_pipeline_without_jobs_is_told_that_it_needs_no_archive(self, bare: Pipeline) -> None:
+        """Its stages have a `stage.py` alone; `pipeline_dir` would be no help."""
+        bare.write({"stages/tables/stage.py": "", "ads/stages/tables/stage.py": ""})
+        assert bare.refusal() == no_stage(bare, " (stages there: tables)", NOTHING_TO_PACK)
+        line = bare.refusal({"pipeline_dir": "ads"})
+        assert line == no_stage(Pipeline(bare.root / "ads"), " (stages there: tables)", NOTHING_TO_PACK)
 
     def test_ignored_stages_are_listed_with_the_rule(self, pipeline: Pipeline) -> None:
         """So the user sees why nothing is left."""
         pipeline.write({".ytignore": "# drafts\nstages/f*/\n"})
         assert pipeline.refusal() == no_stage(
-            pipeline, " (stages there: first, ignored by `stages/f*/` (line 2 of `.ytignore`))"
+            pipeline, " (stages there: first, ignored by `stages/f*/` (line 2 of `.ytignore`))", NOTHING_TO_PACK
         )
 
     def test_all_of_stages_may_be_ignored(self, pipeline: Pipeline) -> None:
