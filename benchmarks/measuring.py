@@ -6,23 +6,31 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
-def measured(command: Sequence[str | Path], directory: Path, environ: Mapping[str, str]) -> tuple[float, int]:
+class Measured(NamedTuple):
+    """What a command took."""
+
+    seconds: float
+    """That passed."""
+    processor_seconds: float
+    """Of the command and of all that it waited for."""
+    peak_kb: int
+    """Of its memory."""
+
+
+def measured(command: Sequence[str | Path], directory: Path, environ: Mapping[str, str]) -> Measured:
     """Run a command; a failure ends this program.
 
     Args:
         command: what to run.
         directory: where.
         environ: variables that it gets beside our own, of which those that change Python are left out.
-
-    Returns:
-        Wall-clock seconds, and the peak of its memory in kB.
     """
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     start = time.perf_counter()
@@ -37,4 +45,4 @@ def measured(command: Sequence[str | Path], directory: Path, environ: Mapping[st
     process.stderr.close()
     if process.returncode:
         sys.exit(f"{command} ended with {process.returncode}:\n{errors.decode()}")
-    return seconds, usage.ru_maxrss
+    return Measured(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)

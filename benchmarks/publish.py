@@ -27,7 +27,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "dev"), str(HERE.parent / "tests")]
 
 from corpora import PYPROJECT  # noqa: E402
 from environment import environment  # noqa: E402
-from measuring import measured  # noqa: E402
+from measuring import Measured, measured  # noqa: E402
 
 CONFIG = "pipeline:\n  build_folder: //home/bench/build\n"
 # What ytsaurus-client does when nobody tells it otherwise, and the same without compressing a second time.
@@ -117,10 +117,11 @@ def _measure(directory: Path, arguments: argparse.Namespace) -> None:
             file.write(random_bytes.randbytes(1_000_000))
     ours = [sys.executable, "-m", "hatch_ytupload"]
     environ = {"YTUPLOAD_NO_CACHE": "1", "YT_TOKEN": "test-token"}
-    seconds, peak = measured([*ours, "build"], root, environ)
+    built = measured([*ours, "build"], root, environ)
     archive = root / "dist/corpus_publish-1.0.ytarchive/source.tar.gz"
-    print(f"archive: {archive.stat().st_size / 1e6:.1f} MB, built in {seconds:.2f} s, peak {peak / 1000:.0f} MB\n")
-    series: dict[str, list[tuple[float, int]]] = {}
+    size = archive.stat().st_size / 1e6
+    print(f"archive: {size:.1f} MB, built in {built.seconds:.2f} s, peak {built.peak_kb / 1000:.0f} MB\n")
+    series: dict[str, list[Measured]] = {}
     for number in range(arguments.rounds + 1):
         with _proxy() as (address, ask):
             environ["YT_PROXY"] = address
@@ -142,11 +143,11 @@ def _measure(directory: Path, arguments: argparse.Namespace) -> None:
     print("\n| | median | range | ratio to the first | peak memory |\n|---|---|---|---|---|")
     first = next(iter(series.values()))
     for title, results in series.items():
-        times = [time for time, _ in results]
-        ratio = statistics.median(run[0] / base[0] for run, base in zip(results, first, strict=True))
+        times = [one.seconds for one in results]
+        ratio = statistics.median(run.seconds / base.seconds for run, base in zip(results, first, strict=True))
         print(
             f"| {title} | {statistics.median(times):.2f} s | {min(times):.2f} to {max(times):.2f} | {ratio:.2f} "
-            f"| {max(memory for _, memory in results) / 1000:.0f} MB |"
+            f"| {max(one.peak_kb for one in results) / 1000:.0f} MB |"
         )
 
 

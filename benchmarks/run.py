@@ -21,7 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "dev")]
 
 from corpora import LARGE_REQUIREMENTS, SHAPES, make_corpus  # noqa: E402
 from environment import environment  # noqa: E402
-from measuring import measured  # noqa: E402
+from measuring import Measured, measured  # noqa: E402
 
 QUICK_SCALE = 0.02
 # Times this close to the moment of a build prove nothing, so a build that shall find nothing to do comes later.
@@ -89,13 +89,13 @@ class Corpus:
         for series in self.series:
             for step in series.prepare:
                 getattr(self, f"_{step}")(series)
-            seconds, peak = self._run(series.command)
-            series.seconds.append(seconds)
-            series.peak_kb = max(series.peak_kb, peak)
+            done = self._run(series.command)
+            series.seconds.append(done.seconds)
+            series.peak_kb = max(series.peak_kb, done.peak_kb)
             if series.result:
                 series.size = series.result.stat().st_size
 
-    def _run(self, command: list[str | Path]) -> tuple[float, int]:
+    def _run(self, command: list[str | Path]) -> Measured:
         return measured(command, self.root, {"YTUPLOAD_CACHE_DIR": str(self.cache)})
 
     def _out(self, _: Series) -> None:
