@@ -87,7 +87,7 @@ class Comparison:
         self.locks: list[Measured] = []
         ours: list[Sequence[str | Path]] = [[python, "-m", "hatch_ytupload", "--quiet", "build"]]
         uv: list[str | Path] = [tools / "uv", "pip", "install", "--quiet", "--python", self.job, "--target", site]
-        where = ["--complete-platform", self._platform(tools), "--pex-root", self.caches / "pex"]
+        where: list[str | Path] = ["--complete-platform", self._platform(tools), "--pex-root", self.caches / "pex"]
         self.ways = [
             Way("locked, this plugin", ours, project, _archive(project), ARCHIVE, WRAPPER),
             Way("pip in the job, this plugin", ours, plain, _archive(plain), ARCHIVE, WRAPPER),
@@ -122,7 +122,8 @@ class Comparison:
 
     def _platform(self, tools: Path) -> Path:
         """Have pex describe the Python of the jobs: what it needs to build for another machine."""
-        command = [tools / "pex3", "interpreter", "inspect", "--markers", "--tags", "--python", self._python]
+        inspect = ["interpreter", "inspect", "--markers", "--tags", "--python"]
+        command: list[str | Path] = [tools / "pex3", *inspect, self._python]
         found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
         place = self.directory / "platform.json"
         place.write_text(json.dumps(found), encoding="utf-8")
