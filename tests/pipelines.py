@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from warm_start import as_text, can_be_warm, run_warm
 
 from hatch_ytupload.configuration.project import find_project
 from hatch_ytupload.configuration.settings import Settings, load_settings
@@ -201,20 +202,24 @@ def run_command_line(
     *arguments: str,
     cwd: Path,
     environ: Mapping[str, str] | None = None,
-    command: Sequence[str] = (sys.executable, "-m", "hatch_ytupload"),
+    command: Sequence[str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run the checkout's command line in a clean environment.
+    """Run the checkout's command line in a clean environment, and in a process of its own.
 
     Args:
         arguments: of the command line.
         cwd: working directory.
         environ: variables to set besides.
-        command: what comes before the arguments.
+        command: what comes before the arguments; None: `python -m hatch_ytupload`, without the start of an interpreter
+            where none of the variables are about that.
     """
+    complete = clean_environment(**{"PYTHONPATH": str(CHECKOUT), **(environ or {})})
+    if command is None and can_be_warm(complete):
+        return as_text(run_warm("hatch_ytupload", arguments, cwd=cwd, environ=complete))
     return subprocess.run(
-        [*command, *arguments],
+        [*(command or (sys.executable, "-m", "hatch_ytupload")), *arguments],
         cwd=cwd,
-        env=clean_environment(**{"PYTHONPATH": str(CHECKOUT), **(environ or {})}),
+        env=complete,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pipelines import CHECKOUT, clean_environment, make_pipeline, refused_line
+from warm_start import can_be_warm, run_warm
 
 from hatch_ytupload.command_line.cli import main
 from hatch_ytupload.jobs.run import Run, run_operation
@@ -49,10 +50,13 @@ def run_job(
     pipeline: Pipeline, *arguments: str, rows: bytes = b"", environ: Mapping[str, str]
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `hatch-ytupload run` on rows."""
+    complete = clean_environment(PYTHONPATH=str(CHECKOUT), **environ)
+    if can_be_warm(complete):
+        return run_warm("hatch_ytupload", ["run", *arguments], cwd=pipeline.root, environ=complete, rows=rows)
     return subprocess.run(
         [sys.executable, "-m", "hatch_ytupload", "run", *arguments],
         cwd=pipeline.root,
-        env=clean_environment(PYTHONPATH=str(CHECKOUT), **environ),
+        env=complete,
         input=rows,
         capture_output=True,
         check=False,
