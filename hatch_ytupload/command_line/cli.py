@@ -39,7 +39,10 @@ COMMANDS = {
     "cache": "Show what builds and runs remember, or forget it.",
     "run": "Run an operation in a local sandbox, the way a job does.",
 }
-"""Names and one-line descriptions, in the order of `--help`; each lives in the module of its name."""
+"""Names and one-line descriptions, in the order of `--help`; each lives in the module of its name, as `command`."""
+
+_BESIDE = {"unpin": "pin"}
+"""But these, which live under their own name in the module of another one."""
 
 # What a shell reports for a program that SIGINT ended.
 _INTERRUPTED = 130
@@ -54,7 +57,8 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"hatch_ytupload.command_line.commands.{cmd_name}").command
+        module = import_module(f"hatch_ytupload.command_line.commands.{_BESIDE.get(cmd_name, cmd_name)}")
+        command: click.Command = getattr(module, cmd_name if cmd_name in _BESIDE else "command")
         known = {parameter.name for parameter in command.params}
         missing = [option for option in _global_options() if option.name not in known]
         if missing:

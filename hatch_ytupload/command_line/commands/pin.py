@@ -1,4 +1,4 @@
-"""`hatch-ytupload pin`."""
+"""`hatch-ytupload pin` and `unpin`."""
 
 from __future__ import annotations
 
@@ -30,10 +30,27 @@ def command(console: Console, /, release: str, *, yes: bool, **flags: object) ->
     Example:
       hatch-ytupload pin 1.3.0
     """
-    set_pin(console, release, flags, yes=yes, pinned=True)
+    _set_pin(console, release, flags, yes=yes, pinned=True)
 
 
-def set_pin(console: Console, release: str, flags: dict[str, object], *, yes: bool, pinned: bool) -> None:
+@click.command()
+@click.argument("release", shell_complete=releases)
+@yes_flag
+@destination_flags
+@click.pass_obj
+def unpin(console: Console, /, release: str, *, yes: bool, **flags: object) -> None:
+    r"""Let a release be pruned again.
+
+    RELEASE is a name that `history` shows, or the beginning of one.
+
+    \b
+    Example:
+      hatch-ytupload unpin 1.3.0
+    """
+    _set_pin(console, release, flags, yes=yes, pinned=False)
+
+
+def _set_pin(console: Console, release: str, flags: dict[str, object], *, yes: bool, pinned: bool) -> None:
     """Pin a release or give it free again, and tell."""
     from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.releases.retention import pin
