@@ -1,10 +1,15 @@
-"""Put a directory in the place of another one, in one step."""
+"""Put a file or a directory in the place of another one, in one step."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sys
+from contextlib import contextmanager, suppress
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _AT_FDCWD = -100
 _RENAME_EXCHANGE = 2  # linux/fs.h
@@ -13,6 +18,24 @@ _RENAME_SWAP = 2  # sys/stdio.h of macOS
 
 ASIDE = ".old"
 """The end of the name that a directory has for a moment, where two names cannot be exchanged in one step."""
+
+
+@contextmanager
+def replacing_file(path: str) -> Iterator[IO[bytes]]:
+    """Give a file to write; when the block ends well, it takes the place of what was at `path`, else it is gone.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    # Nobody can have put a link there: the name is made up, and what exists is an error.
+    temporary = f"{path}.{os.urandom(8).hex()}"
+    try:
+        with open(temporary, "xb") as file:
+            yield file
+        os.replace(temporary, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
 def replace_directory(new: str, place: str) -> str | None:

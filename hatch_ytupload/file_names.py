@@ -18,6 +18,11 @@ def as_system_spells(text: str) -> str:
     return text if text.isascii() else os.fsdecode(text.encode("utf-8", "surrogateescape"))
 
 
+def shorter(path: str) -> str:
+    """Return an absolute path as its user may write it: relative to the working directory, where that is shorter."""
+    return min(os.path.relpath(path), path, key=len)
+
+
 def as_text(path: str) -> str:
     """Return a path that functions of `os` gave as text; bytes that are not UTF-8 are surrogate escapes."""
     return path if path.isascii() else os.fsencode(path).decode("utf-8", "surrogateescape")

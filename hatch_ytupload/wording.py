@@ -107,6 +107,21 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def cannot(verb: str, place: str, error: OSError) -> str:
+    """Say what the system refused.
+
+    >>> cannot("read", "notes.txt", PermissionError(13, "Permission denied"))
+    'cannot read `notes.txt`: Permission denied'
+    """
+    return f"cannot {verb} `{one_line(place)}`: {error.strerror or error}"
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Ask for the known name that was probably meant; where none is near, say something else."""
+    near = nearest(name, known)
+    return otherwise if near is None else f"did you mean `{one_line(near)}`?"
+
+
 def listed(names: Iterable[str]) -> str:
     """Return names as messages list them.
 

@@ -16,7 +16,7 @@ from hatch_ytupload.build_folders.build_folder import FILE
 from hatch_ytupload.byte_reader import FileReader, Progress, blocks, no_progress, opened
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.errors import ArtifactError, BuildFolderError, SettingsError
-from hatch_ytupload.file_names import as_text
+from hatch_ytupload.file_names import as_text, shorter
 from hatch_ytupload.packing.bundle import BUILD_IT
 from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
 from hatch_ytupload.reading.contents import ArchiveCopy, read_contents
@@ -30,7 +30,7 @@ from hatch_ytupload.releases.records import (
     read_state_and,
     release_name,
 )
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -177,17 +177,17 @@ def _local(path: str) -> Artifact:
     else:
         archive, manifest = path, os.path.join(os.path.dirname(path), MANIFEST_NAME)
     if not (os.path.isfile(archive) or os.path.isfile(manifest)):
-        raise ArtifactError(f"there is no bundle at `{one_line(_shown(path))}`; {BUILD_IT}")
+        raise ArtifactError(f"there is no bundle at `{one_line(shorter(path))}`; {BUILD_IT}")
     found, data = _read_manifest(manifest)
     if found is not None and archive == path and found.archive.name != os.path.basename(path):
         found = None  # of the archive beside this one
     beside = partial(_on_disk, os.path.dirname(manifest))
     if not os.path.isfile(archive):
-        return Artifact(one_line(_shown(manifest)), found, None, manifest_data=data, beside=beside)
+        return Artifact(one_line(shorter(manifest)), found, None, manifest_data=data, beside=beside)
     directory = os.path.dirname(os.path.abspath(archive))
     opened = partial(open_archive, archive)
     return Artifact(
-        one_line(_shown(archive)),
+        one_line(shorter(archive)),
         found,
         opened,
         os.path.getsize(archive),
@@ -210,13 +210,13 @@ def _on_disk(directory: str, name: str) -> Iterator[Reader | None]:
 def _read_manifest(path: str) -> tuple[Manifest | None, bytes]:
     try:
         with open(path, "rb") as file:
-            name = one_line(_shown(path))
+            name = one_line(shorter(path))
             data = manifest_bytes(FileReader(file.fileno()), name)
             return load_manifest(data, name), data
     except FileNotFoundError:
         return None, b""
     except OSError as error:
-        raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror}") from None
+        raise ArtifactError(cannot("read", path, error)) from None
 
 
 @contextmanager
@@ -230,7 +230,7 @@ def open_archive(path: str) -> Iterator[Reader]:
         try:
             reader = files.enter_context(opened(path))
         except OSError as error:
-            raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror}") from None
+            raise ArtifactError(cannot("read", path, error)) from None
         yield reader
 
 
@@ -323,10 +323,6 @@ def _fetch_manifest(folder: BuildFolder, path: str) -> tuple[Manifest, bytes]:
     with folder.open(path) as file:
         data = manifest_bytes(file, folder.path(path))
     return load_manifest(data, folder.path(path)), data
-
-
-def _shown(path: str) -> str:
-    return min(os.path.relpath(path), path, key=len)
 
 
 _CHUNK = 4 << 20

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import LOCK, REQUIREMENTS, STAGES, WHEELS, stage_file
+from hatch_ytupload.atomic_rename import replacing_file
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.file_names import as_system_spells
@@ -18,7 +18,7 @@ from hatch_ytupload.locking.locked_stage import NO_TARGET
 from hatch_ytupload.locking.make import make_locks
 from hatch_ytupload.planning.plan import make_plan
 from hatch_ytupload.requirements.reading import read_requirements
-from hatch_ytupload.wording import nearest, one_line
+from hatch_ytupload.wording import cannot, did_you_mean, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -143,8 +143,7 @@ def _chosen(stages: Sequence[str], code: PackedCode) -> list[str]:
     known = code.stages()
     for stage in stages:
         if stage not in known:
-            near = nearest(stage, known)
-            hint = f"did you mean `{one_line(near)}`?" if near else f"there are {', '.join(map(one_line, known))}"
+            hint = did_you_mean(stage, known, f"there are {', '.join(map(one_line, known))}")
             raise SettingsError([f"there is no stage `{one_line(stage)}` with code to run; {hint}"])
     if stages:
         return list(dict.fromkeys(stages))
@@ -179,12 +178,8 @@ def _place(settings: Settings, stage: str) -> str:
 
 
 def _write(path: str, text: str, shown: str) -> None:
-    temporary = f"{path}.{os.getpid()}"
     try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.replace(temporary, path)
+        with replacing_file(path) as file:
+            file.write(text.encode())
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise LockError(f"cannot write `{one_line(shown)}`: {error.strerror}") from None
+        raise LockError(cannot("write", shown, error)) from None

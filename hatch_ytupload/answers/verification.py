@@ -15,7 +15,7 @@ from hatch_ytupload.reading.integrity import compare_archive
 from hatch_ytupload.releases.outgoing import read_sbom
 from hatch_ytupload.releases.records import release_name
 from hatch_ytupload.releases.signatures import read_signature, signer_of
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,7 +145,7 @@ def _wrong_scripts(artifact: Artifact, manifest: Manifest) -> list[str]:
         except FileNotFoundError:
             continue
         except OSError as error:
-            problems.append(f"cannot read `{one_line(place)}`: {error.strerror}")
+            problems.append(cannot("read", place, error))
             continue
         if hashlib.sha256(content).hexdigest() != file.sha256:
             problems.append(f"`{one_line(file.path)}` beside the archive is not the one that the manifest says")

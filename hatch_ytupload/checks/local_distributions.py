@@ -9,6 +9,7 @@ from email.parser import HeaderParser
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.configuration.project import PYPROJECT, normalize_name, parsed_toml
+from hatch_ytupload.sources.core_metadata import metadata_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,8 +40,7 @@ def wheel_content(content: bytes) -> LocalDistribution:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
-            info = next((name for name in names if name.endswith(f"{_INFO}/METADATA") and name.count("/") == 1), None)
-            text = archive.read(info).decode("utf-8", "replace") if info is not None else ""
+            text = (metadata_in(archive) or b"").decode("utf-8", "replace")
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, RuntimeError):
         return LocalDistribution(frozenset())
     requires = HeaderParser().parsestr(text).get_all("Requires-Dist", [])

@@ -15,7 +15,7 @@ from hatch_ytupload.planning.wrappers import started_script
 from hatch_ytupload.reading.contents import LARGEST_FILE, read_files, read_members
 from hatch_ytupload.requirements.reading import read_requirements
 from hatch_ytupload.requirements.tree import Files
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -134,7 +134,7 @@ class PackedCode:
             with open(file.source, "rb") as opened:
                 return opened.read(-1 if limit is None else limit)
         except OSError as error:
-            raise SourceError(f"cannot read `{one_line(file.source)}`: {error.strerror}") from None
+            raise SourceError(cannot("read", file.source, error)) from None
 
 
 def code_of_plan(plan: Plan) -> PackedCode:

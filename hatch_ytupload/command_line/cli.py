@@ -13,7 +13,7 @@ import click
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.command_line.console import Console, give_up, use_colour
 from hatch_ytupload.errors import YtUploadError
-from hatch_ytupload.wording import nearest, one_line
+from hatch_ytupload.wording import did_you_mean, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,8 +71,7 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            near = nearest(name, COMMANDS)
-            way_out = f"did you mean `{near}`?" if near else f"commands: {', '.join(COMMANDS)}"
+            way_out = did_you_mean(name, COMMANDS, f"commands: {', '.join(COMMANDS)}")
             raise click.UsageError(f"there is no command `{one_line(name)}`; {way_out}", ctx)
         return super().resolve_command(ctx, args)
 

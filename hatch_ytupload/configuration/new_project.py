@@ -10,7 +10,7 @@ from hatch_ytupload.archive_layout import STAGES
 from hatch_ytupload.configuration.pipeline_config import DEFAULT_CONFIG, SECRETS_FILE
 from hatch_ytupload.configuration.project import PYPROJECT, file_name_component, normalize_name, parsed_toml
 from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +122,7 @@ def write_project(directory: str, additions: tuple[Addition, ...]) -> None:
             with open(os.open(path, flags, 0o666), "wb") as file:
                 file.write(addition.text.encode())
         except OSError as error:
-            raise SettingsError([f"cannot write `{one_line(addition.path)}`: {error.strerror}"]) from None
+            raise SettingsError([cannot("write", addition.path, error)]) from None
 
 
 def _missing(directory: str, content: dict[str, Any], backend: str) -> Iterator[str]:

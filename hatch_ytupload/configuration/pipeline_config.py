@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -114,7 +114,7 @@ def load_yaml_mapping(path: str, name: str, *, sections: Collection[str] = ()) -
         finally:
             loader.dispose()
     except OSError as error:
-        raise SettingsError([f"cannot read `{one_line(name)}`: {error.strerror}"]) from None
+        raise SettingsError([cannot("read", name, error)]) from None
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, ValueError) as error:
         # The library's own constructors fail in many ways on tagged values such as `!!bool perhaps`.
         raise SettingsError([f"`{one_line(name)}` is not valid YAML: {_yaml_problem(error)}"]) from None

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from hatch_ytupload.errors import NoProjectError, SettingsError
 from hatch_ytupload.programs import without_secrets
-from hatch_ytupload.wording import describe, one_line
+from hatch_ytupload.wording import cannot, describe, one_line
 
 
 class Project(NamedTuple):
@@ -262,7 +262,7 @@ def _read_toml(path: str) -> dict[str, Any]:
         with open(path, "rb") as file:
             return parsed_toml(file.read())
     except OSError as error:
-        raise SettingsError([f"cannot read `{one_line(path)}`: {error.strerror}"]) from None
+        raise SettingsError([cannot("read", path, error)]) from None
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are both the former
         raise SettingsError([f"`{one_line(path)}` is not valid TOML: {one_line(error)}"]) from None
 

@@ -20,7 +20,7 @@ from hatch_ytupload.configuration.pipeline_config import (
 from hatch_ytupload.details import detail
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.file_names import as_text
-from hatch_ytupload.wording import describe, nearest, one_line
+from hatch_ytupload.wording import describe, did_you_mean, listed, nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -270,8 +270,9 @@ class _Reading:
         if isinstance(tables.get(name), dict):
             self.environment, self.of_environment = name, tables[name]
         elif name not in tables:
-            known = ", ".join(f"`{one_line(known)}`" for known in tables)
-            there = f"there are {known}" if known else f"write a table `{TABLE}.{ENVIRONMENTS}.{one_line(name)}`"
+            there = (
+                f"there are {listed(tables)}" if tables else f"write a table `{TABLE}.{ENVIRONMENTS}.{one_line(name)}`"
+            )
             near = nearest(name, tables)
             hint = f"; did you mean `{one_line(near)}`?" if near else ""
             self.problems.append(f"{place} names no environment, `{one_line(name)}`: {there}{hint}")
@@ -421,8 +422,7 @@ def _without_password(proxy: str | None) -> str | None:
 
 def _unknown_key(table: str, key: str, beside: tuple[str, ...]) -> str:
     known = (*KEYS, *beside)
-    near = nearest(key, known)
-    way_out = f"did you mean `{near}`?" if near else f"known keys: {', '.join(known)}"
+    way_out = did_you_mean(key, known, f"known keys: {', '.join(known)}")
     return f"`{table}.{one_line(key)}` is not a known setting; {way_out}"
 
 

@@ -6,10 +6,10 @@ import errno
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import BOOTSTRAP, CONFIG, STAGES, WHEELS, WRAPPERS, YTJOBS
+from hatch_ytupload.atomic_rename import replacing_file
 from hatch_ytupload.configuration.settings import load_settings
 from hatch_ytupload.framework.edge import log_header, log_success, python_errors
 from hatch_ytupload.packing.archive import pack, read_unchanged
@@ -109,14 +109,8 @@ def create_code_archive(build_dir: Path, archive_path: Path, logger: logging.Log
     with python_errors():
         epoch = source_date_epoch(os.environ)
         files = _all_files(os.path.realpath(build_dir), besides=os.path.join(directory, name))
-        temporary = os.path.join(directory, f".{name}.{os.getpid()}")
-        try:
-            with open(temporary, "wb") as file:
-                size = pack((Part("", tuple(files)),), file, epoch=epoch).size
-            os.replace(temporary, os.path.join(directory, name))
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
+        with replacing_file(os.path.join(directory, name)) as file:
+            size = pack((Part("", tuple(files)),), file, epoch=epoch).size
     log_success(logger, f"Archive created: {size / _MEGABYTE:.2f} MB")
 
 

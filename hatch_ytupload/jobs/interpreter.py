@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.file_names import as_system_spells
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +70,7 @@ def find_interpreter(named: str | None, environ: Mapping[str, str]) -> Interpret
     try:
         done = run_command([path, "-s", "-c", _LOOK], environ, capture=True)
     except OSError as error:
-        raise JobPythonError(f"cannot start `{one_line(path)}`: {error.strerror}") from None
+        raise JobPythonError(cannot("start", path, error)) from None
     try:
         version, base, executable, sites, has_pip = json.loads(done.stdout)
     except ValueError:

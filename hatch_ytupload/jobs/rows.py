@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any
 
 from hatch_ytupload.errors import YtUploadError
-from hatch_ytupload.wording import listed, one_line
+from hatch_ytupload.wording import cannot, listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -45,7 +45,7 @@ def source_of_rows(path: str | None) -> Iterator[IO[bytes] | None]:
     try:
         file = open(path, "rb")  # noqa: SIM115 - closed below, apart from errors of those who read
     except OSError as error:
-        raise _cannot("read", path, error) from None
+        raise RowsFileError(cannot("read", path, error)) from None
     with file:
         yield file
 
@@ -69,7 +69,7 @@ def target_of_rows(path: str | None) -> Iterator[Target]:
             temporary = os.path.join(directory, f".{name[:100]}.{secrets.token_hex(8)}")
             target = Target(open(temporary, "xb"), temporary, real)  # noqa: SIM115 - it is closed below
     except OSError as error:
-        raise _cannot("write", path, error) from None
+        raise RowsFileError(cannot("write", path, error)) from None
     try:
         yield target
     finally:
@@ -104,7 +104,7 @@ class Target:
                 os.replace(self._temporary, self._path)
                 self._temporary = None
         except OSError as error:
-            raise _cannot("write", self._path, error) from None
+            raise RowsFileError(cannot("write", self._path, error)) from None
 
     def discard(self) -> None:
         """Remove what has no name yet."""
@@ -135,10 +135,6 @@ def sorted_rows(rows: IO[bytes] | None, columns: Sequence[str], shown: str) -> I
         target.close()
         raise
     return target
-
-
-def _cannot(what: str, path: str, error: OSError) -> RowsFileError:
-    return RowsFileError(f"cannot {what} `{one_line(path)}`: {error.strerror or error}")
 
 
 def sort_rows(lines: Iterable[bytes], columns: Sequence[str], target: IO[bytes], *, shown: str) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.file_lock import lock_directory
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +102,7 @@ def fresh_sandbox(pipeline_dir: str, name: str, archive: str) -> Iterator[Sandbo
 
 
 def _cannot_make(directory: str, error: OSError) -> SandboxError:
-    return SandboxError(f"cannot make the sandbox `{one_line(directory)}`: {error.strerror or error}; remove it")
+    return SandboxError(f"{cannot('make the sandbox', directory, error)}; remove it")
 
 
 def _locked(directory: str) -> int:

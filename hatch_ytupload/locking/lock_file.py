@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from hatch_ytupload.configuration.project import parsed_toml
 from hatch_ytupload.configuration.values import Target, UnexpectedValueError
 from hatch_ytupload.configuration.values import target as read_target
 from hatch_ytupload.errors import SourceError
@@ -186,12 +185,10 @@ def pins_of(text: str) -> dict[str, str]:
 
 
 def _parsed(text: str, shown: str) -> dict[str, Any]:
-    tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        found: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return parsed_toml(text.encode())
+    except (ValueError, RecursionError) as error:
         raise LockError(f"`{shown}` is not valid TOML: {one_line(error)}; run `{TOOL} lock`") from None
-    return found
 
 
 class Origin(NamedTuple):

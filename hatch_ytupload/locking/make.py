@@ -23,7 +23,7 @@ from hatch_ytupload.locking.lock_file import (
 from hatch_ytupload.locking.resolution import ResolutionError, Resolver
 from hatch_ytupload.locking.wheel_files import WheelFiles, refuse_path_files, url_for_all
 from hatch_ytupload.requirements.reading import requirement_name
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -115,7 +115,6 @@ def _together(
     notice: Callable[[str], None],
 ) -> list[str]:
     """Return the pins of each stage: the same for all, where that can be."""
-    names = ", ".join(f"`{one_line(one.stage)}`" for one in stages)
     try:
         return [resolver.pins(stages, preferred, upgrade=upgrade, packages=packages)] * len(stages)
     except ResolutionError as error:
@@ -123,7 +122,7 @@ def _together(
             raise _unresolved(stages[0], error) from None
         reason = error
     pins = [_alone(resolver, one, preferred, upgrade=upgrade, packages=packages) for one in stages]
-    notice(f"the stages {names} share no versions, so each has its own: {reason}")
+    notice(f"the stages {listed(one.stage for one in stages)} share no versions, so each has its own: {reason}")
     return pins
 
 

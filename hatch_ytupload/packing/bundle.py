@@ -14,7 +14,7 @@ from hatch_ytupload.byte_reader import FileReader
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.file_lock import locked_directory
 from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def read_bundle(path: str) -> Bundle:
     except FileNotFoundError:
         raise ArtifactError(f"there is no bundle at `{one_line(path)}`; {BUILD_IT}") from None
     except OSError as error:
-        raise ArtifactError(f"cannot read `{one_line(name)}`: {error.strerror}") from None
+        raise ArtifactError(cannot("read", name, error)) from None
     if not os.path.isfile(os.path.join(directory, ARCHIVE_NAME)):
         raise ArtifactError(f"`{one_line(directory)}` has no `{ARCHIVE_NAME}`; build again")
     return Bundle(directory, manifest)
@@ -92,12 +92,12 @@ def replacing(directory: str) -> Iterator[str]:
             _remove_abandoned(parent, name)
             os.mkdir(temporary)
         except OSError as error:
-            raise _cannot_write(error, parent) from None
+            raise ArtifactError(cannot("write", parent, error)) from None
         with locked_directory(temporary):
             yield temporary
             temporary = atomic_rename.replace_directory(temporary, directory) or temporary
     except OSError as error:
-        raise _cannot_write(error, directory) from None
+        raise ArtifactError(cannot("write", directory, error)) from None
     finally:
         # After the exchange this is the old bundle, or whatever had its name; nothing if a rename was enough.
         with suppress(OSError):
@@ -113,7 +113,7 @@ def make_build_directory(directory: str) -> None:
     try:
         os.makedirs(directory, exist_ok=True)
     except OSError as error:
-        raise _cannot_write(error, directory) from None
+        raise ArtifactError(cannot("write", directory, error)) from None
 
 
 def remove_bundle(directory: str) -> None:
@@ -131,7 +131,7 @@ def remove_bundle(directory: str) -> None:
             os.rename(directory, temporary)
             _remove(temporary)
     except OSError as error:
-        raise ArtifactError(f"cannot remove `{one_line(directory)}`: {error.strerror}") from None
+        raise ArtifactError(cannot("remove", directory, error)) from None
 
 
 def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
@@ -148,10 +148,6 @@ def _remove(path: str) -> None:
         shutil.rmtree(path)
     else:
         os.unlink(path)
-
-
-def _cannot_write(error: OSError, place: str) -> ArtifactError:
-    return ArtifactError(f"cannot write `{one_line(place)}`: {error.strerror or error}")
 
 
 def _remove_abandoned(parent: str, name: str) -> None:

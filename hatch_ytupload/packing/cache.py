@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
 from hatch_ytupload.errors import YtUploadError
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,7 +137,7 @@ class Cache:
     def failed(self, error: OSError) -> None:
         """Remember why something could not be kept."""
         if self.problem is None:
-            self.problem = str(CacheError(cannot_write(self.directory, error)))
+            self.problem = str(CacheError(cannot("write the cache", self.directory, error)))
 
     def trim(self) -> None:
         """Remove the least recently used files until the rest is within the limit, and what killed builds left."""
@@ -233,8 +233,3 @@ def open_new(path: str) -> IO[bytes]:
         OSError: it cannot be made.
     """
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "wb")
-
-
-def cannot_write(place: str, error: OSError) -> str:
-    """Say why a cache cannot be written."""
-    return f"cannot write the cache `{one_line(place)}`: {error.strerror or error}"

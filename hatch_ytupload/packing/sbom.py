@@ -15,7 +15,7 @@ from hatch_ytupload.configuration.project import normalize_name
 from hatch_ytupload.packing.archive import read_unchanged
 from hatch_ytupload.packing.manifest import FileInfo, content_digest
 from hatch_ytupload.planning.plan import Generated
-from hatch_ytupload.sources.core_metadata import CoreMetadata, parse_core_metadata
+from hatch_ytupload.sources.core_metadata import CoreMetadata, metadata_in, parse_core_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -138,10 +138,7 @@ def _metadata_of(wheel: WheelInfo, entries: Mapping[str, SourceFile | Generated]
     import zipfile
 
     with zipfile.ZipFile(BytesIO(_content(entries[f"wheels/{wheel.file}"]))) as archive:
-        for name in archive.namelist():
-            if name.endswith(".dist-info/METADATA") and name.count("/") == 1:
-                return parse_core_metadata(archive.read(name))
-    return parse_core_metadata(f"Name: {wheel.name}\nVersion: {wheel.version}\n".encode())
+        return parse_core_metadata(metadata_in(archive) or f"Name: {wheel.name}\nVersion: {wheel.version}\n".encode())
 
 
 def _content(entry: SourceFile | Generated) -> bytes:

@@ -19,11 +19,10 @@ from hatch_ytupload.packing.cache import (
     OFF_VARIABLE,
     Cache,
     CacheError,
-    cannot_write,
     entries_of,
     open_new,
 )
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -145,7 +144,7 @@ def empty_cache(directory: str) -> None:
             else:
                 os.unlink(path)
     except OSError as error:
-        raise CacheError(cannot_write(directory, error)) from None
+        raise CacheError(cannot("write the cache", directory, error)) from None
 
 
 def _environments(directory: str) -> list[str]:
@@ -210,7 +209,7 @@ def _prepare(directory: str) -> None:
         if stat.S_IMODE(os.lstat(directory).st_mode) != stat.S_IRWXU:
             os.chmod(directory, stat.S_IRWXU)
     except OSError as error:
-        raise CacheError(cannot_write(directory, error)) from None
+        raise CacheError(cannot("write the cache", directory, error)) from None
 
 
 def _make_directories(directory: str) -> None:
@@ -257,7 +256,7 @@ def _check(directory: str) -> None:
         if not os.path.lexists(os.path.join(directory, _MARK)):
             raise CacheError(f"{shown} is not a cache of hatch-ytupload: it has no `{_MARK}`")
     except OSError as error:
-        raise CacheError(cannot_write(directory, error)) from None
+        raise CacheError(cannot("write the cache", directory, error)) from None
 
 
 def _refuse_links_of_others(path: str) -> None:

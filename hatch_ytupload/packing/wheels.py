@@ -11,12 +11,12 @@ from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.packing.manifest import TargetInfo, WheelInfo
 from hatch_ytupload.planning.plan import Generated, Part, Plan
-from hatch_ytupload.sources.core_metadata import parse_core_metadata
+from hatch_ytupload.sources.core_metadata import metadata_in, parse_core_metadata
 from hatch_ytupload.sources.tree import single_file
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.configuration.settings import Settings
@@ -113,7 +113,5 @@ def _licence(path: str) -> str | None:
     import zipfile
 
     with zipfile.ZipFile(path) as archive:
-        names: Iterable[str] = archive.namelist()
-        name = next((name for name in names if name.endswith(".dist-info/METADATA") and name.count("/") == 1), None)
-        metadata = parse_core_metadata(archive.read(name)) if name else None
-    return (metadata.licence_expression or metadata.licence or None) if metadata else None
+        metadata = parse_core_metadata(metadata_in(archive) or b"")
+    return metadata.licence_expression or metadata.licence or None

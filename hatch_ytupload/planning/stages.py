@@ -11,7 +11,7 @@ from hatch_ytupload.configuration.pipeline_config import InterpolationError, Pip
 from hatch_ytupload.errors import NoStagesError, SettingsError, SourceError
 from hatch_ytupload.file_names import as_system_spells, as_text
 from hatch_ytupload.sources.ignore_scope import describe_rule
-from hatch_ytupload.wording import describe, nearest, one_line
+from hatch_ytupload.wording import cannot, describe, nearest, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -73,7 +73,7 @@ def stage_names(settings: Settings, scope: IgnoreScope, exclusions: Exclusions) 
     except (FileNotFoundError, NotADirectoryError):
         raise NoStagesError(no_stages_message(settings, [])) from None
     except OSError as error:
-        raise SourceError(f"cannot list `{one_line(directory)}`: {error.strerror}") from None
+        raise SourceError(cannot("list", directory, error)) from None
     rules = {
         name: scope.excluding(as_system_spells(name), is_dir=True)
         or exclusions.rule(f"{as_text(directory)}/{name}", is_dir=True)

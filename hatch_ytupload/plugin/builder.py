@@ -13,7 +13,7 @@ from hatchling.plugin.manager import PluginManager
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.packing.bundle import make_build_directory
 from hatch_ytupload.plugin.hatch_glue import clean, errors_end_the_build, project_of, run_build
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -61,7 +61,7 @@ class YtArchiveBuilder(BuilderInterface[YtArchiveBuilderConfig, PluginManager]):
         except (OSError, TypeError, ValueError) as error:
             raise SettingsError([one_line(error)]) from None
         if unknown:
-            names = ", ".join(f"`{one_line(name)}`" for name in sorted(unknown))
+            names = listed(sorted(unknown))
             raise SettingsError([f"the target `{self.PLUGIN_NAME}` has no version {names}; its only one is `standard`"])
 
     def build_standard(self, directory: str, **_build_data: Any) -> str:  # noqa: ANN401 - Hatch's interface

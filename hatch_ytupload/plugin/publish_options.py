@@ -10,7 +10,7 @@ from hatch_ytupload.configuration.settings import KEYS, from_text, publisher_opt
 from hatch_ytupload.configuration.values import UnexpectedValueError, text
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.file_names import as_text
-from hatch_ytupload.wording import nearest, one_line
+from hatch_ytupload.wording import did_you_mean, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,8 +57,7 @@ def read_options(
             continue
         shown = f"option {publisher_option(one_line(name))}"
         if name not in OPTIONS:
-            near = nearest(name, OPTIONS)
-            way_out = f"did you mean `{near}`?" if near else f"known options: {', '.join(OPTIONS)}"
+            way_out = did_you_mean(name, OPTIONS, f"known options: {', '.join(OPTIONS)}")
             problems.append(f"{shown} is not known; {way_out}")
             continue
         try:

@@ -17,7 +17,7 @@ from hatch_ytupload.reading.integrity import check_archive
 from hatch_ytupload.releases.published import CURRENT, find_kept, write_archive
 from hatch_ytupload.releases.records import archive_of
 from hatch_ytupload.releases.signed import read_beside
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def fetch(
             # Where somebody has put something there meanwhile, this fails.
             os.rename(temporary, place)
         except OSError as error:
-            raise ArtifactError(f"cannot write `{one_line(place)}`: {error.strerror or error}") from None
+            raise ArtifactError(cannot("write", place, error)) from None
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return Fetched(record, place)

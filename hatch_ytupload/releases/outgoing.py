@@ -19,7 +19,7 @@ from hatch_ytupload.reading.contents import read_files
 from hatch_ytupload.reading.integrity import check_archive
 from hatch_ytupload.releases.records import release_name
 from hatch_ytupload.releases.signatures import read_signature
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -118,7 +118,7 @@ def _read_errors(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ArtifactError(f"cannot read `{one_line(path)}`: {error.strerror or error}") from None
+        raise ArtifactError(cannot("read", path, error)) from None
 
 
 def read_sbom(file: Reader, manifest: Manifest, name: str) -> bytes:

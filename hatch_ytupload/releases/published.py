@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.atomic_rename import replacing_file
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.releases.records import (
     directory_of,
@@ -20,7 +19,7 @@ from hatch_ytupload.releases.records import (
     require_whole,
 )
 from hatch_ytupload.releases.signed import require_signed
-from hatch_ytupload.wording import megabytes, one_line, short_commit
+from hatch_ytupload.wording import listed, megabytes, one_line, short_commit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -136,10 +135,10 @@ def require_stages(manifest: Manifest, stages: Iterable[str], name: str) -> None
         ArtifactError: it lacks one.
     """
     packed = {stage.name for stage in manifest.stages}
-    missing = [f"`{one_line(stage)}`" for stage in stages if stage not in packed]
+    missing = [stage for stage in stages if stage not in packed]
     if missing:
         raise ArtifactError(
-            f"{name} has no code of the enabled stage{'s' if len(missing) > 1 else ''} {', '.join(missing)}; "
+            f"{name} has no code of the enabled stage{'s' if len(missing) > 1 else ''} {listed(missing)}; "
             "build and publish again, or take them out of `stages.enabled_stages`"
         )
 
@@ -157,20 +156,13 @@ def write_archive(blocks: Iterable[bytes], sha256: str, path: str, name: str) ->
         ArtifactError: they are something else.
         OSError: the file cannot be written.
     """
-    # Nobody can have put a link there: the name is made up, and what exists is an error.
-    temporary = f"{path}.{secrets.token_hex(8)}"
     digest = hashlib.sha256()
-    try:
-        with open(temporary, "xb") as file:
-            for block in blocks:
-                digest.update(block)
-                file.write(block)
+    with replacing_file(path) as file:
+        for block in blocks:
+            digest.update(block)
+            file.write(block)
         if digest.hexdigest() != sha256:
             raise ArtifactError(f"`{one_line(name)}` is not what was published; publish it again")
-        os.replace(temporary, path)
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
 
 
 def _current(folder: BuildFolder, state: State) -> Record:

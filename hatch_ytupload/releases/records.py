@@ -12,7 +12,7 @@ from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, RELEASES
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.json_values import JsonValueError, read_item
 from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -249,7 +249,7 @@ def find_release(folder: BuildFolder, state: State, name: str) -> Record:
     if len(found) == 1:
         return found[0]
     if found:
-        names = ", ".join(f"`{record.release}`" for record in found)
+        names = listed(record.release for record in found)
         raise BuildFolderError(f"`{one_line(name)}` may be any of the releases {names}; write more of its name")
     raise BuildFolderError(
         f"`{folder.location}` keeps no release `{one_line(name)}`; `hatch-ytupload history` lists those it keeps"

@@ -7,12 +7,22 @@ too, and takes longer to import than a small build.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 _LICENCE_CLASSIFIER = "License :: "
 # What stands before the first of these in a requirement is its name.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _LONGEST_NAME = 80
+
+
+def metadata_in(wheel: ZipFile) -> bytes | None:
+    """Return the METADATA of an open wheel; None: it has none."""
+    names = (name for name in wheel.namelist() if name.endswith(".dist-info/METADATA") and name.count("/") == 1)
+    name = next(names, None)
+    return None if name is None else wheel.read(name)
 
 
 class CoreMetadata(NamedTuple):

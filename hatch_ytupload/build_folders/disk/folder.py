@@ -12,7 +12,7 @@ from hatch_ytupload.build_folders.disk.nodes import look_into, open_file
 from hatch_ytupload.build_folders.folder_lock import exclusive, user_name
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.errors import BuildFolderError
-from hatch_ytupload.file_names import as_system_spells
+from hatch_ytupload.file_names import as_system_spells, shorter
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class LocalFolder:
     @property
     def location(self) -> str:
         """Its path, relative to the working directory where that is shorter."""
-        return one_line(min(os.path.relpath(self.directory), self.directory, key=len))
+        return one_line(shorter(self.directory))
 
     @property
     def host(self) -> str | None:

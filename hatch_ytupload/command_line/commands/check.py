@@ -13,6 +13,7 @@ import click
 from hatch_ytupload.checks.findings import ERROR, NOTE, WARNING, Finding
 from hatch_ytupload.command_line.completion import archives
 from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.file_names import shorter
 from hatch_ytupload.wording import counted, one_line
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _line(finding: Finding, code: PackedCode) -> str:
     place = finding.path
     if file is not None and file.own and file.source is not None:
         # As it lies on disk, so that terminals and editors find it.
-        place = min(os.path.relpath(file.source), file.source, key=len)
+        place = shorter(file.source)
     where = f"{one_line(place)}:{finding.line}" if finding.line else one_line(place)
     stages = f", {'stage' if len(finding.stages) == 1 else 'stages'} {', '.join(finding.stages)}"
     via = f" (by way of {' -> '.join(finding.via)})" if finding.via else ""

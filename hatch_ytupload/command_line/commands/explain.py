@@ -9,9 +9,10 @@ import click
 
 from hatch_ytupload.command_line.completion import files
 from hatch_ytupload.command_line.flags import settings_flags
+from hatch_ytupload.file_names import shorter
 from hatch_ytupload.output.layout import wrapped
 from hatch_ytupload.sources.ignore_scope import describe_rule
-from hatch_ytupload.wording import counted, megabytes, one_line
+from hatch_ytupload.wording import counted, listed, megabytes, one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.answers.explanation import Explanation
@@ -56,7 +57,7 @@ def explanation_text(found: Explanation) -> str:
         names = [name for name in found.archive_paths if name != os.path.normpath(found.path)]
         lines += [f"  as {one_line(name)}" for name in names]
     if found.source is not None:
-        lines += [f"  from {one_line(_shown(place))}" for place in found.source.split("\n")]
+        lines += [f"  from {one_line(shorter(place))}" for place in found.source.split("\n")]
     lines += [part for line in found.text.splitlines() for part in wrapped(line)]
     if found.kind == "directory" and found.files:
         lines.append(f"  {counted(found.files, 'file')} of it packed, {megabytes(found.size)}")
@@ -99,7 +100,7 @@ def _left_out(items: list[tuple[str, Rule]]) -> list[str]:
         paths.setdefault(rule, []).append(path)
     lines = []
     for rule, found in paths.items():
-        names = ", ".join(f"`{one_line(path)}`" for path in found[:_SHOWN_NAMES])
+        names = listed(found[:_SHOWN_NAMES])
         more = f" and {len(found) - _SHOWN_NAMES} more" if len(found) > _SHOWN_NAMES else ""
         lines += wrapped(f"{describe_rule(rule)} keeps out {names}{more}")
     return lines
@@ -113,7 +114,3 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "line": rule.line or None,
         "negated": rule.negated,
     }
-
-
-def _shown(place: str) -> str:
-    return min(os.path.relpath(place), place, key=len)

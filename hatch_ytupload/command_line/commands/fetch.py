@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import click
 
 from hatch_ytupload.command_line.completion import archives
 from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.file_names import shorter
 from hatch_ytupload.output.layout import fields
 from hatch_ytupload.output.releases import folder_data
 from hatch_ytupload.releases.records import folder_and_release
@@ -50,7 +50,6 @@ def command(console: Console, /, archive: str | None, directory: str | None, *, 
     folder = open_build_folder(console.settings(flags), notice=console.info)
     with console.progress(at_once=True) as progress:
         fetched = fetch(folder, archive, directory, extract=extract, progress=progress)
-    shown = min(os.path.relpath(fetched.directory), fetched.directory, key=len)
     record = fetched.record
     console.result(
         {
@@ -60,5 +59,5 @@ def command(console: Console, /, archive: str | None, directory: str | None, *, 
             "directory": fetched.directory,
             "extracted": extract,
         },
-        fields(one_line(shown), ("release", f"{record.release} ({megabytes(record.size)})")),
+        fields(one_line(shorter(fetched.directory)), ("release", f"{record.release} ({megabytes(record.size)})")),
     )
