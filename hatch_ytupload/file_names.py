@@ -10,7 +10,7 @@ import os
 
 
 def as_system_spells(text: str) -> str:
-    """Return the path whose bytes are the UTF-8 of a text, as functions of `os` take it.
+    """Return the path whose bytes are the UTF-8 of a text, as functions of `os` want it.
 
     Raises:
         UnicodeEncodeError: the text holds half of a surrogate pair.

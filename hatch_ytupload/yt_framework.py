@@ -230,7 +230,7 @@ class PublishedCode(_Pipeline):
             raise SettingsError([f"`pipeline.build_folder` {error}"]) from None
 
     def _is_dev(self) -> bool:
-        # Dev is what YT Framework takes where nothing is said.
+        # YT Framework's own default.
         return str(self.config.pipeline.get("mode") or "dev").strip().lower() != "prod"
 
     def _enabled_stages_with_code(self) -> list[str]:

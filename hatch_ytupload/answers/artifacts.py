@@ -235,7 +235,7 @@ def open_archive(path: str) -> Iterator[Reader]:
 
 
 def _remote(text: str, places: Whereabouts) -> Artifact:
-    """Find an archive or a build folder at a Cypress path; an archive is what is called like one."""
+    """Find an archive or a build folder at a Cypress path; an archive is what is named like one."""
     try:
         path = cypress_path(as_text(text))
     except UnexpectedValueError as error:

@@ -58,7 +58,7 @@ def build_again(
     """Build in a temporary directory, without a cache, and compare.
 
     Args:
-        artifact: what to compare with; its time is taken for the files of the new one.
+        artifact: what to compare with; the files of the new one get its time.
         project: what to build.
         settings: of the pipeline.
         environ: the environment; the process's own where None.

@@ -94,7 +94,7 @@ def exclusive(
         OSError: a lock file cannot be opened, or is a link.
     """
     deadline = time.monotonic() + wait_seconds
-    told = False
+    announced = False
     with ExitStack() as opened:
         for path, shared in [*((path, True) for path in above), (lock_file, False)]:
             descriptor = open_lock_file(path)
@@ -103,9 +103,9 @@ def exclusive(
                 holder = describe_holder(_read_holder(descriptor))
                 if time.monotonic() >= deadline:
                     raise waited_too_long(location, holder, wait_seconds)
-                if not told:
+                if not announced:
                     notice(waiting(location, holder))
-                    told = True
+                    announced = True
                 time.sleep(_POLL_SECONDS)
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(describe_ourselves(purpose)).encode(), 0)

@@ -30,7 +30,7 @@ _MACHINE_OFFSET = 18
 def check_compiled(code: PackedCode, python: tuple[int, int]) -> list[Finding]:
     """Report compiled modules that a job on Linux cannot load, one finding for each package and reason.
 
-    The processor is taken to be that of this machine where it runs Linux, else x86_64.
+    The jobs' processor is that of this machine where it runs Linux, else x86_64.
 
     Args:
         code: the archive.

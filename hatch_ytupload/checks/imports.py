@@ -35,7 +35,7 @@ class Import(NamedTuple):
     module: str
     """Dotted name, without the leading dots."""
     names: tuple[str, ...]
-    """What is taken from it; none for `import a.b`."""
+    """What is imported from it; none for `import a.b`."""
     level: int
     """How many dots lead."""
     line: int
@@ -47,7 +47,7 @@ class MetadataUse(NamedTuple):
     """A question for the metadata of a distribution, such as `importlib.metadata.version("name")`."""
 
     name: str | None
-    """Of the distribution; None: called like the module that asks."""
+    """Of the distribution; None: that of the module that asks."""
     line: int
     kind: int
     """OPTIONAL, LATER or ALWAYS."""

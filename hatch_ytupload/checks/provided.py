@@ -217,7 +217,7 @@ def needed_of_framework(modules: Collection[str]) -> list[str]:
 
 
 def distribution_with(module: str) -> str | None:
-    """Return the well-known distribution that brings a top-level module and is not called like it."""
+    """Return the well-known distribution that brings a top-level module and has another name."""
     own = ((name, modules[:1] if name in _WITH_REQUIREMENTS else modules) for name, modules in _KNOWN.items())
     found = next((name for name, modules in own if module in modules), module)
     return None if found == module else found

@@ -117,7 +117,7 @@ def _with_lines(command: click.Command) -> click.Command:
 
 
 def _global_options() -> list[click.Option]:
-    """Return the options that are taken before a command and after it."""
+    """Return the options that may stand before a command and after it."""
 
     def louder(ctx: click.Context, parameter: click.Parameter, value: int) -> None:
         ctx.find_object(Console).louder(-value if parameter.name == "quiet" else value)  # type: ignore[union-attr]

@@ -97,7 +97,7 @@ def files(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> 
 def _beginning(names: Iterable[str], incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
-    # A shell takes the names apart at the ends of lines.
+    # A shell ends a name at the end of a line.
     return [CompletionItem(name) for name in names if name.startswith(incomplete) and name.isprintable()]
 
 

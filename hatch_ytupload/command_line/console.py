@@ -80,7 +80,7 @@ class Console:
             flags: values of command-line flags, by key; None: not given. With a build folder among them, or in its
                 variable, there need not be a project.
             environ: the environment; the process's own where None.
-            names: flags that are not called like the key that they set, by key.
+            names: of flags that differ from the key that they set, by key.
             needs_project: a build folder is not enough.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The flags that several commands take: which settings count, and where to look."""
+"""The flags that several commands have: which settings count, and where to look."""
 
 from __future__ import annotations
 

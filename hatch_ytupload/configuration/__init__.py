@@ -1,1 +1,1 @@
-"""Settings and the project: what a build and a publish are told."""
+"""Settings and the project: what builds and publishes are made from."""

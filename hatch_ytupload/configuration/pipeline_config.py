@@ -34,7 +34,7 @@ class PipelineConfig:
     """A parsed YAML file of the pipeline, with values looked up by dotted key.
 
     Args:
-        name: how messages call the file, as the user would write it.
+        name: of the file in messages, as the user would write it.
         content: the top-level mapping.
     """
 
@@ -143,7 +143,7 @@ def load_pipeline_config(pipeline_dir: str, config: str | None) -> PipelineConfi
         os.lstat(path)
         exists = True
     except OSError as error:
-        # What cannot be looked at is not taken for missing: reading it says why.
+        # What cannot be looked at is not missing: reading it says why.
         exists = not isinstance(error, (FileNotFoundError, NotADirectoryError))
     if not exists:
         if config is None:

@@ -34,12 +34,12 @@ Spelling = Callable[[str], str]
 
 
 def publisher_option(key: str) -> str:
-    """Write a setting as the publisher takes it."""
+    """Write a setting as an option of the publisher."""
     return f"`{key}`"
 
 
 def command_flag(key: str) -> str:
-    """Write a setting as the commands take it."""
+    """Write a setting as a flag of commands."""
     return f"`--{key.replace('_', '-')}`"
 
 
@@ -83,7 +83,7 @@ def from_text(key: str, value: str) -> object:
     """Read a setting from where everything is text: a flag, an option of the publisher, a variable.
 
     Raises:
-        UnexpectedValueError: it is not what the setting takes.
+        UnexpectedValueError: the setting cannot have this value.
     """
     return False if key == "config" and value == "false" else KEYS[key].read(value)
 
@@ -106,7 +106,7 @@ _NEEDED_FOR_PUBLISHING = frozenset({"build_folder", "mode", "proxy"})
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that building and publishing are told. Paths are absolute and resolved."""
+    """All settings of a pipeline, checked. Paths are absolute and resolved."""
 
     project_root: str
     pipeline_dir: str

@@ -1,4 +1,4 @@
-"""How the value of each setting is checked. A reader takes what a file or a flag holds and returns the typed value."""
+"""How the value of each setting is checked: readers are given what a file or flag holds, and return typed values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hatch_ytupload.wording import describe
 
 
 class UnexpectedValueError(ValueError):
-    """A value is not what the setting takes; `str()` continues a sentence that began with the setting's place."""
+    """A setting cannot have this value; `str()` continues a sentence that began with the setting's place."""
 
     def __init__(self, expected: str, found: object) -> None:
         super().__init__(f"must be {expected}, found {describe(found)}")
@@ -27,7 +27,7 @@ class UploadPath(NamedTuple):
 
 
 _PYTHON = re.compile(r"3\.\d{1,2}")
-# What uv takes for Linux, as `--python-platform`.
+# The names that uv has for Linux, as `--python-platform`.
 _GLIBC = "2014|_2_17|_2_28|_2_3[1-9]|_2_40"
 _PLATFORM = re.compile(
     rf"linux|riscv64-unknown-linux|(x86_64|aarch64)-(unknown-linux-(gnu|musl)|manylinux({_GLIBC}))", re.ASCII
@@ -153,7 +153,7 @@ def cypress_path(value: object) -> str:
     """Read the path of a Cypress folder; slashes at its end are dropped."""
     if isinstance(value, str):
         path = value.strip().rstrip("/")
-        # No `.` and `..`: Cypress takes them for names, the build folder on disk would climb.
+        # No `.` and `..`: To Cypress they are names; the build folder on disk would climb.
         names = path[2:].split("/")
         plain = all(name not in ("", ".", "..") and name.isprintable() for name in names)
         if path.startswith("//") and plain and not any(char in path for char in "@&*{}[]<>\\"):

@@ -200,7 +200,7 @@ def _all_files(directory: str, *, besides: str) -> list[SourceFile]:
 
 
 def _modules(value: object) -> list[object]:
-    """Accept what YT Framework's own helpers take for a list: OmegaConf's, too."""
+    """Accept the lists that YT Framework's own helpers accept: OmegaConf's, too."""
     if value is None or isinstance(value, str):
         return [value] if value else []
     if not isinstance(value, Iterable):

@@ -149,20 +149,20 @@ class JobProcess:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Take the signals that end a program; one that is ignored, as under `nohup`, stays so."""
+        """Handle the signals that end a program; one that is ignored, as under `nohup`, stays so."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        taken = {number: signal.getsignal(number) for number in _SIGNALS}
-        taken = {number: handler for number, handler in taken.items() if handler is not signal.SIG_IGN}
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+        handlers = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
         previous_alarm = signal.signal(signal.SIGALRM, self._kill)
-        for number in taken:
+        for number in handlers:
             signal.signal(number, self._stop)
         try:
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-            for number, handler in taken.items():
+            for number, handler in handlers.items():
                 signal.signal(number, handler)
             signal.signal(signal.SIGALRM, previous_alarm)
 

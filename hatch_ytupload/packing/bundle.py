@@ -135,7 +135,7 @@ def remove_bundle(directory: str) -> None:
 
 
 def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
-    """Write a new file; the umask takes from its mode what it takes from those of others."""
+    """Write a new file, whose mode the umask restricts as that of any other."""
     with open(path, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
         file.write(data)
 

@@ -225,7 +225,7 @@ def _file_line(file: FileInfo) -> str:
 
 
 def manifest_bytes(file: Reader, name: str) -> bytes:
-    """Read the text of a manifest; memory is taken for what is there, whatever size is announced.
+    """Read the text of a manifest; memory is used for what is there, whatever size is announced.
 
     Raises:
         ArtifactError: it is too large, or ends before its end.

@@ -39,7 +39,7 @@ class YtArchiveBuilder(BuilderInterface[YtArchiveBuilderConfig, PluginManager]):
         versions: list[str] | None = None,
         **options: Any,  # noqa: ANN401 - Hatch's interface
     ) -> Generator[str, None, None]:
-        """Clean and build, as told; what the user can mend ends it with one line."""
+        """Clean and build; what the user can mend ends it with one line."""
         with errors_end_the_build(self.app):
             self._check(versions or [])
             # Hatchling would make the directory itself, with a traceback where it cannot.

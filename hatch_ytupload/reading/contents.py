@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.reading.tar_members import Member
 
 LARGEST_FILE = 16 << 20
-"""How many bytes of a file are taken into memory at most."""
+"""How many bytes of a file are read into memory at most."""
 
 
 class Contents(NamedTuple):
@@ -115,7 +115,7 @@ def read_files(
     """
     known = places(manifest) if manifest is not None else None
     if known is None:
-        return _taken(read_members(archive, name, progress=progress), wanted)
+        return _selected(read_members(archive, name, progress=progress), wanted)
     found: dict[str, bytes] = {}
     for place in known:
         here = {file.path: file.sha256 for file in place.files if file.path in wanted}
@@ -123,7 +123,7 @@ def read_files(
             continue
         part = place.part
         stream = Unpacked(archive, name, start=place.start, size=part.size, limit=part.content_size, progress=progress)
-        read = _taken(iter(Members(stream, whole=False)), here)
+        read = _selected(iter(Members(stream, whole=False)), here)
         for path, data in read.items():
             if hashlib.sha256(data).hexdigest() != here[path]:
                 raise ArtifactError(f"`{one_line(path)}` in `{one_line(name)}` is not what the manifest says")
@@ -131,7 +131,7 @@ def read_files(
     return found
 
 
-def _taken(members: Iterator[tuple[Member, Iterator[bytes]]], wanted: Collection[str]) -> dict[str, bytes]:
+def _selected(members: Iterator[tuple[Member, Iterator[bytes]]], wanted: Collection[str]) -> dict[str, bytes]:
     return {
         member.path: b"".join(chunks)
         for member, chunks in members

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.byte_reader import Progress, Reader
 
 LIMIT = 16 << 30
-"""How many bytes an archive may unpack to; above that it is taken for one that was made to fill memory or disk."""
+"""How many bytes an archive may unpack to; one of more is thought to be made to fill memory or disk."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 _RANGE = 4 << 20
@@ -57,7 +57,7 @@ class Unpacked:
         # Empty ones mean nothing: the end is where there are no more.
         self._chunks = filter(None, self._unpack())
         self._chunk = b""
-        self._taken = 0
+        self._used = 0
         self.position = 0
         """How many uncompressed bytes have been read."""
 
@@ -80,11 +80,11 @@ class Unpacked:
         Raises:
             ArtifactError: the archive is damaged, or unpacks to more than the limit.
         """
-        if self._taken == len(self._chunk):
-            self._chunk, self._taken = next(self._chunks, b""), 0
+        if self._used == len(self._chunk):
+            self._chunk, self._used = next(self._chunks, b""), 0
         # What is left is not copied: one chunk may hold the headers of hundreds of empty files.
-        piece = self._chunk[self._taken : self._taken + most]
-        self._taken += len(piece)
+        piece = self._chunk[self._used : self._used + most]
+        self._used += len(piece)
         self.position += len(piece)
         return piece
 

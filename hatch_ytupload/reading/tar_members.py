@@ -68,7 +68,7 @@ class Member(NamedTuple):
 class Members:
     """The regular files of a tar stream, in its order; iterate over it once.
 
-    What is iterated over is a header and the chunks of its content; those that nobody takes are passed over.
+    What is iterated over is a header and the chunks of its content; those that nobody reads are passed over.
 
     Args:
         stream: the uncompressed bytes.
@@ -196,12 +196,12 @@ class Members:
         if fields.kind == _DIRECTORY or (fields.kind == b"\0" and written.endswith(b"/")):
             if size:
                 raise self._stream.damaged(f"the directory {shown} has a content")
-            self._take(self._directories, path, shown, again=True)
+            self._add_name(self._directories, path, shown, again=True)
             return None
         if not path or path.rpartition("/")[2].encode() != written.rpartition(b"/")[2]:
             raise self._stream.refused(f"holds a file with the name {shown}, which is none")
         self._stream.expect(size, shown)
-        self._take(self._names, path, shown)
+        self._add_name(self._names, path, shown)
         return Member(path, size, fields.mode, mtime, fields.uid, fields.gid, fields.owner, fields.group)
 
     def _path(self, written: bytes, shown: str) -> str:
@@ -221,7 +221,7 @@ class Members:
             raise self._stream.refused(f"holds the name {shown}, which no file can have")
         return "/".join(name for name in names if name not in ("", "."))
 
-    def _take(self, known: set[str], path: str, shown: str, *, again: bool = False) -> None:
+    def _add_name(self, known: set[str], path: str, shown: str, *, again: bool = False) -> None:
         if path in known:
             if again:
                 return

@@ -1,4 +1,4 @@
-"""What jobs take from a build folder: the current archive and the wrapper scripts beside it; how that was changed."""
+"""What jobs get from a build folder: the current archive and the wrapper scripts beside it; how that was changed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _OUR_SCRIPT = True
 
 
 def make_current(changes: Changes, record: Record, state: State, scripts: Mapping[str, bytes], carried: object) -> None:
-    """Put a release's archive, which carries this attribute, and its scripts where jobs take them from."""
+    """Put a release's archive, which carries this attribute, and its scripts where jobs get them from."""
     changes.copy(archive_of(record.release), ARCHIVE_NAME)
     # The archive of a release that was published again still says who published it the first time.
     if carried != record.attribute():

@@ -1,4 +1,4 @@
-"""The options that pip takes in a requirements file."""
+"""The options that pip knows in a requirements file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 if TYPE_CHECKING:
     from optparse import Option
 
-# Of pip 23 to 26: what one of them takes is nobody's error here. Those that stand alone, those with a value.
+# Of pip 23 to 26: what one of them knows is nobody's error here. Those that stand alone, those with a value.
 _FLAGS = ("--no-index", "--prefer-binary", "--require-hashes", "--no-require-hashes", "--pre")
 _OF_FILE = (
     ("-r", "--requirement"),

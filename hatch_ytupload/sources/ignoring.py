@@ -69,7 +69,7 @@ class IgnoreRules:
 
         Args:
             text: the content of its ignore file, None where there is none.
-            file: what answers call that file.
+            file: the name of that file in answers.
         """
         return cls(_own(text, file))
 
@@ -79,7 +79,7 @@ class IgnoreRules:
         Args:
             name: as os.scandir gives it.
             text: the content of its ignore file, None where there is none.
-            file: what answers call that file.
+            file: the name of that file in answers.
         """
         step = name.encode(_ENCODING, _ENCODING_ERRORS) + b"/"
         outer = tuple((rules, way if way is None else rules.reach(way + step)) for rules, way in self._files)

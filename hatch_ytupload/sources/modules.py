@@ -200,17 +200,17 @@ def _check_submodule(name: str, pieces: Sequence[_Piece]) -> None:
 def _described(top: str, pieces: Sequence[_Piece], path: ImportPath) -> Module:
     """Add what the metadata of installed distributions knows: name, version and what comes along."""
     owners: dict[Distribution, None] = {}
-    told: dict[Distribution, None] = {}
+    described: dict[Distribution, None] = {}
     roots = []
     complete = True
     for piece in pieces:
         found = _owners(top, piece, path)
         owners.update(dict.fromkeys(found))
-        told.update(dict.fromkeys(found or _installed_elsewhere(piece, path)))
+        described.update(dict.fromkeys(found or _installed_elsewhere(piece, path)))
         complete = complete and bool(found)
         roots.append(_root(piece, found, path))
     beside = [(owner.site, name) for owner in owners for name in distributions.companions(owner)]
-    beside += [(owner.site, name) for owner in told for name in distributions.metadata(owner)]
+    beside += [(owner.site, name) for owner in described for name in distributions.metadata(owner)]
     known = {root.source for root in roots}
     for site, name in beside:
         source = os.path.join(site, name)

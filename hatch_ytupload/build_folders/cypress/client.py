@@ -136,7 +136,7 @@ class Cluster:
         Raises:
             CypressError: it does not answer.
         """
-        return self._told(self._connection.current_user) or self._told(self._connection.owner_of_token)
+        return self._name_by(self._connection.current_user) or self._name_by(self._connection.owner_of_token)
 
     def read_many(self, action: str, parts: list[Part]) -> list[Plain | CypressError]:
         """Do several commands that change nothing in one request; any of the answers may be an error.
@@ -246,8 +246,8 @@ class Cluster:
             time.sleep(wait)
             attempt += 1
 
-    def _told(self, ask: Callable[[], Plain]) -> str | None:
-        """Return our name; None: the cluster does not tell it in this way."""
+    def _name_by(self, ask: Callable[[], Plain]) -> str | None:
+        """Return our name; None: the cluster has no answer to this question."""
         try:
             return self._repeat("ask for the user's name", lambda _attempt: text(ask()))
         except CypressError as error:

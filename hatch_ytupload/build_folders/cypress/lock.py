@@ -41,7 +41,7 @@ class Waiting:
         self._seconds = seconds
         self._notice = notice
         self._spent = 0.0
-        self._told: set[str] = set()
+        self._announced: set[str] = set()
 
     def until_free(self, path: str, attempt: Callable[[], Result]) -> Result:
         """Repeat `attempt` until nobody else holds what it needs.
@@ -65,9 +65,9 @@ class Waiting:
                 left = start + self._seconds - time.monotonic()
                 if left <= 0:
                     raise waited_too_long(path, self.holder(path, error), self._seconds) from None
-                if path not in self._told:
+                if path not in self._announced:
                     self._notice(waiting(path, self.holder(path, error)))
-                    self._told.add(path)
+                    self._announced.add(path)
             else:
                 if waited:
                     self._spent = time.monotonic() - start

@@ -1,4 +1,4 @@
-"""What goes over the wire, and what comes back, below ytsaurus-client: its copy of requests, told to trust nobody.
+"""What goes over the wire, and what comes back, below ytsaurus-client: its copy of requests, which trusts nobody here.
 
 The token goes to the proxy and those that it names, and nowhere else; over TLS it stays on TLS, and certificates are
 checked. An answer is bounded in bytes, values and time, whatever it says of itself, and is what was asked for.
