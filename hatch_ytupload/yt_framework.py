@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, STAGES
 from hatch_ytupload.byte_reader import blocks
+from hatch_ytupload.configuration.keys import KEYS
 from hatch_ytupload.configuration.project import find_project, find_pyproject
-from hatch_ytupload.configuration.settings import KEYS, load_settings
+from hatch_ytupload.configuration.settings import load_settings
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.errors import NoProjectError, SettingsError, YtUploadError
 from hatch_ytupload.framework.code_upload import clean_build_directory

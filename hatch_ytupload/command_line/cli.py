@@ -99,7 +99,7 @@ def _after_warnings(function: Callable[..., object] | None) -> Callable[..., obj
     """Have a command warn first about variables that look like ours and are not, whether or not it reads settings."""
 
     def warning_first(**arguments: object) -> object:
-        from hatch_ytupload.configuration.settings import unknown_variables
+        from hatch_ytupload.configuration.keys import unknown_variables
 
         context = click.get_current_context()
         for warning in unknown_variables(os.environ):

@@ -29,8 +29,8 @@ def environments(ctx: click.Context, _parameter: click.Parameter, incomplete: st
     """Offer the environments of the settings."""
     found: object = None
     with suppress(YtUploadError, OSError):
+        from hatch_ytupload.configuration.keys import ENVIRONMENTS
         from hatch_ytupload.configuration.project import find_pyproject
-        from hatch_ytupload.configuration.settings import ENVIRONMENTS
 
         table = find_pyproject(_directory(ctx)).table
         found = table.get(ENVIRONMENTS) if isinstance(table, dict) else None
@@ -107,8 +107,9 @@ def _directory(ctx: click.Context) -> str:
 
 def _settings(ctx: click.Context) -> Settings:
     """Load the settings as the command would."""
+    from hatch_ytupload.configuration.keys import KEYS
     from hatch_ytupload.configuration.project import find_pyproject
-    from hatch_ytupload.configuration.settings import KEYS, load_settings
+    from hatch_ytupload.configuration.settings import load_settings
 
     pyproject = find_pyproject(_directory(ctx))
     overrides = {key: ctx.params.get(key) for key in KEYS}

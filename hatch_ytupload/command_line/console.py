@@ -86,9 +86,10 @@ class Console:
         Raises:
             SettingsError: with every problem.
         """
+        from hatch_ytupload.configuration.keys import command_flag
         from hatch_ytupload.configuration.project import find_pyproject
         from hatch_ytupload.configuration.publisher_tables import PROJECT_TABLE, misplaced
-        from hatch_ytupload.configuration.settings import command_flag, load_settings
+        from hatch_ytupload.configuration.settings import load_settings
 
         overrides = dict(flags)
         environment = overrides.pop("environment", None)

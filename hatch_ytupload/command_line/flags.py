@@ -90,7 +90,7 @@ def _with(function: Function, *options: Callable[[Function], Function]) -> Funct
 
 def _setting(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> object:
     """Check the value of a setting, so that a wrong one is a wrong call."""
-    from hatch_ytupload.configuration.settings import from_text
+    from hatch_ytupload.configuration.keys import from_text
     from hatch_ytupload.configuration.values import UnexpectedValueError
 
     if value is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.configuration.settings import KEYS, TABLE
+from hatch_ytupload.configuration.keys import KEYS, TABLE
 from hatch_ytupload.wording import nearest, one_line
 
 if TYPE_CHECKING:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.configuration import values
+from hatch_ytupload.configuration.keys import (
+    CONFIRM,
+    DEFAULT_ENVIRONMENT,
+    ENVIRONMENTS,
+    KEYS,
+    TABLE,
+    VARIABLE_ENVIRONMENT,
+    from_text,
+    publisher_option,
+    unknown_key,
+    unknown_variables,
+)
 from hatch_ytupload.configuration.pipeline_config import (
     DEFAULT_CONFIG,
     InterpolationError,
@@ -20,84 +31,13 @@ from hatch_ytupload.configuration.pipeline_config import (
 from hatch_ytupload.details import detail
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.file_names import as_text
-from hatch_ytupload.wording import describe, did_you_mean, listed, nearest, one_line
+from hatch_ytupload.wording import describe, listed, nearest, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
+    from hatch_ytupload.configuration.keys import Spelling
     from hatch_ytupload.configuration.values import Target, UploadPath
-
-TABLE = "tool.ytupload"
-
-Spelling = Callable[[str], str]
-"""How messages write the option that is a setting: `--build-folder` for commands."""
-
-
-def publisher_option(key: str) -> str:
-    """Write a setting as an option of the publisher."""
-    return f"`{key}`"
-
-
-def command_flag(key: str) -> str:
-    """Write a setting as a flag of commands."""
-    return f"`--{key.replace('_', '-')}`"
-
-
-class Key(NamedTuple):
-    """How one setting is read, and where else than in `[tool.ytupload]` it may stand."""
-
-    read: Callable[[object], Any]
-    default: Any
-    config_key: str | None = None
-    variable: str | None = None
-
-
-KEYS: dict[str, Key] = {
-    "pipeline_dir": Key(values.relative_directory, "."),
-    "config": Key(values.file_or_false, None, variable="YTUPLOAD_CONFIG"),
-    "upload_modules": Key(values.module_names, (), "pipeline.upload_modules"),
-    "upload_paths": Key(values.upload_paths, (), "pipeline.upload_paths"),
-    "build_folder": Key(values.cypress_path, None, "pipeline.build_folder", "YTUPLOAD_BUILD_FOLDER"),
-    "mode": Key(values.mode, "prod", "pipeline.mode", "YTUPLOAD_MODE"),
-    "proxy": Key(values.text, None, variable="YTUPLOAD_PROXY"),
-    "stages": Key(values.stage_selection, "all"),
-    "standalone_wrappers": Key(values.flag, default=False),
-    "keep_releases": Key(values.count, 10),
-    "unique_versions": Key(values.flag, default=False),
-    "node_attributes": Key(values.node_attributes, ()),
-    "provided_modules": Key(values.module_names, ()),
-    "max_archive_mb": Key(values.size_in_mb, 100),
-    "target": Key(values.target, None),
-    "stage_targets": Key(values.stage_targets, ()),
-    "signing_key": Key(values.file_path, None),
-    "allowed_signers": Key(values.file_path, None),
-    "revoked_keys": Key(values.file_path, None),
-    "lock_wait_seconds": Key(values.seconds, 300),
-    "request_timeout_seconds": Key(values.positive_seconds, 20),
-    "request_attempts": Key(values.positive_count, 5),
-}
-"""Every setting, in the order of the documentation; a test holds README and docs against it."""
-
-
-def from_text(key: str, value: str) -> object:
-    """Read a setting from where everything is text: a flag, an option of the publisher, a variable.
-
-    Raises:
-        UnexpectedValueError: the setting cannot have this value.
-    """
-    return False if key == "config" and value == "false" else KEYS[key].read(value)
-
-
-ENVIRONMENTS = "environments"
-DEFAULT_ENVIRONMENT = "default_environment"
-CONFIRM = "confirm"
-"""What stands in `[tool.ytupload]` beside the settings: tables that override them, the one that counts when none is
-named, and, in those tables only, whether to ask before anything changes there."""
-
-VARIABLE_ENVIRONMENT = "YTUPLOAD_ENVIRONMENT"
-_PREFIX = "YTUPLOAD_"
-_OTHER_VARIABLES = (VARIABLE_ENVIRONMENT, "YTUPLOAD_CACHE_DIR", "YTUPLOAD_NO_CACHE", "YTUPLOAD_RELEASE")
-"""Those of other rooms count as known as well."""
 
 _BEFORE_THE_REST = ("pipeline_dir", "config")
 _OF_SIGNATURES = ("signing_key", "allowed_signers", "revoked_keys")
@@ -211,7 +151,7 @@ class _Reading:
 
     def settings(self, environment: str | None) -> Settings:
         beside = (ENVIRONMENTS, DEFAULT_ENVIRONMENT)
-        self.problems.extend(_unknown_key(TABLE, key, beside) for key in self.table if key not in (*KEYS, *beside))
+        self.problems.extend(unknown_key(TABLE, key, beside) for key in self.table if key not in (*KEYS, *beside))
         self._choose(environment)
         self.warnings.extend(unknown_variables(self.environ))
         pipeline_dir = self._pipeline_dir()
@@ -260,7 +200,7 @@ class _Reading:
             place = f"{TABLE}.{ENVIRONMENTS}.{one_line(name)}"
             if isinstance(table, dict):
                 unknown = (key for key in table if key not in (*KEYS, CONFIRM))
-                self.problems.extend(_unknown_key(place, key, (CONFIRM,)) for key in unknown)
+                self.problems.extend(unknown_key(place, key, (CONFIRM,)) for key in unknown)
             else:
                 self.problems.append(f"`{place}` must be a table, found {describe(table)}")
         found = self._named(named)
@@ -418,19 +358,3 @@ class _Reading:
 
 def _without_password(proxy: str | None) -> str | None:
     return proxy and proxy.rpartition("@")[2]
-
-
-def _unknown_key(table: str, key: str, beside: tuple[str, ...]) -> str:
-    known = (*KEYS, *beside)
-    way_out = did_you_mean(key, known, f"known keys: {', '.join(known)}")
-    return f"`{table}.{one_line(key)}` is not a known setting; {way_out}"
-
-
-def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
-    """Warn about variables that look like ours and are not."""
-    known = [*(key.variable for key in KEYS.values() if key.variable), *_OTHER_VARIABLES]
-    for name in sorted(environ):
-        if name.startswith(_PREFIX) and name not in known:
-            near = nearest(name.removeprefix(_PREFIX), [other.removeprefix(_PREFIX) for other in known])
-            way_out = f"did you mean `{_PREFIX}{near}`?" if near else f"known ones: {', '.join(known)}"
-            yield f"the environment variable `{one_line(name)}` means nothing here; {way_out}"

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import LOCK, REQUIREMENTS, WHEELS, stage_directory, stage_file
-from hatch_ytupload.configuration.settings import TABLE
+from hatch_ytupload.configuration.keys import TABLE
 from hatch_ytupload.locking.asked_for import AskedFor, refuse_stale
 from hatch_ytupload.locking.image import Image
 from hatch_ytupload.locking.indexes import find_indexes

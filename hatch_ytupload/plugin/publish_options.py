@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hatch_ytupload.configuration.keys import KEYS, from_text, publisher_option
 from hatch_ytupload.configuration.publisher_tables import OPTIONS, PROJECT_TABLE, USER_TABLE, misplaced
-from hatch_ytupload.configuration.settings import KEYS, from_text, publisher_option
 from hatch_ytupload.configuration.values import UnexpectedValueError, text
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.file_names import as_text

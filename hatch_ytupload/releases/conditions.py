@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hatch_ytupload.configuration.settings import publisher_option
+from hatch_ytupload.configuration.keys import publisher_option
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.releases.signatures import signers_of
 from hatch_ytupload.wording import one_line
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
-    from hatch_ytupload.configuration.settings import Settings, Spelling
+    from hatch_ytupload.configuration.keys import Spelling
+    from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.packing.manifest import Manifest, Selection
     from hatch_ytupload.releases.records import State
     from hatch_ytupload.releases.signatures import Signers

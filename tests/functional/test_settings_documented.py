@@ -14,7 +14,7 @@ import pytest
 from pipelines import CHECKOUT
 
 from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload
-from hatch_ytupload.configuration.settings import KEYS
+from hatch_ytupload.configuration.keys import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipelines import Pipeline, make_pipeline
 
-from hatch_ytupload.configuration.settings import KEYS, Settings, command_flag, load_settings
+from hatch_ytupload.configuration.keys import KEYS, command_flag
+from hatch_ytupload.configuration.settings import Settings, load_settings
 from hatch_ytupload.configuration.values import Target, UploadPath
 from hatch_ytupload.errors import SettingsError
 
