@@ -30,14 +30,19 @@ if TYPE_CHECKING:
         SourceError,
         YtUploadError,
     )
-    from hatch_ytupload.framework.code_upload import FileUploader, upload_all_code, upload_code_archive
-    from hatch_ytupload.framework.job_files import (
+    from hatch_ytupload.framework.dependencies import (
         add_checkpoint,
         build_map_dependencies,
         build_stage_dependencies,
         build_ytjobs_dependencies,
     )
-    from hatch_ytupload.framework.local_build import build_code_locally, create_code_archive
+    from hatch_ytupload.framework.upload import (
+        FileUploader,
+        build_code_locally,
+        create_code_archive,
+        upload_all_code,
+        upload_code_archive,
+    )
     from hatch_ytupload.jobs.run import Ran, Run, run_operation
     from hatch_ytupload.operations import operation_command, operation_files
     from hatch_ytupload.packing.build import Built, build_bundle
@@ -145,14 +150,19 @@ _PLACES = {
         "SourceError",
         "YtUploadError",
     ),
-    "framework.code_upload": ("FileUploader", "upload_all_code", "upload_code_archive"),
-    "framework.job_files": (
+    "framework.dependencies": (
         "add_checkpoint",
         "build_map_dependencies",
         "build_stage_dependencies",
         "build_ytjobs_dependencies",
     ),
-    "framework.local_build": ("build_code_locally", "create_code_archive"),
+    "framework.upload": (
+        "FileUploader",
+        "build_code_locally",
+        "create_code_archive",
+        "upload_all_code",
+        "upload_code_archive",
+    ),
     "jobs.run": ("Ran", "Run", "run_operation"),
     "operations": ("operation_command", "operation_files"),
     "packing.build": ("Built", "build_bundle"),

@@ -32,8 +32,8 @@ from hatch_ytupload.configuration.project import find_project, find_pyproject
 from hatch_ytupload.configuration.settings import load_settings
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.errors import NoProjectError, SettingsError, YtUploadError
-from hatch_ytupload.framework.code_upload import clean_build_directory
 from hatch_ytupload.framework.edge import log_header, log_success
+from hatch_ytupload.framework.upload import clean_build_directory
 from hatch_ytupload.releases.outgoing import open_outgoing
 from hatch_ytupload.releases.publish_bundle import default_artifact
 from hatch_ytupload.releases.published import BUNDLE, CURRENT, find_published, require_stages, write_archive

@@ -86,9 +86,8 @@ class Console:
         Raises:
             SettingsError: with every problem.
         """
-        from hatch_ytupload.configuration.keys import command_flag
+        from hatch_ytupload.configuration.keys import PROJECT_TABLE, command_flag, misplaced
         from hatch_ytupload.configuration.project import find_pyproject
-        from hatch_ytupload.configuration.publisher_tables import PROJECT_TABLE, misplaced
         from hatch_ytupload.configuration.settings import load_settings
 
         overrides = dict(flags)

@@ -63,6 +63,14 @@ KEYS: dict[str, Key] = {
 """Every setting, in the order of the documentation; a test holds README and docs against it."""
 
 
+PUBLISHER_OPTIONS = ("environment", "build_folder", "proxy", "mode", "config", "dry_run", "dist", "yes", "force")
+"""What stands behind the publisher's `-o`, in the order of the documentation."""
+
+PROJECT_TABLE = "`tool.hatch.publish.ytupload.{}`"
+USER_TABLE = "`publish.ytupload.{}` of Hatch's configuration"
+"""How messages write a key of Hatch's own tables for the publisher, which hold `disable` only."""
+
+
 def from_text(key: str, value: str) -> object:
     """Read a setting from where everything is text: a flag, an option of the publisher, a variable.
 
@@ -105,3 +113,23 @@ def unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
             near = nearest(name.removeprefix(_PREFIX), [other.removeprefix(_PREFIX) for other in known])
             way_out = f"did you mean `{_PREFIX}{near}`?" if near else f"known ones: {', '.join(known)}"
             yield f"the environment variable `{one_line(name)}` means nothing here; {way_out}"
+
+
+def misplaced(place: str, table: Mapping[str, object]) -> Iterator[str]:
+    """Say of each key of one of Hatch's own tables, but `disable`, where it belongs: settings have one place.
+
+    Args:
+        place: how messages write a key.
+        table: as parsed.
+    """
+    for name in table:
+        if name == "disable":
+            continue
+        near = name if name in KEYS else nearest(name, KEYS)
+        if name in PUBLISHER_OPTIONS and name not in KEYS:
+            way_out = f"give it when you publish: `-o {name}=...`"
+        elif near:
+            way_out = f"write `{TABLE}.{near}`"
+        else:
+            way_out = f"settings stand in `[{TABLE}]`"
+        yield f"{place.format(one_line(name))} means nothing there, where only `disable` does; {way_out}"

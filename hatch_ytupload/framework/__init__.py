@@ -7,14 +7,19 @@ differs where `docs/yt-framework.md` says so.
 
 from __future__ import annotations
 
-from hatch_ytupload.framework.code_upload import FileUploader, upload_all_code, upload_code_archive
-from hatch_ytupload.framework.job_files import (
+from hatch_ytupload.framework.dependencies import (
     add_checkpoint,
     build_map_dependencies,
     build_stage_dependencies,
     build_ytjobs_dependencies,
 )
-from hatch_ytupload.framework.local_build import build_code_locally, create_code_archive
+from hatch_ytupload.framework.upload import (
+    FileUploader,
+    build_code_locally,
+    create_code_archive,
+    upload_all_code,
+    upload_code_archive,
+)
 
 __all__ = [
     "FileUploader",

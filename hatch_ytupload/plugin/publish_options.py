@@ -5,8 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hatch_ytupload.configuration.keys import KEYS, from_text, publisher_option
-from hatch_ytupload.configuration.publisher_tables import OPTIONS, PROJECT_TABLE, USER_TABLE, misplaced
+from hatch_ytupload.configuration.keys import (
+    KEYS,
+    PROJECT_TABLE,
+    PUBLISHER_OPTIONS,
+    USER_TABLE,
+    from_text,
+    misplaced,
+    publisher_option,
+)
 from hatch_ytupload.configuration.values import UnexpectedValueError, text
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.file_names import as_text
@@ -56,8 +63,8 @@ def read_options(
         if name in _HATCHS_OWN:
             continue
         shown = f"option {publisher_option(one_line(name))}"
-        if name not in OPTIONS:
-            way_out = did_you_mean(name, OPTIONS, f"known options: {', '.join(OPTIONS)}")
+        if name not in PUBLISHER_OPTIONS:
+            way_out = did_you_mean(name, PUBLISHER_OPTIONS, f"known options: {', '.join(PUBLISHER_OPTIONS)}")
             problems.append(f"{shown} is not known; {way_out}")
             continue
         try:

@@ -86,13 +86,13 @@ def test_the_variables_of_the_docs_are_those_of_the_code() -> None:
 
 def test_the_publisher_options_of_the_docs_are_those_of_the_code() -> None:
     """What `hatch publish -p ytupload -o name=value` takes."""
-    from hatch_ytupload.configuration.publisher_tables import OPTIONS
+    from hatch_ytupload.configuration.keys import PUBLISHER_OPTIONS
 
     text = "\n".join(PAGES.values())
     calls = re.findall(r"hatch publish .*-p ytupload.*", text)
     used = {option for call in calls for option in re.findall(r" -o ([a-z_]+)", call)}
-    assert used <= set(OPTIONS), f"documented and unknown: {used - set(OPTIONS)}"
-    missing = [option for option in OPTIONS if f"`{option}`" not in text and f"-o {option}" not in text]
+    assert used <= set(PUBLISHER_OPTIONS), f"documented and unknown: {used - set(PUBLISHER_OPTIONS)}"
+    missing = [option for option in PUBLISHER_OPTIONS if f"`{option}`" not in text and f"-o {option}" not in text]
     assert not missing
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pipelines import refusal
 
-from hatch_ytupload.configuration.publisher_tables import OPTIONS
+from hatch_ytupload.configuration.keys import PUBLISHER_OPTIONS
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.plugin.publish_options import PublishOptions, read_options
 
@@ -126,6 +126,6 @@ def test_all_options_are_read() -> None:
         "yes": "",
         "force": "",
     }
-    assert set(given) == set(OPTIONS)
+    assert set(given) == set(PUBLISHER_OPTIONS)
     options = read(given)
-    assert set(options.settings) | {"environment", "dry_run", "dist", "yes", "force"} == set(OPTIONS)
+    assert set(options.settings) | {"environment", "dry_run", "dist", "yes", "force"} == set(PUBLISHER_OPTIONS)
