@@ -1,9 +1,10 @@
-"""Commands that run with fewer rights, or as somebody else, than the tests: for root only, others need none of it."""
+"""Commands that run with fewer rights, as somebody else, or without a network, where this machine lets us do that."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -27,6 +28,13 @@ def as_nobody() -> tuple[str, ...]:
     rights = "+dac_override,+dac_read_search"
     identity = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
     return (_setpriv(), *identity, f"--inh-caps={rights}", f"--ambient-caps={rights}")
+
+
+def without_network() -> tuple[str, ...]:
+    """Return what to put before a command that then has no network at all; nothing where that is not allowed."""
+    command = ("unshare", "--map-root-user", "--net")
+    found = shutil.which("unshare") and subprocess.run([*command, "true"], capture_output=True, check=False)
+    return command if found and found.returncode == 0 else ()
 
 
 def _setpriv() -> str:

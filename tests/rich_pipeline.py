@@ -48,9 +48,14 @@ RICH_FILES: dict[str, bytes] = {
 }
 
 
-def make_rich_pipeline(directory: Path) -> Pipeline:
-    """Write it, with ignored files, executables, and symbolic links to a file and to a directory."""
-    pipeline = make_pipeline(directory, dict(RICH_FILES), stage=False)
+def make_rich_pipeline(directory: Path, *, settings: str = "") -> Pipeline:
+    """Write it, with ignored files, executables, and symbolic links to a file and to a directory.
+
+    Args:
+        directory: becomes the project root.
+        settings: TOML lines under `[tool.ytupload]`.
+    """
+    pipeline = make_pipeline(directory, dict(RICH_FILES), settings=settings, stage=False)
     pipeline.write(
         {".ytignore": "*.tmp\n!keep.tmp\n", "own/a.tmp": "", "own/keep.tmp": "", "own/__pycache__/x.pyc": ""}
     )

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from package_index import PackageIndex, package_index
 from packaging.pylock import Pylock
-from pipelines import make_pipeline, refusal
+from pipelines import make_pipeline, refusal, run_command_line
+from privileges import without_network
 from wheels import make_wheel
 
 from hatch_ytupload.answers.locks import StageLock, lock_stages, stale_locks
@@ -30,7 +31,7 @@ from hatch_ytupload.packing.wheels import plan_with_wheels
 from hatch_ytupload.planning.plan import make_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 TARGET = 'target = { python = "3.11", platform = "x86_64-manylinux_2_28" }\n'
 REQUIREMENTS = "requirements.txt"
@@ -95,9 +96,14 @@ class Locking:
         lock = Pylock.from_dict(parsed_toml(self.path(stage).read_bytes()))
         return {package.name: str(package.version) for package in lock.packages}
 
-    def command(self, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    def command(self, *arguments: str, before: Sequence[str] = (), **environ: str) -> subprocess.CompletedProcess[str]:
         cache = {"YTUPLOAD_NO_CACHE": "", "YTUPLOAD_CACHE_DIR": str(self.directory / "caches")}
-        return self.pipeline.run(*arguments, environ={**self.environ, **cache, **environ})
+        return run_command_line(
+            *arguments,
+            cwd=self.pipeline.root,
+            environ={**self.environ, **cache, **environ},
+            command=(*before, sys.executable, "-m", "hatch_ytupload"),
+        )
 
     def build(self, **environ: str) -> Built:
         return self.build_into("dist", **environ)
@@ -648,7 +654,8 @@ class TestCommands:
         assert locked.stdout.startswith("wrote stages/first/pylock.toml (1 wheel, ")
         assert here.command("lock", "--check").stdout == "all locks fit\n"
         dead = {"HTTP_PROXY": DEAD, "HTTPS_PROXY": DEAD, "PIP_INDEX_URL": f"{DEAD}/simple"}
-        assert here.command("build", **dead).returncode == 0
+        built = here.command("build", before=without_network(), **dead)
+        assert built.returncode == 0, built.stderr
         assert here.command("check", "--strict", **dead).stdout == "no findings\n"
         assert here.command("check", "--strict", "dist/demo-1.0.ytarchive", **dead).stdout == "no findings\n"
         assert here.command("verify", "--rebuild", **dead).returncode == 0
