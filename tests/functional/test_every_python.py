@@ -81,7 +81,14 @@ def test_the_bytes_do_not_depend_on_the_python(version: str, wheel: Path, origin
         for path in [theirs, *theirs.rglob("*")]:
             os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
     environ = clean_environment(**_with_cache(theirs / "cache"), **DEAD, HOME=str(theirs))
-    command = [*as_other, "sh", "-c", 'umask 077; exec "$@"', "sh", python.with_name("hatch-ytupload")]
+    command: list[str | Path] = [
+        *as_other,
+        "sh",
+        "-c",
+        'umask 077; exec "$@"',
+        "sh",
+        python.with_name("hatch-ytupload"),
+    ]
     done = run(*command, "--json", "build", "-d", "by-command", cwd=theirs / "demo", environ=environ)
     assert json.loads(done.stdout)["sha256"] == original.sha256
     assert sha256(theirs / "demo" / "by-command" / "demo-1.0.ytarchive" / "source.tar.gz") == original.sha256
