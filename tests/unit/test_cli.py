@@ -333,6 +333,10 @@ class TestOutsideOfAProject:
             patch.setenv("YT_TOKEN", proxy.token)
             folder = ("--build-folder", "//home/elsewhere/build", "--proxy", proxy.address)
             assert outside("publish", bundle, *folder)[0] == 0
+            status, said, errors = outside("--json", "promote", *folder, "--to", "//home/next/build")
+            assert (status, errors) == (0, "")
+            assert json.loads(said)["from"]["build_folder"] == "//home/elsewhere/build"
+            assert proxy.cypress.exists("//home/next/build/source.tar.gz")
             status, said, errors = outside("history", "--json", *folder)
             (release,) = json.loads(said)["releases"]
             assert (status, errors, release["current"]) == (0, "", True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hatch_ytupload.command_line.completion import environments, releases
-from hatch_ytupload.command_line.flags import force_flag, settings_flags, yes_flag
+from hatch_ytupload.command_line.flags import destination_flags, force_flag, yes_flag
 from hatch_ytupload.file_names import as_text
 from hatch_ytupload.output.releases import promoted_data, promoted_text
 
@@ -36,7 +36,7 @@ _OF_SOURCE_ALONE = ("YTUPLOAD_BUILD_FOLDER", "YTUPLOAD_PROXY", "YTUPLOAD_ENVIRON
 @click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be copied, replaced and pruned.")
 @force_flag
 @yes_flag
-@settings_flags
+@destination_flags
 @click.pass_obj
 def command(
     console: Console,
@@ -54,7 +54,8 @@ def command(
 ) -> None:
     r"""Make a release of one build folder the current one of another: the same bytes, without a build.
 
-    RELEASE is a name that `history` shows, or the beginning of one; without it, the current release.
+    RELEASE is a name that `history` shows, or the beginning of one; without it, the current release. `--build-folder`,
+    `--proxy` and `--mode` name the source, as they do for other commands.
 
     \b
     Example:
@@ -64,8 +65,9 @@ def command(
     from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.releases.promote import promote
 
-    one = _settings(console, flags, "--from", source, from_proxy)
-    # What is set for this shell says where we are, not where a release may go.
+    # What is set for this call or shell says where we are, not where a release may go.
+    here = {key: flags.pop(key, None) for key in ("build_folder", "proxy", "mode")}
+    one = _settings(console, {**flags, **here}, "--from", source, from_proxy or here["proxy"])
     environ = {name: value for name, value in os.environ.items() if name not in _OF_SOURCE_ALONE}
     same_cluster = to_proxy or (one.proxy if target.startswith("//") else None)
     mode = {"mode": one.mode} if target.startswith("//") and not to_proxy else {}
@@ -87,7 +89,7 @@ def _settings(
     flags: dict[str, object],
     end: str,
     place: str | None,
-    proxy: str | None,
+    proxy: object,
     *,
     environ: dict[str, str] | None = None,
 ) -> Settings:
@@ -102,7 +104,7 @@ def _settings(
         environ: the environment; the process's own where None.
     """
     is_path = place is not None and place.startswith("//")
-    chosen = {**flags, "proxy": proxy, "build_folder": None}
+    chosen = {"build_folder": None, **flags, "proxy": proxy}
     names = {"build_folder": end, "proxy": f"{end}-proxy"}
     if place is not None:
         chosen["build_folder" if is_path else "environment"] = as_text(place)
