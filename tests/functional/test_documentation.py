@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+from contextlib import ExitStack
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,12 @@ import yaml
 from checkout import installing_environment
 from console_blocks import Shell, as_shown, steps_of
 from pipelines import CHECKOUT, Pipeline, make_pipeline
+from proxy import ProxyServer
 
 from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from checkout import Hatch
@@ -30,13 +33,10 @@ tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 PACKAGE = CHECKOUT / "hatch_ytupload"
 ARCHITECTURE = (CHECKOUT / "docs" / "architecture.md").read_text(encoding="utf-8")
-GUIDES = [
-    "README.md",
-    *(f"docs/{name}.md" for name in ("quick-start", "teams", "running", "inspecting", "publishing", "settings")),
-]
-
+CLUSTERS = ("cluster.example.com", "testing.example.com", "production.example.com")
 REPOSITORY = "https://github.com/hatch-ytupload/hatch-ytupload/blob/main/"
 PAGES = ["README.md", "CONTRIBUTING.md", *sorted(f"docs/{path.name}" for path in CHECKOUT.glob("docs/*.md"))]
+GUIDES = [page for page in PAGES if "```console" in (CHECKOUT / page).read_text(encoding="utf-8")]
 REFERENCE = (CHECKOUT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
@@ -104,7 +104,21 @@ EXAMPLE = {
 
 
 @pytest.fixture
-def shell(tmp_path: Path, hatch: Hatch, wheel: Path) -> Shell:
+def clusters() -> Iterator[dict[str, str]]:
+    """Return what stands here for the clusters of the pages, and for a token."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(ProxyServer()) for _ in CLUSTERS]
+        for server in servers:
+            server.cypress.create("table", "//home/ads/urls")
+            server.cypress.add_account("ads")
+        yield {
+            **{name: server.address for name, server in zip(CLUSTERS, servers, strict=True)},
+            "YT_TOKEN=...": f"YT_TOKEN={servers[0].token}",
+        }
+
+
+@pytest.fixture
+def shell(tmp_path: Path, hatch: Hatch, wheel: Path, clusters: dict[str, str]) -> Shell:
     """Return a shell beside the pipeline of the pages, with `hatch` and `hatch-ytupload` as installed."""
     Pipeline(tmp_path).write(EXAMPLE)
     left_over = shutil.ignore_patterns("dist", ".dev", ".build", "__pycache__")
@@ -120,7 +134,7 @@ def shell(tmp_path: Path, hatch: Hatch, wheel: Path) -> Shell:
     # A reader has a cache.
     del environ["YTUPLOAD_NO_CACHE"]
     places = {"YTUPLOAD_CACHE_DIR": str(tmp_path / ".cache"), "XDG_STATE_HOME": str(tmp_path / ".state")}
-    return Shell(tmp_path, {**environ, **places})
+    return Shell(tmp_path, {**environ, **places}, clusters)
 
 
 def test_the_readme_is_short_and_its_links_work_on_the_package_index() -> None:
@@ -160,7 +174,6 @@ def test_every_page_is_in_the_table_of_contents() -> None:
 def test_what_a_guide_shows_is_what_is_printed(page: str, shell: Shell) -> None:
     """Each console block, from the first to the last, as somebody types it who follows the page."""
     text = (CHECKOUT / page).read_text(encoding="utf-8")
-    # What the page has the reader write.
     for step in steps_of(text):
         printed = shell.type(step.command)
         assert step.shown is None or as_shown(printed, step.shown), f"$ {step.command}\n{printed}"

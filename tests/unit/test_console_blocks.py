@@ -11,10 +11,17 @@ PAGE = """\
 print(1)
 ```
 
-<!-- not run: it needs a cluster -->
-```console
-$ never
+```sh
+never
 ```
+
+1. In a list:
+
+   <!-- run first: export A=1 -->
+   ```console
+   $ list
+     shown
+   ```
 
 <!-- run first: cd there -->
 ```console
@@ -30,6 +37,8 @@ def test_the_steps_of_a_page() -> None:
     """Files are written, comments obeyed, continued lines are one command."""
     assert list(steps_of(PAGE)) == [
         Step("cat > a.py <<'END'\nprint(1)\nEND", None),
+        Step("export A=1", None),
+        Step("list", ("  shown",)),
         Step("cd there", None),
         Step("one \\\n    two", ("shown",)),
         Step("three", ()),
@@ -44,6 +53,8 @@ def test_the_steps_of_a_page() -> None:
         ("a\n", ["a", "b"], False),
         ("a\nb\nc\n", ["a", "...", "c"], True),
         ("12:00 | ready\n", ["... ready"], True),
+        ("key 4f2a\n", ["key ..."], True),
+        ("a key 4f2a\n", ["key ..."], False),
         ("12:00 | not ready yet\n", ["... ready"], False),
         ("1.0-0123456789ab (1.5 kB)\n", ["1.0-ba9876543210 (22 MB)"], True),
         ("1.0-0123456789ab (1.5 kB)\n", ["1.1-ba9876543210 (22 MB)"], False),
