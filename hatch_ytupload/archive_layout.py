@@ -37,7 +37,7 @@ MAP_REDUCE = "map_reduce"
 WRAPPERS = "operation_wrapper_*.sh"
 """The pattern that the names of wrapper scripts match."""
 # The longest names come first: a stage may be called `x_map_reduce`, no operation is called `mapper`.
-_WRAPPER = re.compile(rf"operation_wrapper_(.+)_({'|'.join(sorted(OPERATIONS, key=len, reverse=True))})\.sh", re.DOTALL)
+_WRAPPER = rf"operation_wrapper_(.+)_({'|'.join(sorted(OPERATIONS, key=len, reverse=True))})\.sh"
 
 
 class PackedOperation(NamedTuple):
@@ -75,5 +75,5 @@ def is_wrapper(path: str) -> bool:
 
 def packed_operation(path: str) -> PackedOperation | None:
     """Return the operation that a file of an archive starts; None: it is no wrapper script."""
-    match = _WRAPPER.fullmatch(path)
+    match = re.fullmatch(_WRAPPER, path, re.DOTALL)
     return None if match is None else PackedOperation(match[1], match[2], path)

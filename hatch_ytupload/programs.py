@@ -12,16 +12,16 @@ from hatch_ytupload.wording import one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE_?KEY|API_?KEY|ACCESS_?KEY|^YT_SECURE_VAULT", re.IGNORECASE)
+_PRIVATE = r"(?i)TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE_?KEY|API_?KEY|ACCESS_?KEY|^YT_SECURE_VAULT"
 # Git sets the first for its hooks; a build that one of them starts is asked about its own directory.
-_OF_ANOTHER = re.compile(
+_OF_ANOTHER = (
     r"GIT_(?:DIR|WORK_TREE|INDEX_FILE|PREFIX|COMMON_DIR|OBJECT_DIRECTORY|ALTERNATE_OBJECT_DIRECTORIES|NAMESPACE|"
     r"INTERNAL_.*|IMPLICIT_WORK_TREE|GRAFT_FILE|SHALLOW_FILE|EXTERNAL_DIFF|SSH.*|ASKPASS|PROXY_COMMAND|PAGER|EDITOR)"
 )
 # Git must not write to the repository that it is asked about, fetch what it lacks, ask, nor speak another language.
 _ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
 _OPTIONS = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "protocol.allow=never", "diff.external=")
-_FILTER = re.compile(rb"^(filter\.(.*)\.(?:clean|smudge|process))\n(.*)$", re.DOTALL)
+_FILTER = rb"(?s)^(filter\.(.*)\.(?:clean|smudge|process))\n(.*)$"
 _HARMLESS = (b"git-lfs ", b"git lfs ")
 
 
@@ -31,12 +31,12 @@ def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
     >>> without_secrets({"PATH": "/bin", "YT_TOKEN": "x", "PYPI_PASSWORD": "x"})
     {'PATH': '/bin'}
     """
-    return {name: value for name, value in environ.items() if not _SECRET.search(name)}
+    return {name: value for name, value in environ.items() if not re.search(_PRIVATE, name)}
 
 
 def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables that git is started with, to be asked about the directory that it is started in."""
-    kept = {name: value for name, value in without_secrets(environ).items() if not _OF_ANOTHER.fullmatch(name)}
+    kept = {name: value for name, value in without_secrets(environ).items() if not re.fullmatch(_OF_ANOTHER, name)}
     return {**kept, **_ENVIRONMENT}
 
 
@@ -89,7 +89,7 @@ def _without_filters(directory: str, environ: Mapping[str, str]) -> list[str]:
                 check=False,
             )
             for entry in listed.stdout.split(b"\0"):
-                found = _FILTER.match(entry)
+                found = re.match(_FILTER, entry)
                 if found is not None and not found[3].startswith(_HARMLESS):
                     options[f"{os.fsdecode(found[1])}="] = None
                     options[f"filter.{os.fsdecode(found[2])}.required=false"] = None

@@ -237,6 +237,8 @@ def _valid_name(name: str, where: str) -> str:
 
 
 def _valid_version(version: str, where: str) -> str:
+    if version.isascii() and all(part == "0" or (part.isdigit() and part[0] != "0") for part in version.split(".")):
+        return version  # as it is, without a module that takes a good part of a small build
     from packaging.version import InvalidVersion, Version
 
     try:

@@ -26,12 +26,10 @@ class UploadPath(NamedTuple):
     target: str | None
 
 
-_PYTHON = re.compile(r"3\.\d{1,2}")
+_PYTHON = r"3\.\d{1,2}"
 # The names that uv has for Linux, as `--python-platform`.
 _GLIBC = "2014|_2_17|_2_28|_2_3[1-9]|_2_40"
-_PLATFORM = re.compile(
-    rf"linux|riscv64-unknown-linux|(x86_64|aarch64)-(unknown-linux-(gnu|musl)|manylinux({_GLIBC}))", re.ASCII
-)
+_PLATFORM = rf"linux|riscv64-unknown-linux|(x86_64|aarch64)-(unknown-linux-(gnu|musl)|manylinux({_GLIBC}))"
 
 
 class Target(NamedTuple):
@@ -208,9 +206,9 @@ def target(value: object) -> Target:
     if not isinstance(value, Mapping) or set(value) != set(Target._fields):
         raise UnexpectedValueError(expected, value)
     python, platform = value["python"], value["platform"]
-    if not isinstance(python, str) or not _PYTHON.fullmatch(python):
+    if not isinstance(python, str) or not re.fullmatch(_PYTHON, python):
         raise UnexpectedValueError(f'{expected}, with a `python` such as "3.11"', python)
-    if not isinstance(platform, str) or not _PLATFORM.fullmatch(platform):
+    if not isinstance(platform, str) or not re.fullmatch(_PLATFORM, platform, re.ASCII):
         raise UnexpectedValueError(f"{expected}, with a `platform` of Linux as uv names it", platform)
     return Target(python, platform)
 

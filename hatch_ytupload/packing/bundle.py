@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -152,12 +151,16 @@ def _remove(path: str) -> None:
 
 def _remove_abandoned(parent: str, name: str) -> None:
     """Remove the directories of builds that were killed, whose lock nobody holds; put back what they moved away."""
-    import shutil
-
-    pattern = re.compile(re.escape(f".{name}.") + rf"[a-z0-9_]{{8}}({re.escape(atomic_rename.ASIDE)})?")
     place = os.path.join(parent, name)
     with suppress(FileNotFoundError):
-        for entry in list(os.scandir(parent)):
+        found = [entry for entry in os.scandir(parent) if entry.name.startswith(f".{name}.")]
+        if not found:
+            return
+        import re
+        import shutil
+
+        pattern = re.compile(re.escape(f".{name}.") + rf"[a-z0-9_]{{8}}({re.escape(atomic_rename.ASIDE)})?")
+        for entry in found:
             match = pattern.fullmatch(entry.name)
             if match is None:
                 continue

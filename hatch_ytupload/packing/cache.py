@@ -28,10 +28,10 @@ DEFAULT_LIMIT = 2_000_000_000
 
 UNFINISHED = "unfinished"
 KINDS = {
-    "parts": re.compile(r"part-[0-9a-f]{64}"),
-    "listings": re.compile(r"listings-[0-9a-f]{64}"),
-    "bundles": re.compile(r"bundle-[0-9a-f]{64}"),
-    UNFINISHED: re.compile(r"\.new-[a-z0-9_]{8}"),
+    "parts": r"part-[0-9a-f]{64}",
+    "listings": r"listings-[0-9a-f]{64}",
+    "bundles": r"bundle-[0-9a-f]{64}",
+    UNFINISHED: r"\.new-[a-z0-9_]{8}",
 }
 """The names of all files that are written, and so of all that may be removed, by kind."""
 
@@ -219,7 +219,7 @@ def entries_of(directory: str) -> Iterator[CacheEntry]:
     """Yield the files of a cache that builds write; nothing where there is no cache."""
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
-            kind = next((kind for kind, pattern in KINDS.items() if pattern.fullmatch(entry.name)), None)
+            kind = next((kind for kind, pattern in KINDS.items() if re.fullmatch(pattern, entry.name)), None)
             with suppress(OSError):
                 if kind is not None and not entry.is_dir(follow_symlinks=False):
                     status = entry.stat(follow_symlinks=False)

@@ -114,9 +114,17 @@ def package_url(name: str, version: str) -> str:
     >>> package_url("Foo_Bar", "1.0+local")
     'pkg:pypi/foo-bar@1.0%2Blocal'
     """
+    return f"pkg:pypi/{_quoted(normalize_name(name))}" + (f"@{_quoted(version)}" if version else "")
+
+
+def _quoted(text: str) -> str:
+    """Return what stands for a text in a URL (RFC 3986, section 2)."""
+    if text.isascii() and text.replace(".", "").replace("-", "").isalnum():
+        return text
+    # Few builds come here, and the module takes a good part of a small one.
     from urllib.parse import quote
 
-    return f"pkg:pypi/{quote(normalize_name(name), safe='')}" + (f"@{quote(version, safe='')}" if version else "")
+    return quote(text, safe="")
 
 
 def _metadata_in(part: Part) -> list[CoreMetadata]:

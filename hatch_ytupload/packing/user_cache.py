@@ -38,8 +38,8 @@ _KEY_SIZE = 32
 _MARK = "CACHEDIR.TAG"
 # As https://bford.info/cachedir/ has it: programs that make backups pass over the directory.
 _MARK_TEXT = b"Signature: 8a477f597d28d172789f06886806bc55\n# What hatch-ytupload remembers; it may be deleted.\n"
-_WHEEL = re.compile(r"[0-9a-f]{64}|\.new-[a-z0-9_]{8}")
-_ENVIRONMENT = re.compile(r"[0-9a-f]{24}(\.lock)?")
+_WHEEL = r"[0-9a-f]{64}|\.new-[a-z0-9_]{8}"
+_ENVIRONMENT = r"[0-9a-f]{24}(\.lock)?"
 _MOST_LINKS = 40
 
 
@@ -149,13 +149,13 @@ def empty_cache(directory: str) -> None:
 
 def _environments(directory: str) -> list[str]:
     with suppress(OSError), os.scandir(os.path.join(directory, ENVIRONMENTS)) as entries:
-        return [entry.path for entry in entries if _ENVIRONMENT.fullmatch(entry.name)]
+        return [entry.path for entry in entries if re.fullmatch(_ENVIRONMENT, entry.name)]
     return []
 
 
 def _wheels(directory: str) -> list[str]:
     with suppress(OSError), os.scandir(os.path.join(directory, WHEELS)) as entries:
-        return [entry.path for entry in entries if _WHEEL.fullmatch(entry.name)]
+        return [entry.path for entry in entries if re.fullmatch(_WHEEL, entry.name)]
     return []
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _LICENCE_CLASSIFIER = "License :: "
 # What stands before the first of these in a requirement is its name.
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _LONGEST_NAME = 80
 
 
@@ -86,5 +86,5 @@ def _mail_name(fields: dict[str, list[str]]) -> str:
 
 
 def _required(text: str) -> str:
-    match = _NAME.match(text)
+    match = re.match(_NAME, text)
     return match[0] if match else ""

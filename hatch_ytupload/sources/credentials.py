@@ -4,30 +4,61 @@ from __future__ import annotations
 
 import re
 
-_NAMES = re.compile(
-    r"""
-      secrets\.env
-    | \.env (\.(?!(example|sample|template|dist)$) .*)?
-    | \.netrc | _netrc | \.pgpass | \.pypirc | \.git-credentials | \.htpasswd
-    | \.(dockercfg|boto|s3cfg|vault-token|my\.cnf|databrickscfg) | application_default_credentials\.json | rclone\.conf
-    | id_(rsa|dsa|ecdsa|ed25519)(_sk)?
-    | .* \.(ppk|p12|pfx|jks|keystore|kdbx)
-    """,
-    re.VERBOSE | re.IGNORECASE,
+# All in small letters, as names are compared. No expressions: compiling them takes a good part of a small build.
+_NAMES = frozenset(
+    [
+        "secrets.env",
+        ".env",
+        ".netrc",
+        "_netrc",
+        ".pgpass",
+        ".pypirc",
+        ".git-credentials",
+        ".htpasswd",
+        ".dockercfg",
+        ".boto",
+        ".s3cfg",
+        ".vault-token",
+        ".my.cnf",
+        ".databrickscfg",
+        "application_default_credentials.json",
+        "rclone.conf",
+        "id_rsa",
+        "id_dsa",
+        "id_ecdsa",
+        "id_ed25519",
+        "id_rsa_sk",
+        "id_dsa_sk",
+        "id_ecdsa_sk",
+        "id_ed25519_sk",
+    ]
 )
+_SUFFIXES = (".ppk", ".p12", ".pfx", ".jks", ".keystore", ".kdbx")
+_EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist")
 # Where the name alone says nothing: the directory, and the file in it.
-_PATHS = re.compile(
-    r"""
-      \.aws/credentials | \.yt/token | \.docker/config\.json | \.kube/config | \.cargo/credentials(\.toml)?
-    | \.gem/credentials | \.kaggle/kaggle\.json | \.huggingface/(stored_)?tokens?
-    | \.azure/(accesstokens|msal_token_cache)\.json | \.terraform\.d/credentials\.tfrc\.json
-    """,
-    re.VERBOSE | re.IGNORECASE,
+_PATHS = frozenset(
+    [
+        ".aws/credentials",
+        ".yt/token",
+        ".docker/config.json",
+        ".kube/config",
+        ".cargo/credentials",
+        ".cargo/credentials.toml",
+        ".gem/credentials",
+        ".kaggle/kaggle.json",
+        ".huggingface/token",
+        ".huggingface/tokens",
+        ".huggingface/stored_token",
+        ".huggingface/stored_tokens",
+        ".azure/accesstokens.json",
+        ".azure/msal_token_cache.json",
+        ".terraform.d/credentials.tfrc.json",
+    ]
 )
 # RFC 7468 and the older headers of OpenSSL and OpenSSH.
-_PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]")
+_PRIVATE_KEY = rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]"
 # In the JSON that clouds give out for service accounts; some write a remark before the header.
-_JSON_KEY = re.compile(rb'"private_?key"\s*:\s*"[^"]{0,1000}-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----', re.IGNORECASE)
+_JSON_KEY = rb'(?i)"private_?key"\s*:\s*"[^"]{0,1000}-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----'
 
 HEAD_SIZE = 1 << 16
 """How many bytes at the start of a file `holds_private_key` wants to see."""
@@ -39,8 +70,13 @@ def is_credential_file(path: str) -> bool:
     >>> is_credential_file("conf/.aws/credentials"), is_credential_file("credentials")
     (True, False)
     """
-    above, _, name = path.rpartition("/")
-    return bool(_NAMES.fullmatch(name) or _PATHS.fullmatch(f"{above.rpartition('/')[2]}/{name}"))
+    above, _, name = path.lower().rpartition("/")
+    return (
+        name in _NAMES
+        or name.endswith(_SUFFIXES)
+        or (name.startswith(".env.") and name not in _EXAMPLES)
+        or f"{above.rpartition('/')[2]}/{name}" in _PATHS
+    )
 
 
 def holds_private_key(head: bytes) -> bool:
@@ -52,9 +88,9 @@ def holds_private_key(head: bytes) -> bool:
         return False
     text = head.removeprefix(b"\xef\xbb\xbf")
     if text.lstrip()[:1] in (b"{", b"["):
-        return _JSON_KEY.search(text) is not None
+        return re.search(_JSON_KEY, text) is not None
     for line in text.splitlines():
-        if _PRIVATE_KEY.match(line):
+        if re.match(_PRIVATE_KEY, line):
             return True
         # `openssl pkcs12` writes "Bag Attributes" and "Key Attributes", with indented lines below, before the header.
         if line.strip() and line[:1] not in b"# \t" and b"Attributes" not in line:

@@ -8,8 +8,6 @@ Metadata that is damaged counts as absent: it describes a module, it does not de
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
@@ -25,7 +23,7 @@ SITE_DIRECTORIES = frozenset({"site-packages", "dist-packages"})
 _METADATA_DIRECTORIES = (".dist-info", ".egg-info")
 _EXTENSION_MODULES = (".so", ".pyd", ".dylib")
 # The lines of RECORD that can be companions: parsing all lines of a large distribution takes milliseconds.
-_BESIDE_PACKAGES = re.compile(rb"(?m)^[^/\n]*\.(?:(?:so|pyd|dylib)(?:[,\"\s].*)?|libs/.*)$")
+_BESIDE_PACKAGES = rb"(?m)^[^/\n]*\.(?:(?:so|pyd|dylib)(?:[,\"\s].*)?|libs/.*)$"
 # What importlib.metadata answers from about a distribution that is packed.
 _PACKED_METADATA = ("METADATA", "PKG-INFO", "entry_points.txt")
 
@@ -52,14 +50,15 @@ def installed_owners(site: str, wanted: str) -> Iterator[Distribution]:
     """Yield the distributions in the directory `site` that installed `wanted`: a file, or anything below `directory/`.
 
     Where a distribution has no RECORD (as Debian installs them), its name or its top_level.txt decides. Distributions
-    named like the module come first, so that with hundreds of them few RECORD files are read.
+    named like the module come first, then those that begin like it, so that with hundreds of them few RECORD files are
+    read.
     """
     module = wanted.partition("/")[0].partition(".")[0]
     alike = _normalized(module)
 
-    def likeness(entry: str) -> tuple[bool, bool, str]:
+    def likeness(entry: str) -> tuple[bool, bool, bool, str]:
         name = _normalized(_stem(entry))
-        return name != alike, alike not in name, entry
+        return name != alike, alike not in name, not name.startswith(alike[:2]), entry
 
     entries = _metadata_directories(site)
     if os.path.basename(site) not in SITE_DIRECTORIES:
@@ -104,7 +103,7 @@ def companions(distribution: Distribution) -> list[str]:
         ModuleNotFoundInEnvironmentError: RECORD lists one that is not there.
     """
     found = set()
-    lines = b"\n".join(_BESIDE_PACKAGES.findall(_read(distribution.info, "RECORD") or b""))
+    lines = b"\n".join(re.findall(_BESIDE_PACKAGES, _read(distribution.info, "RECORD") or b""))
     for path in _paths(lines):
         first, *rest = path.split("/")
         is_library_directory = bool(rest) and first.endswith(".libs") and ".." not in rest
@@ -198,10 +197,13 @@ def local_project(info: str, *, editable: bool = False) -> str | None:
         info: its metadata directory.
         editable: only if its modules are still those of that directory.
     """
+    text = _text(info, "direct_url.json")
+    if not text:
+        return None
     from urllib.parse import unquote, urlsplit
 
     try:
-        origin = json.loads(_text(info, "direct_url.json") or "null")
+        origin = json.loads(text)
         url = urlsplit(origin["url"])
         is_editable = origin["dir_info"].get("editable") is True
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -263,6 +265,11 @@ def _text(directory: str, name: str) -> str:
 
 
 def _paths(record: bytes) -> Iterator[str]:
+    if not record:
+        return
+    import csv
+    import io
+
     try:
         rows = csv.reader(io.StringIO(record.decode("utf-8", "surrogateescape"), newline=""))
         yield from (row[0] for row in rows if row)

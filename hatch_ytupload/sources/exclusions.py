@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 # A build that was killed leaves a directory with a dot and letters around the name.
-_BUNDLE = re.compile(rf".*{re.escape(BUNDLE_SUFFIX)}(\.[a-z0-9_]+)?", re.DOTALL)
+_BUNDLE = rf"(?s).*{re.escape(BUNDLE_SUFFIX)}(\.[a-z0-9_]+)?"
 _PRINTED_RULE = Rule("", 0, "what this command prints", negated=False)
 _BUNDLE_RULE = Rule("", 0, f"*{BUNDLE_SUFFIX}/", negated=False)
 
@@ -77,7 +77,7 @@ class Exclusions:
         """
         if is_dir:
             found = self._outputs.get(path)
-            if found is None and _BUNDLE.fullmatch(path.rpartition("/")[2]):
+            if found is None and BUNDLE_SUFFIX in path and re.fullmatch(_BUNDLE, path.rpartition("/")[2]):
                 found = _BUNDLE_RULE
             if found is not None or not self._prunes:
                 return found

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 import string
+from functools import cache
 from typing import NamedTuple
 
 DIRECTORY_MARK = b"\0"
@@ -63,10 +64,10 @@ def translate(line: bytes, group: str) -> Pattern | None:
     whole_path = b"/" in pattern
     pattern = pattern.removeprefix(b"/")
     # `**/` before a single name only says what such a name says by itself: at any depth.
-    anywhere = _ANYWHERE.fullmatch(pattern)
+    anywhere = re.fullmatch(_ANYWHERE, pattern)
     if anywhere:
         pattern, whole_path = anywhere[1], False
-    start = _SPECIAL.split(pattern, maxsplit=1)[0]
+    start = re.split(_SPECIAL, pattern, maxsplit=1)[0]
     read = _read(pattern, len(start))
     if read is None or not pattern:
         return None
@@ -83,10 +84,11 @@ def translate(line: bytes, group: str) -> Pattern | None:
     )
 
 
-_ANYWHERE = re.compile(rb"\*\*+/([^/]+)")
-_SPECIAL = re.compile(rb"[*?[\\]")
+_ANYWHERE = rb"\*\*+/([^/]+)"
+_SPECIAL = rb"[*?[\\]"
 
-_TOKEN = re.compile(
+# Compiled when the first pattern is read.
+_TOKEN = (
     # Two stars or more are special as a whole component of the path, and only there.
     rb"(?P<levels>(?<![^/])\*\*+/)"
     rb"|(?P<anything>(?<![^/])\*\*+(?=\\/|\Z))"
@@ -94,9 +96,15 @@ _TOKEN = re.compile(
     rb"|(?P<one>\?)"
     rb"|(?P<bracket>\[)"
     rb"|\\(?P<escaped>.)"
-    rb"|(?P<plain>[^*?[\\]+)",
-    re.DOTALL,
+    rb"|(?P<plain>[^*?[\\]+)"
 )
+
+
+@cache
+def _tokens() -> re.Pattern[bytes]:
+    return re.compile(_TOKEN, re.DOTALL)
+
+
 _STAR = b"[^/]*"
 _UNLIMITED = {"levels": b"(?:|.*?/)", "anything": b".*?", "star": _STAR}
 
@@ -121,7 +129,7 @@ def _read(pattern: bytes, at: int) -> _Read | None:
     literals = [bytearray()]
     shortest = 0
     while at < len(pattern):
-        token = _TOKEN.match(pattern, at)
+        token = _tokens().match(pattern, at)
         if token is None:
             return None
         at = token.end()

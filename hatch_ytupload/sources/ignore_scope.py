@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _TOO_LARGE = 100 * 1024 * 1024
 """Bytes; git leaves such an ignore file unread with a warning, and what it was to keep out would be packed."""
+# Nobody waits for the other end of a FIFO.
+_OPEN_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 
 
 class IgnoreScope(NamedTuple):
@@ -110,18 +112,20 @@ def join_shown(shown: str, name: str) -> str:
 
 
 def _read(directory: str, shown: str, *, follows_links: bool) -> bytes | None:
-    path = os.path.join(directory, IGNORE_FILE_NAME)
+    path = f"{directory}/{IGNORE_FILE_NAME}"
     try:
-        # Nobody waits for the other end of a FIFO.
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follows_links else os.O_NOFOLLOW)
-        descriptor = os.open(path, flags)
-    except OSError as error:
-        if os.path.islink(path):
+        try:
+            descriptor = os.open(path, _OPEN_FLAGS | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            if not os.path.islink(path):
+                raise
             if not follows_links:
                 return None
-        elif isinstance(error, FileNotFoundError):
-            return None
-        # A followed link that leads nowhere would let through what it was meant to keep out.
+            # One that leads nowhere would let through what it was meant to keep out: from here on that is an error.
+            descriptor = os.open(path, _OPEN_FLAGS)
+    except OSError as error:
         if isinstance(error, PermissionError) and not os.access(directory, os.X_OK):
             raise SourceError(
                 f"cannot list `{one_line(shown)}`: {error.strerror}; make it readable or exclude it in "

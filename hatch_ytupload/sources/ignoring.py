@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.sources.ignore_patterns import DIRECTORY_MARK, Pattern, translate
@@ -54,14 +55,15 @@ The time to match grows faster than the number of groups in an expression."""
 
 
 class IgnoreRules:
-    """The rules in force in one directory. Never changes."""
+    """The rules in force in one directory. They never change; files are parsed when something is to be decided."""
 
-    __slots__ = ("_files",)
+    __slots__ = ("_files", "_reached")
 
     def __init__(self, files: tuple[tuple[_RuleFile, bytes | None], ...] = ()) -> None:
         # The innermost ignore file first, each with the way from its directory to this one, such as `b"a/b/"`; None
         # where that does not matter any more.
         self._files = files
+        self._reached = not files
 
     @classmethod
     def root(cls, text: bytes | None, file: str = "") -> IgnoreRules:
@@ -82,7 +84,7 @@ class IgnoreRules:
             file: the name of that file in answers.
         """
         step = name.encode(_ENCODING, _ENCODING_ERRORS) + b"/"
-        outer = tuple((rules, way if way is None else rules.reach(way + step)) for rules, way in self._files)
+        outer = tuple((rules, None if way is None else way + step) for rules, way in self._files)
         return IgnoreRules(_own(text, file) + outer)
 
     def decide(self, name: str, *, is_dir: bool) -> Rule | None:
@@ -99,13 +101,16 @@ class IgnoreRules:
         if rule is None and name.endswith(_BYTECODE_SUFFIXES):
             rule = _BYTECODE
         if rule is None and self._files:
+            if not self._reached:
+                self._files = tuple((file, None if way is None else file.rules.reach(way)) for file, way in self._files)
+                self._reached = True
             entry = name.encode(_ENCODING, _ENCODING_ERRORS)
             if is_dir:
                 entry += DIRECTORY_MARK
             for file, way in self._files:
-                rule = file.last_match(entry, way)
-                if rule is not None:
-                    break
+                number = file.rules.last_match(entry, way)
+                if number:
+                    return file.rule(number)
         return rule
 
     def is_ignored(self, name: str, *, is_dir: bool) -> bool:
@@ -119,12 +124,35 @@ def _own(text: bytes | None, file: str) -> tuple[tuple[_RuleFile, bytes], ...]:
 
 
 class _RuleFile:
-    """The rules of one ignore file."""
+    """One ignore file."""
 
-    __slots__ = ("_names", "_paths", "_rules", "_starts", "_unions")
+    __slots__ = ("_name", "_rules", "_text")
 
-    def __init__(self, text: bytes, file: str) -> None:
-        self._rules: dict[int, Rule] = {}
+    def __init__(self, text: bytes, name: str) -> None:
+        self._text, self._name = text, name
+        self._rules: _Rules | None = None
+
+    @property
+    def rules(self) -> _Rules:
+        """What it says."""
+        if self._rules is None:
+            self._rules = _rules_of(self._text)
+        return self._rules
+
+    def rule(self, number: int) -> Rule:
+        """Return the rule that a line holds."""
+        line = self.rules.lines[number]
+        return Rule(self._name, number, line.decode("utf-8", "surrogateescape"), negated=line.startswith(b"!"))
+
+
+class _Rules:
+    """The rules of one ignore file, whatever its name."""
+
+    __slots__ = ("_names", "_paths", "_starts", "_unions", "lines")
+
+    def __init__(self, text: bytes) -> None:
+        self.lines: dict[int, bytes] = {}
+        """Those that are rules, by their numbers."""
         # Patterns without wildcards are looked up.
         self._names: dict[bytes, int] = {}
         self._paths: dict[bytes, int] = {}
@@ -136,9 +164,7 @@ class _RuleFile:
             pattern = translate(line, _group(number))
             if pattern is None:
                 continue
-            self._rules[number] = Rule(
-                file, number, line.decode("utf-8", "surrogateescape"), negated=line.startswith(b"!")
-            )
+            self.lines[number] = line
             if pattern.whole_path:
                 self._starts.add(pattern.start)
             if pattern.has_wildcards:
@@ -156,8 +182,13 @@ class _RuleFile:
         """Return `way`, or None if rules about whole paths can match nothing in or below the directory it leads to."""
         return way if any(way.startswith(start[: len(way)]) for start in self._starts) else None
 
-    def last_match(self, entry: bytes, way: bytes | None) -> Rule | None:
-        """Return the last rule that matches `entry`, a marked name, where it lies `way` below this file's directory."""
+    def last_match(self, entry: bytes, way: bytes | None) -> int:
+        """Return the number of the last rule that matches `entry`, a marked name, or 0.
+
+        Args:
+            entry: the name.
+            way: from the directory of the file to that of the entry.
+        """
         path = None if way is None else way + entry
         last = self._names.get(entry, 0)
         if path in self._paths:
@@ -172,7 +203,11 @@ class _RuleFile:
                 match = union.fullmatch(text)
                 if match:
                     last = max(last, union.numbers[match.lastgroup])
-        return self._rules[last] if last else None
+        return last
+
+
+# The same lines stand in many a stage.
+_rules_of = lru_cache(maxsize=64)(_Rules)
 
 
 class _Union:

@@ -183,8 +183,9 @@ def test_only_what_may_match_is_compiled(monkeypatch: pytest.MonkeyPatch) -> Non
         compiled.append(expression)
         return compile_expression(expression, flags)
 
-    monkeypatch.setattr(re, "compile", noted)
     rules = IgnoreRules.root(b"".join(b"*a*a*b%05d*\n" % number for number in range(10_000)))
+    assert rules.decide("a.py", is_dir=False) is None  # reads the lines
+    monkeypatch.setattr(re, "compile", noted)
     assert rules.decide("mapper.py", is_dir=False) is None
     assert not compiled
     assert rules.decide("xaab07341.py", is_dir=False) == Rule("", 7342, "*a*a*b07341*", negated=False)
@@ -197,6 +198,7 @@ def test_a_line_longer_than_a_name_is_never_compiled(monkeypatch: pytest.MonkeyP
     """What it could match is longer, too."""
     lines = [b"?", b"*a", b"[ab]", b"a*", b"\\a?", b"**/a/", b"x/**/a*/"]
     rules = IgnoreRules.root(b"\n".join(line * 5000 for line in lines))
+    assert rules.decide("a", is_dir=False) is None  # reads the lines
     monkeypatch.setattr(re, "compile", None)
     assert rules.decide("a" * 255, is_dir=False) is None
     assert rules.child("x", None).decide("a" * 255, is_dir=True) is None
