@@ -75,8 +75,11 @@ class _Jobs:
 
     def check(self, stage: str) -> list[Finding]:
         """Look for what would stop the jobs of a stage."""
-        config = _config(self._code, stage)
-        found = [] if config.problem is None else [_config_finding(stage, config.problem)]
+        found = []
+        path = stage_file(stage, CONFIG)
+        config = StageConfig(stage, self._code.read(path) if path in self._code.files else None)
+        if config.problem is not None:
+            found.append(Finding(ERROR, "config", path, None, config.problem, (stage,)))
         operations = [operation for operation in self._code.operations if operation.stage == stage]
         images = {operation.name: config.image(operation.name) for operation in operations}
         requirements = read_requirements(stage_file(stage, REQUIREMENTS), self._code.contents)
@@ -117,15 +120,6 @@ def _by_directory(scripts: Iterable[str]) -> dict[str, list[str]]:
     for script in dict.fromkeys(scripts):
         found.setdefault(script.rpartition("/")[0], []).append(script)
     return found
-
-
-def _config(code: PackedCode, stage: str) -> StageConfig:
-    path = stage_file(stage, CONFIG)
-    return StageConfig(stage, code.read(path) if path in code.files else None)
-
-
-def _config_finding(stage: str, problem: str) -> Finding:
-    return Finding(ERROR, "config", stage_file(stage, CONFIG), None, problem, (stage,))
 
 
 def _unreached(code: PackedCode, jobs: _Jobs) -> list[Finding]:

@@ -50,7 +50,6 @@ class IndexFile(NamedTuple):
     name: str
     url: str
     sha256: str | None
-    yanked: bool
 
 
 class Downloads:
@@ -272,7 +271,7 @@ def _explained(url: str, error: Exception) -> DownloadError:
 
 def _of_json(item: dict[str, Any], base: str) -> IndexFile:
     hashes = item.get("hashes") or {}
-    return IndexFile(item["filename"], urljoin(base, item["url"]), hashes.get("sha256"), bool(item.get("yanked")))
+    return IndexFile(item["filename"], urljoin(base, item["url"]), hashes.get("sha256"))
 
 
 class _Anchors(HTMLParser):
@@ -294,9 +293,7 @@ def _links(text: str, base: str) -> list[IndexFile]:
         parts = urlsplit(url)
         digest = re.search(r"(?:^|&)sha256=([0-9a-f]{64})", parts.fragment)
         name = unquote(parts.path.rpartition("/")[2])
-        found.append(
-            IndexFile(name, urlunsplit(parts._replace(fragment="")), digest and digest[1], "data-yanked" in anchor)
-        )
+        found.append(IndexFile(name, urlunsplit(parts._replace(fragment="")), digest and digest[1]))
     return found
 
 
@@ -307,4 +304,4 @@ def _directory(path: str) -> list[IndexFile]:
         names = sorted(os.listdir(path))
     except OSError:
         return []
-    return [IndexFile(name, Path(os.path.abspath(path), name).as_uri(), None, yanked=False) for name in names]
+    return [IndexFile(name, Path(os.path.abspath(path), name).as_uri(), None) for name in names]

@@ -49,14 +49,14 @@ def fields(title: str, *named: tuple[str, str]) -> str:
     return "\n".join(lines)
 
 
-def wrapped(text: str, indent: str = "  ") -> list[str]:
-    """Return a sentence as lines of 80 columns; names in it are not broken, however long."""
+def wrapped(text: str) -> list[str]:
+    """Return a sentence as indented lines of 80 columns; names in it are not broken, however long."""
     lines: list[str] = []
     for word in text.split():
         if lines and width_of(lines[-1]) + 1 + width_of(word) <= COLUMNS:
             lines[-1] += f" {word}"
         else:
-            lines.append(indent + word)
+            lines.append(f"  {word}")
     return lines
 
 
