@@ -55,6 +55,10 @@ class LockedWheel(NamedTuple):
     built_from: SourceDistribution | None = None
     """None: it is on an index as it is."""
 
+    def of_stage(self, stage: str) -> str:
+        """Return how messages about a wheel begin."""
+        return f"stage `{one_line(stage)}`: {self.name} {self.version}"
+
 
 class Lock(NamedTuple):
     """What a stage's jobs get."""

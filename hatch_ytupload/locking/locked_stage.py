@@ -136,7 +136,6 @@ def _obtain(wheel: LockedWheel, files: WheelFiles, indexes: Indexes, stage: str,
             try:
                 return Resolver(indexes, environ).build(sdist, name, directory)
             except ResolutionError as error:
-                shown = f"stage `{one_line(stage)}`: {wheel.name} {wheel.version}"
-                raise LockError(f"{shown} has to be built, and that fails: {error}") from None
+                raise LockError(f"{wheel.of_stage(stage)} has to be built, and that fails: {error}") from None
 
         return files.get(wheel, indexes, stage, build)

@@ -189,10 +189,9 @@ class _Making:
 
     def _locked(self, package: Package, origin: Origin) -> LockedWheel:
         name, version = package.name, str(package.version or origin.file.split("-")[1])
-        shown = f"stage `{one_line(self.asked.stage)}`: {name} {version}"
-        self._refuse_other_hashes(shown, name, origin)
         url = origin.url if origin.url and origin.url.startswith("http") else None
         wanted = LockedWheel(name, version, origin.file, origin.sha256, origin.size, url)
+        self._refuse_other_hashes(wanted)
         local = self._local(origin)
         if local is not None:
             self.files.keep(iter([self.asked.files[local]]))
@@ -200,7 +199,7 @@ class _Making:
         url = url or (None if local else self._on_index(wanted))
         wanted = wanted._replace(size=os.path.getsize(path), url=self._shared(url, path))
         if not origin.file.endswith(".whl"):
-            return self._built(wanted, path, shown)
+            return self._built(wanted, path)
         refuse_path_files(path, wanted, self.asked.stage)
         return wanted if local is None else wanted._replace(path=f"../../{local}")
 
@@ -227,7 +226,7 @@ class _Making:
                 return path
         return None
 
-    def _built(self, sdist: LockedWheel, path: str, shown: str) -> LockedWheel:
+    def _built(self, sdist: LockedWheel, path: str) -> LockedWheel:
         """Build a wheel from a source distribution, if that gives one for every platform."""
         reason = ""
         with tempfile.TemporaryDirectory() as directory:
@@ -245,7 +244,8 @@ class _Making:
                     origin = SourceDistribution(sdist.file, sdist.url, sdist.sha256)
                     return LockedWheel(sdist.name, version, file, sha256, os.path.getsize(kept), None, None, origin)
         raise LockError(
-            f"{shown} has no wheel for {describe_target(self.image.target)}{self._targets_of(sdist)}{reason}: "
+            f"{sdist.of_stage(self.asked.stage)} has no wheel for {describe_target(self.image.target)}"
+            f"{self._targets_of(sdist)}{reason}: "
             "require a version that has one, change `target`, or put it into the image and into `provided_modules`"
         )
 
@@ -262,9 +262,12 @@ class _Making:
         there = ", ".join(sorted(found)[:_MOST_TARGETS]) + (", …" if len(found) > _MOST_TARGETS else "")
         return f" (there are: {there})" if found else ", only sources"
 
-    def _refuse_other_hashes(self, shown: str, name: str, origin: Origin) -> None:
+    def _refuse_other_hashes(self, wheel: LockedWheel) -> None:
         """Obey `--hash` of requirements."""
         for item in self.asked.requirements.required:
             known = [digest.removeprefix("sha256:") for digest in item.hashes if digest.startswith("sha256:")]
-            if item.name == name and known and origin.sha256 not in known:
-                raise LockError(f"{shown}: `{origin.file}` on the index is none of the files that `--hash` allows")
+            if item.name == wheel.name and known and wheel.sha256 not in known:
+                raise LockError(
+                    f"{wheel.of_stage(self.asked.stage)}: `{wheel.file}` on the index is none of the files that "
+                    "`--hash` allows"
+                )

@@ -189,7 +189,7 @@ def _target(image: Image) -> list[str]:
 
 
 def _lines(asked: AskedFor, directory: str) -> Iterable[str]:
-    """Yield what a stage requires as uv takes it; local wheels are copied into a directory."""
+    """Yield what a stage requires as uv wants it; local wheels are copied into a directory."""
     for item in asked.requirements.required:
         reference = item.reference
         path = None if reference is None else reference.path
@@ -197,9 +197,7 @@ def _lines(asked: AskedFor, directory: str) -> Iterable[str]:
             name = path.rpartition("/")[2]
             with open(os.path.join(directory, name), "wb") as file:
                 file.write(asked.files[path])
-            marker = f" ; {item.marker}" if item.marker else ""
-            extras = f"[{','.join(sorted(item.extras))}]" if item.extras else ""
-            yield f"./{name}{extras}{marker}"
+            yield _uv_line(item, f"./{name}")
         elif reference is not None or item.editable or (item.url or "").startswith(_REPOSITORIES):
             raise ResolutionError(
                 f"`{one_line(item.text)}` is a directory or a repository, which no lock can hold: require a wheel, "
@@ -210,10 +208,15 @@ def _lines(asked: AskedFor, directory: str) -> Iterable[str]:
     yield from asked.framework
 
 
-def _uv_line(item: Requirement) -> str:
+def _uv_line(item: Requirement, local: str | None = None) -> str:
+    """Return a requirement as uv wants it; `local`: the wheel that it names."""
     extras = f"[{','.join(sorted(item.extras))}]" if item.extras else ""
-    what = f"{item.name}{extras}{item.specifier}" if item.url is None else f"{item.name}{extras} @ {item.url}"
-    return (item.url or "" if item.name is None else what) + (f" ; {item.marker}" if item.marker else "")
+    what = f"{local or item.name}{extras}"
+    if item.name is None and local is None:
+        what = item.url or ""
+    elif local is None:
+        what += item.specifier if item.url is None else f" @ {item.url}"
+    return what + (f" ; {item.marker}" if item.marker else "")
 
 
 def _plain_pins(pins: str) -> list[str]:

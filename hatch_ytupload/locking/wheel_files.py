@@ -61,7 +61,7 @@ class WheelFiles:
         place = self.find(wheel.sha256)
         if place is not None:
             return place
-        shown = f"stage `{one_line(stage)}`: {wheel.name} {wheel.version}"
+        shown = wheel.of_stage(stage)
         try:
             if wheel.built_from is None or build is None:
                 return self._fetch(wheel, Downloads(indexes, self._environ))
@@ -194,7 +194,7 @@ def refuse_path_files(path: str, wheel: LockedWheel, stage: str) -> None:
     Raises:
         LockError: a `.pth` file at its top would not be obeyed, or it is no wheel.
     """
-    shown = f"stage `{one_line(stage)}`: {wheel.name} {wheel.version}"
+    shown = wheel.of_stage(stage)
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
