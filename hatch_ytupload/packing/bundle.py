@@ -140,7 +140,9 @@ def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
 
 
 def _remove(path: str) -> None:
-    """Remove a directory with all that is in it, or a file, or a link."""
+    """Remove a directory with all that is in it, or a file, or a link, if there is one."""
+    if not os.path.lexists(path):
+        return
     import shutil
 
     if os.path.isdir(path) and not os.path.islink(path):
