@@ -41,6 +41,8 @@ class Console:
     """1: details as well; -1: results and errors only."""
     _details: Listener | None = None
     _warned: set[str] = field(default_factory=set)
+    _held: list[str] = field(default_factory=list)
+    """Warnings that wait for the end of the call, since errors in JSON must be all that is said."""
 
     def louder(self, steps: int) -> None:
         """Say more, or less."""
@@ -51,7 +53,10 @@ class Console:
             self._details = Listener(self._detail)
 
     def close(self) -> None:
-        """Say no more details."""
+        """Say what was held back, and no more details."""
+        for warning in self._held:
+            _say(_as_warning(warning))
+        self._held.clear()
         if self._details is not None:
             self._details.close()
             self._details = None
@@ -155,12 +160,16 @@ class Console:
         """Say what the user should know, once, unless results alone are wanted."""
         if self.verbosity >= 0 and text not in self._warned:
             self._warned.add(text)
-            _say(click.style("Warning: ", fg="yellow") + one_line(text))
+            if self.as_json:
+                self._held.append(text)
+            else:
+                _say(_as_warning(text))
 
     def error(self, *problems: str) -> None:
         """Say what went wrong, a line for each problem."""
         if self.as_json:
-            _say(json.dumps({"errors": problems}))
+            _say(json.dumps({"errors": problems, **({"warnings": self._held} if self._held else {})}))
+            self._held.clear()
             return
         for problem in problems:
             _say(click.style("Error: ", fg="red", bold=True) + one_line(problem))
@@ -199,6 +208,10 @@ def _without_project(load: Callable[[str, object], Settings], error: NoProjectEr
     if settings.proxy is None:
         raise NoProjectError([f"no cluster is set: set `YT_PROXY`, or give the option {settings.spelling('proxy')}"])
     return settings
+
+
+def _as_warning(text: str) -> str:
+    return click.style("Warning: ", fg="yellow") + one_line(text)
 
 
 def _say(line: str) -> None:

@@ -341,7 +341,7 @@ class _Reading:
         if found is None:
             return KEYS[key].default if key in KEYS else None
         (value,) = found
-        shown = describe(_without_password(value) if key == "proxy" else value)
+        shown = describe(_without_password(raw) if key == "proxy" else raw)
         detail("setting `%s`: %s says %s", key, place, shown)
         return value
 
@@ -356,5 +356,5 @@ class _Reading:
             return None
 
 
-def _without_password(proxy: str | None) -> str | None:
-    return proxy and proxy.rpartition("@")[2]
+def _without_password(proxy: object) -> object:
+    return str(proxy).rpartition("@")[2]

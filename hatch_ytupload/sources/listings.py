@@ -107,9 +107,9 @@ class Listings:
             raise cannot_list(shown, error) from None
         seen = [status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, scope.identity.hex()]
         kept = self._old.get(real)
-        if kept is not None and kept[0] == seen:
+        # Whoever wants details is told which rule decides, and that is not remembered.
+        if kept is not None and kept[0] == seen and not details_wanted():
             self._new[real] = kept
-            detail("`%s` and its rules are as an earlier build found them", shown)
             return Listing(*kept[1:])
         listing = list_directory(descriptor, shown, scope)
         if max(status.st_mtime_ns, status.st_ctime_ns) < self._settled_before:

@@ -92,6 +92,7 @@ class TestUsage:
             ["build", "--no-such-option"],
             ["build", "extra"],
             ["-C", "missing", "build"],
+            ["--json", "run", "first", "map", "-o", "-"],
         ],
     )
     def test_a_wrong_call_is_explained(self, called: Call, arguments: list[str]) -> None:
@@ -196,6 +197,20 @@ class TestStatus:
         assert 'setting `mode`: `pipeline.mode` in `configs/config.yaml` says the string "dev"\n' in errors
         assert "put all changes into" in called("publish", "--verbose")[2]
         assert "stays out" not in called("build")[2]
+
+    def test_details_do_not_depend_on_earlier_builds(
+        self, called: Call, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What is remembered of a directory holds no rules; whoever asks for them has it listed anew."""
+        pipeline.write({".ytignore": "*.log\n", "stages/first/src/x.log": ""})
+        for place in (pipeline.root, *pipeline.root.rglob("*")):
+            os.utime(place, (1, 1))
+        monkeypatch.setattr("hatch_ytupload.sources.listings.UNSETTLED_NS", -(10**12))
+        monkeypatch.setenv("YTUPLOAD_NO_CACHE", "")
+        monkeypatch.setenv("YTUPLOAD_CACHE_DIR", str(tmp_path / "cache"))
+        assert called("build")[0] == 0
+        for _ in range(2):
+            assert "`stages/first/src/x.log` stays out: `*.log`" in called("build", "-v")[2]
 
     @pytest.mark.parametrize("arguments", [["cache"], ["inspect"], ["status"], ["-q", "cache"], ["cache", "-q"]])
     def test_a_variable_that_means_nothing_is_told_once(

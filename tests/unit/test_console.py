@@ -52,6 +52,17 @@ def test_everything_else_goes_to_standard_error(
     assert capsys.readouterr() == ("", "")
 
 
+def test_errors_in_json_are_all_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program reads standard error as a whole; warnings are in there with them, or follow at the end as lines."""
+    console = Console(as_json=True)
+    console.warning("w")
+    console.error("e")
+    console.warning("late")
+    assert json.loads(capsys.readouterr().err) == {"errors": ["e"], "warnings": ["w"]}
+    console.close()
+    assert capsys.readouterr() == ("", "Warning: late\n")
+
+
 def test_each_problem_has_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     """Several are told one below the other; as JSON, together."""
     Console().error("one", "two")

@@ -68,7 +68,7 @@ def command(
     from hatch_ytupload.jobs.run import Run, run_operation
     from hatch_ytupload.releases.signatures import signers_of
 
-    if console.as_json and target is None:
+    if console.as_json and target in (None, "-"):
         raise click.UsageError("`--json` needs `--output FILE`: rows would go to standard output, too")
     settings = console.settings(flags, needs_project=True)
 
