@@ -78,6 +78,7 @@ class Console:
         environ: Mapping[str, str] | None = None,
         names: Mapping[str, str] | None = None,
         needs_project: bool = False,
+        needs_folder: bool = True,
     ) -> Settings:
         """Load the settings of the project, and show their warnings.
 
@@ -87,6 +88,7 @@ class Console:
             environ: the environment; the process's own where None.
             names: of flags that differ from the key that they set, by key.
             needs_project: a build folder is not enough.
+            needs_folder: without a project there must be a build folder; else the defaults count there.
 
         Raises:
             SettingsError: with every problem.
@@ -110,7 +112,7 @@ class Console:
             # Of a project is also its config.
             if needs_project or "build_folder" not in flags or flags.get("config"):
                 raise
-            settings = _without_project(load, error)
+            settings = _without_project(load, error) if needs_folder else load(os.sep, {"config": False})
         else:
             if "build_folder" in flags and (problems := [*misplaced(PROJECT_TABLE, pyproject.publisher_table)]):
                 raise SettingsError(problems)

@@ -332,6 +332,13 @@ class TestOutsideOfAProject:
         assert "name an archive" in outside("inspect")[2]
         assert "name the bundle" in outside("publish", "--build-folder", "//home/x", "--proxy", "p")[2]
 
+    def test_an_archive_on_disk_is_checked_without_any(self, pipeline: Pipeline, outside: Call) -> None:
+        """Like `inspect` and `verify`; then the defaults count."""
+        pipeline.write({"stages/first/src/mapper.py": "import numpy\n"})
+        status, said, errors = outside("check", pipeline.build().archive)
+        assert (status, errors) == (1, "")
+        assert "imports `numpy`" in said
+
     def test_a_config_is_that_of_a_project(self, outside: Call) -> None:
         """It would be looked for at the root of the file system."""
         folder = ("--build-folder", "//home/x", "--proxy", "p")

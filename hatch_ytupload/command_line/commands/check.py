@@ -74,7 +74,8 @@ def command(
     from hatch_ytupload.packing.wheels import plan_with_wheels
     from hatch_ytupload.planning.plan import make_plan
 
-    settings = console.settings(flags, needs_project=archive is None or os.path.lexists(archive))
+    is_here = archive is not None and os.path.lexists(archive)
+    settings = console.settings(flags, needs_project=archive is None, needs_folder=not is_here)
     notes = console.verbosity > 0
     with ExitStack() as stack:
         if archive is None:
