@@ -143,7 +143,7 @@ def _read(text: str, shown: str, image: Image) -> tuple[dict[str, Any], list[tup
     content = _parsed(text, shown)
     try:
         chosen = Pylock.from_dict(content).select(environment=image.environment, tags=image.tags)
-        return content, [(package, _origin(origin)) for package, origin in chosen]
+        return content, [(package, _origin(package.name, origin)) for package, origin in chosen]
     except (PylockValidationError, TypeError) as error:
         raise _unusable(shown, error) from None
     except PylockSelectError as error:
@@ -205,12 +205,15 @@ class Origin(NamedTuple):
     path: str | None
 
 
-def _origin(found: object) -> Origin:
+def _origin(package: str, found: object) -> Origin:
     from packaging.pylock import PackageDirectory, PackageVcs
 
     if isinstance(found, (PackageVcs, PackageDirectory)):
         where = getattr(found, "url", None) or getattr(found, "path", None)
-        raise TypeError(f"`{where}` is a repository or a directory, which no job can be given")
+        raise TypeError(
+            f"{package} is the directory or repository `{where}`, which no job can be given: leave it out "
+            "(`uv export --no-emit-project`) and name its packages in `upload_modules`"
+        )
     hashes, url, path = (getattr(found, name) for name in ("hashes", "url", "path"))
     name = getattr(found, "name", None) or unquote(urlsplit(url or "").path or path or "").rpartition("/")[2]
     return Origin(_checked_name(name), _checked_digest(hashes), found.size, url, path)  # type: ignore[attr-defined]

@@ -225,7 +225,7 @@ class Wheel:
             "platlib": library(),
             "scripts": "bin",
             "data": ".",
-            "headers": "include/site/python{}.{}/{}".format(*sys.version_info[:2], top.partition("-")[0]),
+            "headers": "include/site/python{}.{}/{}".format(*sys.version_info[:2], normalized(top.partition("-")[0])),
         }
         if scheme not in places:
             raise BootstrapError(f"`{self.path}` holds `{name!r}`, which has no place")
@@ -246,6 +246,11 @@ class Wheel:
             return {}
         kinds = [kind for kind in ("console_scripts", "gui_scripts") if parser.has_section(kind)]
         return {command: target for kind in kinds for command, target in parser.items(kind)}
+
+
+def normalized(name: str) -> str:
+    """Return the name of a distribution as tools compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def digest(path: str) -> str:

@@ -38,6 +38,11 @@ REQUIREMENTS = "requirements.txt"
 ZEROS = f"hashes = {{ sha256 = '{'0' * 64}' }}"
 BUILT = f"tool.hatch-ytupload.built = {{ file = '../app.whl', size = 1, {ZEROS} }}"
 HEAD = 'lock-version = "1.0"\ncreated-by = "x"\n[[packages]]\nname = "app"\n'
+OTHERS = {
+    "uv pip compile": "uv pip compile --no-config --universal --format pylock.toml -o pylock.toml requirements.txt",
+    "uv export": "uv export --no-config --format pylock.toml -o pylock.toml",
+    "pip lock": "pip lock -r requirements.txt -o pylock.toml",
+}
 DEAD = "http://127.0.0.1:9"
 
 
@@ -269,25 +274,18 @@ class TestLocks:
         locking.build()
         assert locking.manifest()["wheels"][0]["sha256"] == built["hashes"]["sha256"]
 
-    def test_locks_of_others_are_taken(self, locking: Locking) -> None:
-        """uv writes one by itself: several wheels for a package, no word of ours."""
-        locking.index.add(make_wheel("app", requires=["dep"]), make_wheel("dep", "2.0"))
+    @pytest.mark.parametrize("command", OTHERS.values(), ids=OTHERS)
+    def test_locks_of_others_are_taken(self, locking: Locking, command: str) -> None:
+        """They may hold what other machines would get, and no word of ours."""
+        locking.index.add(make_wheel("app", requires=["dep", "win; sys_platform == 'win32'"]), make_wheel("win"))
+        locking.index.add(make_wheel("dep", "2.0"), make_wheel("dep", "2.0", tag="cp311-cp311-win_amd64"))
         locking.require("app")
-        command = ["uv", "pip", "compile", "--quiet", "--no-config", "--universal", "--python-version", "3.11"]
-        path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+        pyproject = 'name = "x"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["app"]\n'
+        locking.pipeline.write({"stages/first/pyproject.toml": f"[project]\n{pyproject}"})
         subprocess.run(
-            [
-                *command,
-                "--default-index",
-                locking.index.url,
-                "--format",
-                "pylock.toml",
-                "-o",
-                "pylock.toml",
-                REQUIREMENTS,
-            ],
+            [sys.executable, "-m", *command.split()],
             cwd=locking.path().parent,
-            env={**locking.environ, "PATH": path},
+            env={**locking.environ, "UV_DEFAULT_INDEX": locking.index.url, "UV_PYTHON": sys.executable},
             check=True,
             capture_output=True,
         )
@@ -452,7 +450,6 @@ class TestFit:
             'lock-version = "9.0"\ncreated-by = "x"\npackages = []',
             "[tool]\nhatch-ytupload = 1",
             f"{HEAD}wheels = [{{ url = 'http://x/app-1.0-py3-none-any.whl', hashes = {{ md5 = 'x' }} }}]",
-            f"{HEAD}directory = {{ path = '.' }}",
             f"{HEAD}sdist = {{ name = 'app-1.0.tar.gz', path = 'x', {ZEROS} }}\n{BUILT}",
         ],
     )
@@ -461,6 +458,15 @@ class TestFit:
         problem = refusal(locking.build)
         assert problem.startswith("`stages/first/pylock.toml` is ")
         assert "run `hatch-ytupload lock`" in problem
+
+    def test_a_project_in_the_lock_of_another_tool(self, locking: Locking) -> None:
+        """As uv writes it for a project that can be installed."""
+        locking.path().write_text(f"{HEAD}directory = {{ path = '.', editable = true }}")
+        assert refusal(locking.build) == (
+            "`stages/first/pylock.toml` is no lock that can be used: app is the directory or repository `.`, which no "
+            "job can be given: leave it out (`uv export --no-emit-project`) and name its packages in `upload_modules`; "
+            "run `hatch-ytupload lock`"
+        )
 
 
 class TestBuilds:

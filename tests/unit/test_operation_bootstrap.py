@@ -137,9 +137,9 @@ def test_modules_of_the_archive_hide_those_of_wheels_and_none_of_the_standard_li
 
 def test_wheels_end_where_pip_puts_them(sandbox: Sandbox) -> None:
     """The same wheel, installed by pip into an environment, leaves the same files with the same modes."""
-    data = "Oddname-1.0.data"
+    data = "Odd_Name-1.0.data"
     wheel = make_wheel(
-        "Oddname",
+        "Odd_Name",
         files={
             "odd/__init__.py": "",
             "odd/tool": "#!/bin/sh\n",
