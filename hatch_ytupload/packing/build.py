@@ -33,8 +33,8 @@ from hatch_ytupload.packing.sbom import components_of, sbom_of
 from hatch_ytupload.packing.sizes import size_warning
 from hatch_ytupload.packing.tar_format import LATEST_TIME
 from hatch_ytupload.packing.wheels import plan_with_wheels, target_info, wheel_infos, wheel_sizes
-from hatch_ytupload.planning.outputs import exclusions_of
 from hatch_ytupload.planning.plan import Generated, entry_size, make_plan
+from hatch_ytupload.sources.exclusions import exclusions_of
 from hatch_ytupload.wording import counted, megabytes, one_line
 
 if TYPE_CHECKING:

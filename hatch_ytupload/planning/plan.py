@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,10 +23,9 @@ from hatch_ytupload.archive_layout import (
     wrapper_name,
 )
 from hatch_ytupload.errors import MissingSourceError, NoStagesError, SourceError, YtUploadError
-from hatch_ytupload.file_names import as_system_spells, as_text
+from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.planning import targets
-from hatch_ytupload.planning.outputs import exclusions_of
-from hatch_ytupload.planning.source import Source
+from hatch_ytupload.planning.source import Source, files_of
 from hatch_ytupload.planning.stages import (
     ENTRY_POINTS,
     Stage,
@@ -36,11 +34,12 @@ from hatch_ytupload.planning.stages import (
     stage_names,
 )
 from hatch_ytupload.planning.wrappers import wrapper_text
-from hatch_ytupload.sources.ignore_scope import IgnoreScope, IgnoreScopes, describe_rule
+from hatch_ytupload.sources.exclusions import exclusions_of
+from hatch_ytupload.sources.ignore_scope import IgnoreScope, IgnoreScopes
 from hatch_ytupload.sources.ignoring import IgnoreRules
 from hatch_ytupload.sources.listings import Listings
 from hatch_ytupload.sources.modules import find_module
-from hatch_ytupload.sources.tree import SourceFile, single_file, walk
+from hatch_ytupload.sources.tree import SourceFile
 from hatch_ytupload.sources.ytjobs import find_ytjobs
 from hatch_ytupload.wording import one_line
 
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
     from hatch_ytupload.configuration.values import UploadPath
     from hatch_ytupload.requirements.reading import Requirements
     from hatch_ytupload.sources.exclusions import Exclusions
-    from hatch_ytupload.sources.ignoring import Rule
     from hatch_ytupload.sources.modules import Module, ModuleRoot
 
 
@@ -123,15 +121,7 @@ def make_plan(
 
 
 class Planner:
-    """Gathers files source by source, and goes on after an error.
-
-    Args:
-        settings: of the pipeline.
-        listings: what lists directories; a new one, which remembers nothing, where None.
-        exclusions: what stays out besides what is ignored; what builds write and Hatch's `exclude` where None.
-        require_code: a pipeline in which nothing can be run is an error.
-        with_locks: stages that have a lock get its wheels.
-    """
+    """Gathers files source by source, and goes on after an error. The arguments are those of `make_plan`."""
 
     def __init__(
         self,
@@ -154,7 +144,7 @@ class Planner:
         self.stages: list[Stage] = []
         self.modules: list[Module] = []
         self.ignored = 0
-        self._taken = targets.Targets()
+        self._places = targets.Places()
         self._packed_roots: set[tuple[str, str]] = set()
         self._listings = listings or Listings()
         with self._going_on():
@@ -213,7 +203,7 @@ class Planner:
                 module = find_module(name, own)
                 description = f"`{one_line(name)}` of `upload_modules`"
                 if module.name == YTJOBS:
-                    self._taken.take(module.name, description, owner=module.name)  # which is refused
+                    self._places.claim(module.name, description, owner=module.name)  # which is refused
                 elif module.name not in {known.name for known in self.modules}:
                     self._add_module(module, description)
 
@@ -267,7 +257,7 @@ class Planner:
         from hatch_ytupload.locking.locked_stage import bootstrap, locked_stage
 
         # Whoever has no lock may have a directory of that name.
-        self._taken.take(WHEELS, "the wheels of locked stages", owner=WHEELS, reserved=True)
+        self._places.claim(WHEELS, "the wheels of locked stages", owner=WHEELS, reserved=True)
         stage = self.stages[number]
         found = locked_stage(stage.name, _contents(planned), self.settings.target_of(stage.name))
         self.stages[number] = stage._replace(locked=found)
@@ -290,7 +280,7 @@ class Planner:
             if (root.source, root.target) in self._packed_roots:
                 continue
             self._packed_roots.add((root.source, root.target))
-            self._taken.take(root.target, description, reserved=reserved, owner=module.name)
+            self._places.claim(root.target, description, reserved=reserved, owner=module.name)
             # Of several portions of a namespace package the first wins, as it does on import.
             files = [file for file in self._module_files(root, description) if file.path not in seen]
             seen.update(file.path for file in files)
@@ -327,60 +317,23 @@ class Planner:
             kind = "a ring of symbolic links" if os.path.islink(real) else "not a directory"
             raise SourceError(f"{description} is {kind}: `{one_line(real)}`")
         target = targets.path_target(entry, top, description)
-        if not self._taken.take(target, description, owner=real):
+        if not self._places.claim(target, description, owner=real):
             return
         source = Source(real, target, self.scopes.of(real), top, os.path.relpath(real, top), description, own=True)
         self._add(_PATHS, target, self._files(source))
 
     def _files(self, source: Source) -> list[SourceFile]:
-        """List the files of a source; none where that fails. One that has files, but none left, is an error."""
+        """List the files of a source; none where that fails."""
         self.found.append(source)
+        source.exclusions = self.exclusions if source.own else None
         try:
-            if source.own:
-                source.exclusions = self.exclusions
-                rule = None if source.is_file else self.exclusions.rule_above(as_text(source.place))
-                if rule is not None:
-                    raise _nothing_left(source, rule)
-            return self._file(source) if source.is_file else self._walk(source)
+            files, ignored = files_of(source, self._listings)
         except YtUploadError as error:
             self.errors.append(error)
             source.problem = str(error)
             return []
-
-    def _file(self, source: Source) -> list[SourceFile]:
-        """Return the file that a source is; none where it is ignored or missing, and a stage can do without it."""
-        name, is_dir = os.path.basename(source.place), os.path.isdir(source.place)
-        if source.in_stage and not os.path.lexists(source.place):
-            return []
-        rule = source.scope.excluding(name, is_dir=is_dir)
-        if rule is None and source.exclusions is not None:
-            rule = source.exclusions.rule_above(as_text(source.place), is_dir=is_dir)
-        if rule is not None and source.in_stage:
-            self.ignored += 1
-            return []
-        if rule is not None:
-            raise _nothing_left(source, rule)
-        if is_dir:
-            raise SourceError(f"`{one_line(source.shown)}` is a directory, and a file is expected there; rename it")
-        place, target, shown = source.place, source.target, source.shown
-        return [single_file(place, target, source.boundary, own=source.own, shown=shown)]
-
-    def _walk(self, source: Source) -> list[SourceFile]:
-        """List the files below the directory that a source is."""
-        place, target, shown, own = source.place, source.target, source.shown, source.own
-        look = partial(
-            walk, place, target, source.scope, source.boundary, own=own, shown=shown, exclusions=source.exclusions
-        )
-        tree = look(self._listings)
-        self.ignored += tree.ignored
-        if tree.ignored and not tree.files and not tree.excluded:
-            tree = look(Listings())  # remembered listings do not tell which rule it was
-        if not tree.files and tree.excluded:
-            path, rule = tree.excluded
-            raise _nothing_left(source, rule, path)
-        if not tree.files and not source.in_stage:
-            raise SourceError(f"`{one_line(shown)}` holds no files to pack")
-        return tree.files
+        self.ignored += ignored
+        return files
 
 
 _path_of = attrgetter("path")
@@ -395,11 +348,6 @@ def own_directories(settings: Settings) -> list[str]:
     """List where the project's own packages may lie, in the order in which they are looked for."""
     root = settings.project_root
     return list(dict.fromkeys([settings.pipeline_dir, root, os.path.join(root, "src")]))
-
-
-def _nothing_left(source: Source, rule: Rule, path: str = "") -> SourceError:
-    what = f"excludes `{one_line(path)}`" if path else "excludes it"
-    return SourceError(f"nothing of `{one_line(source.shown)}` is left to pack: {describe_rule(rule)} {what}")
 
 
 def _is_inside(path: str, directory: str) -> bool:

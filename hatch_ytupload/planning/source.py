@@ -1,15 +1,19 @@
-"""A source of an archive, and what the ignore rules say about the paths in it."""
+"""A source of an archive: which files of it are packed, and what the ignore rules say about the paths in it."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import STAGES
+from hatch_ytupload.errors import SourceError
 from hatch_ytupload.file_names import as_text
-from hatch_ytupload.sources.ignore_scope import join_shown
-from hatch_ytupload.sources.listings import list_directory
+from hatch_ytupload.sources.ignore_scope import describe_rule, join_shown
+from hatch_ytupload.sources.listings import Listings, list_directory
+from hatch_ytupload.sources.tree import single_file, walk
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.sources.exclusions import Exclusions
     from hatch_ytupload.sources.ignore_scope import IgnoreScope
     from hatch_ytupload.sources.ignoring import Rule
+    from hatch_ytupload.sources.tree import SourceFile
 
 
 # Neither is ever printed or compared: a fifth of its time is less to import.
@@ -48,6 +53,65 @@ class Source:
     def in_stage(self) -> bool:
         """Whether it is of a stage."""
         return self.target.startswith(f"{STAGES}/")
+
+
+def files_of(source: Source, listings: Listings) -> tuple[list[SourceFile], int]:
+    """List the files of a source, and count what the user's rules keep out of it.
+
+    Args:
+        source: one that has files, but none left, is an error; a stage can do without a file of its own.
+        listings: what lists directories.
+
+    Raises:
+        SourceError: it cannot be packed, or an ignore file cannot be read.
+    """
+    if source.is_file:
+        return _single(source)
+    rule = source.exclusions.rule_above(as_text(source.place)) if source.exclusions else None
+    if rule is not None:
+        raise _nothing_left(source, rule)
+    look = partial(
+        walk,
+        source.place,
+        source.target,
+        source.scope,
+        source.boundary,
+        own=source.own,
+        shown=source.shown,
+        exclusions=source.exclusions,
+    )
+    tree = look(listings)
+    ignored = tree.ignored
+    if ignored and not tree.files and not tree.excluded:
+        tree = look(Listings())  # remembered listings do not tell which rule it was
+    if not tree.files and tree.excluded:
+        path, rule = tree.excluded
+        raise _nothing_left(source, rule, path)
+    if not tree.files and not source.in_stage:
+        raise SourceError(f"`{one_line(source.shown)}` holds no files to pack")
+    return tree.files, ignored
+
+
+def _single(source: Source) -> tuple[list[SourceFile], int]:
+    """Return the file that a source is; none where a stage has it not."""
+    name, is_dir = os.path.basename(source.place), os.path.isdir(source.place)
+    if source.in_stage and not os.path.lexists(source.place):
+        return [], 0
+    rule = source.scope.excluding(name, is_dir=is_dir)
+    if rule is None and source.exclusions is not None:
+        rule = source.exclusions.rule_above(as_text(source.place), is_dir=is_dir)
+    if rule is not None and source.in_stage:
+        return [], 1
+    if rule is not None:
+        raise _nothing_left(source, rule)
+    if is_dir:
+        raise SourceError(f"`{one_line(source.shown)}` is a directory, and a file is expected there; rename it")
+    return [single_file(source.place, source.target, source.boundary, own=source.own, shown=source.shown)], 0
+
+
+def _nothing_left(source: Source, rule: Rule, path: str = "") -> SourceError:
+    what = f"excludes `{one_line(path)}`" if path else "excludes it"
+    return SourceError(f"nothing of `{one_line(source.shown)}` is left to pack: {describe_rule(rule)} {what}")
 
 
 class Decision(NamedTuple):

@@ -1,4 +1,4 @@
-"""The places of the archive and who takes them: no source may take another's, or one of ours."""
+"""The places of the archive: no source may claim another's, or one of ours."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def path_target(entry: UploadPath, pipeline_dir: str, description: str) -> str:
     return normal_target(entry.target or as_text(os.path.basename(source)), description)
 
 
-class Targets:
-    """Remembers which source takes which place."""
+class Places:
+    """Remembers which source has which place."""
 
     def __init__(self) -> None:
-        self._taken: dict[str, tuple[str, str]] = {}
+        self._owners: dict[str, tuple[str, str]] = {}
 
-    def take(self, target: str, description: str, *, owner: str, reserved: bool = False) -> bool:
-        """Give a place to a source; tell whether it is new: an owner may take its own place again, or one inside it.
+    def claim(self, target: str, description: str, *, owner: str, reserved: bool = False) -> bool:
+        """Give a place to a source; tell whether it is new: an owner may claim its own place again, or one inside it.
 
         Raises:
             SourceError: it is reserved, belongs to somebody else, or lies inside or around what does.
@@ -82,15 +82,15 @@ class Targets:
             raise SourceError(
                 f"{description} would take `{one_line(target)}`, a name reserved for wrapper scripts; choose another"
             )
-        for taken, (other, other_owner) in self._taken.items():
+        for known, (other, other_owner) in self._owners.items():
             if other_owner == owner:
-                if taken == target:
+                if known == target:
                     return False
                 continue
-            if taken == target or taken.startswith(f"{target}/") or target.startswith(f"{taken}/"):
-                shown = f"`{one_line(target)}`" + ("" if taken == target else f" and `{one_line(taken)}`")
+            if known == target or known.startswith(f"{target}/") or target.startswith(f"{known}/"):
+                shown = f"`{one_line(target)}`" + ("" if known == target else f" and `{one_line(known)}`")
                 raise SourceError(
                     f"{description} and {other} both want {shown} in the archive; give one another target"
                 )
-        self._taken[target] = (description, owner)
+        self._owners[target] = (description, owner)
         return True

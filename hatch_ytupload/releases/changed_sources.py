@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, STAGES
 from hatch_ytupload.byte_reader import FileReader, blocks, sha256_of
-from hatch_ytupload.planning.outputs import exclusions_of
 from hatch_ytupload.planning.plan import Planner, own_directories
+from hatch_ytupload.sources.exclusions import exclusions_of
 from hatch_ytupload.sources.tree import SourceFile
 from hatch_ytupload.wording import one_line
 

@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import BUNDLE_SUFFIX
+from hatch_ytupload.configuration.project import hatch_build_of
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.file_names import as_text
 from hatch_ytupload.sources.ignoring import Rule
@@ -16,8 +17,12 @@ from hatch_ytupload.wording import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from hatch_ytupload.configuration.settings import Settings
+
 # A build that was killed leaves a directory with a dot and letters around the name.
 _BUNDLE = rf"(?s).*{re.escape(BUNDLE_SUFFIX)}(\.[a-z0-9_]+)?"
+# Build folders on disk and sandboxes of `run`; what YT Framework builds in. Each archive would hold the one before.
+_OUTPUTS = (".dev", ".build")
 _PRINTED_RULE = Rule("", 0, "what this command prints", negated=False)
 _BUNDLE_RULE = Rule("", 0, f"*{BUNDLE_SUFFIX}/", negated=False)
 
@@ -94,6 +99,27 @@ class Exclusions:
         names = path[len(self._below) :].split("/") if path.startswith(self._below) else []
         above = (self.rule(self._below + "/".join(names[:number]), is_dir=True) for number in range(1, len(names)))
         return next(filter(None, above), None) or self.rule(path, is_dir=is_dir)
+
+
+def exclusions_of(settings: Settings, build_directory: str | None = None) -> Exclusions:
+    """Return what stays out of a pipeline's own sources whatever its ignore files say.
+
+    Args:
+        settings: of the pipeline.
+        build_directory: absolute path of where this build goes, if not to where Hatch builds.
+
+    Raises:
+        SettingsError: Hatch's own options in `pyproject.toml` or `hatch.toml` are wrong.
+    """
+    hatch = hatch_build_of(settings.project_root)
+    tops = list(dict.fromkeys([settings.pipeline_dir, settings.project_root]))
+    outputs = [os.path.join(top, name) for top in tops for name in _OUTPUTS]
+    build_directories = [hatch.directory, *([build_directory] if build_directory else [])]
+    # By the name of a link, and by that of what it leads to.
+    places = [place for directory in build_directories for place in (directory, os.path.realpath(directory))]
+    # One that holds the pipeline is no output; the bundle in it has a name that tells.
+    outputs += [place for place in places if not any(os.path.commonpath([place, top]) == place for top in tops)]
+    return Exclusions(settings.project_root, list(dict.fromkeys(outputs)), hatch.exclude, hatch.file)
 
 
 def _file_identity(descriptor: int) -> tuple[int, int] | None:
