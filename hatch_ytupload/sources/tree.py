@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from contextlib import suppress
@@ -10,15 +9,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.file_names import as_text
+from hatch_ytupload.sources.boundary import (
+    OPEN_DIRECTORY,
+    REPLACED,
+    WAY_OUT,
+    Boundary,
+    credential_error,
+    moved,
+    unreadable,
+)
 from hatch_ytupload.sources.credentials import HEAD_SIZE, holds_private_key, is_credential_file
 from hatch_ytupload.sources.ignore_scope import join_shown
-from hatch_ytupload.sources.ignoring import IGNORE_FILE_NAME
 from hatch_ytupload.sources.listings import cannot_list
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from hatch_ytupload.sources.exclusions import Exclusions
     from hatch_ytupload.sources.ignore_scope import IgnoreScope
     from hatch_ytupload.sources.ignoring import Rule
@@ -30,14 +35,6 @@ _KINDS = {
     stat.S_IFBLK: "a block device",
     stat.S_IFCHR: "a character device",
 }
-# A directory is opened only as what it was when its name was looked at: never through a link that took its place.
-_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# On the way to something a directory need not be readable. macOS has no O_PATH.
-_PASS_DIRECTORY = _OPEN_DIRECTORY | getattr(os, "O_PATH", 0)
-_REPLACED = {errno.ELOOP, errno.EMLINK, errno.ENOTDIR, errno.ENOENT}
-# So many files of credentials are named in one error.
-_MOST_NAMES = 5
-_WAY_OUT = f"exclude it in `{IGNORE_FILE_NAME}` or remove it"
 
 
 class SourceFile(NamedTuple):
@@ -94,13 +91,13 @@ def walk(
     Raises:
         SourceError: something in it can neither be packed nor is ignored.
     """
-    walker = _Walker(os.path.realpath(boundary), own=own)
+    walker = _Walker(boundary, own=own)
     walker.exclusions = exclusions
     walker.place, walker.target = as_text(source), target
     real = os.path.realpath(source)
     # It need not be a link itself: one of the directories above it may be.
-    walker.check_boundary(real, f"`{one_line(shown)}`, through a symbolic link,")
-    identity = _identity(walker.status(real, shown))
+    walker.boundary.check(real, f"`{one_line(shown)}`, through a symbolic link,")
+    identity = _identity(walker.boundary.status(real, shown))
     pending = [_Directory(real, shown, target, scope, ((identity, shown),))]
     ignored = 0
     excluded = None
@@ -109,7 +106,7 @@ def walk(
         descriptor = _entered(directory)
         try:
             listing = listings.of(descriptor, directory.real, directory.shown, directory.scope)
-            below = walker.take(directory, descriptor, listing)
+            below = walker.add(directory, descriptor, listing)
         finally:
             os.close(descriptor)
         ignored += listing.ignored
@@ -119,7 +116,7 @@ def walk(
     if walker.credentials:
         # Only now: whoever has to move one file moves all of them.
         found = [f"{shown}{file.path[len(target) :]}" for file in walker.files if _holds_private_key(file)]
-        raise _credential_error([*walker.credentials, *found])
+        raise credential_error([*walker.credentials, *found])
     return Tree(walker.files, ignored, excluded)
 
 
@@ -129,16 +126,16 @@ def single_file(source: str, target: str, boundary: str, *, own: bool, shown: st
     Raises:
         SourceError: it is missing, no regular file, or leads out of the boundary.
     """
-    walker = _Walker(os.path.realpath(boundary), own=own)
+    walker = _Walker(boundary, own=own)
     if os.path.islink(source):
-        real = walker.followed(source, shown)
+        real = walker.boundary.followed(source, shown)
     else:
         real = os.path.join(os.path.realpath(os.path.dirname(source)), os.path.basename(source))
-        walker.check_boundary(real, f"`{one_line(shown)}`, through a symbolic link,")
+        walker.boundary.check(real, f"`{one_line(shown)}`, through a symbolic link,")
     above, name = os.path.split(shown)
-    walker.file(real, target, walker.status(real, shown), above or os.curdir, name)
+    walker.file(real, target, walker.boundary.status(real, shown), above or os.curdir, name)
     if walker.credentials:
-        raise _credential_error(walker.credentials)
+        raise credential_error(walker.credentials)
     return walker.files[0]
 
 
@@ -160,7 +157,7 @@ class _Walker:
     """Turns listings into files, or errors; one for each source."""
 
     def __init__(self, boundary: str, *, own: bool) -> None:
-        self.boundary = boundary
+        self.boundary = Boundary(boundary, own=own)
         self.own = own
         self.files: list[SourceFile] = []
         self.exclusions: Exclusions | None = None
@@ -171,8 +168,8 @@ class _Walker:
         self.credentials: list[str] = []
         """Names in messages of own files that hold credentials by their name."""
 
-    def take(self, directory: _Directory, descriptor: int, listing: Listing) -> list[_Directory]:
-        """Take the files of a directory that is open; return its subdirectories."""
+    def add(self, directory: _Directory, descriptor: int, listing: Listing) -> list[_Directory]:
+        """Add the files of a directory that is open; return its subdirectories."""
         below = []
         real, shown, target, *_ = directory
         if self.exclusions is not None:
@@ -182,13 +179,13 @@ class _Walker:
             try:
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             except OSError as error:
-                raise _unreadable(join_shown(shown, name), error) from None
+                raise unreadable(join_shown(shown, name), error) from None
             packed = name if name.isascii() else archive_name(name, join_shown(shown, name))
             self.file(f"{real}/{name}", f"{target}/{packed}", status, shown, name)
         for name in listing.links:
             place = join_shown(shown, name)
-            path = self.followed(f"{real}/{name}", place)
-            status = self.status(path, place)
+            path = self.boundary.followed(f"{real}/{name}", place)
+            status = self.boundary.status(path, place)
             if stat.S_ISDIR(status.st_mode):
                 below.append(_below(directory, path, name, status))
             else:
@@ -197,7 +194,7 @@ class _Walker:
             try:
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
             except OSError as error:
-                raise _unreadable(join_shown(shown, name), error) from None
+                raise unreadable(join_shown(shown, name), error) from None
             below.append(_below(directory, f"{real}/{name}", name, status))
         return below
 
@@ -220,76 +217,8 @@ class _Walker:
             directories=[name for name in listing.directories if stays(name, is_dir=True)],
         )
 
-    def status(self, real: str, shown: str) -> os.stat_result:
-        """Return the status of a path inside the boundary that held no symbolic links when it was resolved.
-
-        Raises:
-            SourceError: it holds one now, or cannot be looked at.
-        """
-        *above, name = os.path.relpath(real, self.boundary).split(os.sep)
-        descriptors = []
-        try:
-            descriptors.append(os.open(self.boundary, _PASS_DIRECTORY))
-            for step in above:
-                descriptors.append(os.open(step, _PASS_DIRECTORY, dir_fd=descriptors[-1]))
-            status = os.stat(name, dir_fd=descriptors[-1], follow_symlinks=False)
-        except OSError as error:
-            if descriptors and error.errno in _REPLACED and os.path.lexists(real):
-                raise _moved(shown) from None
-            raise _unreadable(shown, error) from None
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
-        if stat.S_ISLNK(status.st_mode):
-            raise _moved(shown)
-        return status
-
-    def followed(self, path: str, shown: str) -> str:
-        """Return what a symbolic link leads to.
-
-        Raises:
-            SourceError: nothing, itself, or something outside the boundary.
-        """
-        try:
-            real = os.path.realpath(path, strict=True)
-        except OSError as error:
-            if error.errno == errno.ELOOP and (ring := self._ring(path)):
-                raise SourceError(
-                    f"the symbolic link `{one_line(shown)}` leads back to itself: {ring}; {_WAY_OUT}"
-                ) from None
-            raise SourceError(
-                f"cannot follow the symbolic link `{one_line(shown)}` to `{one_line(_link(path))}`: {error.strerror}; "
-                f"{_WAY_OUT}"
-            ) from None
-        self.check_boundary(real, f"the symbolic link `{one_line(shown)}`")
-        if self.own and is_credential_file(real):
-            raise _credential_error([shown], f" (a symbolic link to `{one_line(real)}`)")
-        return real
-
-    def check_boundary(self, real: str, subject: str) -> None:
-        """Check that a path without symbolic links is inside the boundary.
-
-        Raises:
-            SourceError: it is not; `subject` is what leads there.
-        """
-        if os.path.commonpath([self.boundary, real]) != self.boundary:
-            raise SourceError(
-                f"{subject} leads to `{one_line(real)}`, out of `{one_line(self.boundary)}`; "
-                f"replace it by a copy, {_WAY_OUT}"
-            )
-
-    def _ring(self, path: str) -> str:
-        """Return the links that lead from one to the next and back, if that is what they do."""
-        places: list[str] = []
-        while path not in places:
-            places.append(path)
-            if not os.path.islink(path):
-                return ""  # the ring is among the directories on the way
-            path = os.path.normpath(os.path.join(os.path.dirname(path), _link(path)))
-        return " -> ".join(f"`{one_line(os.path.relpath(place, self.boundary))}`" for place in [*places, path])
-
     def file(self, source: str, path: str, status: os.stat_result, above: str, name: str) -> None:
-        """Take a file, or say why it cannot be taken.
+        """Add a file, or say why it cannot be packed.
 
         Args:
             source: what to open.
@@ -305,7 +234,7 @@ class _Walker:
         if not stat.S_ISREG(bits):
             kind = _KINDS.get(stat.S_IFMT(bits), "no regular file")
             shown = one_line(join_shown(above, name))
-            raise SourceError(f"`{shown}` is {kind}, and only regular files can be packed; {_WAY_OUT}")
+            raise SourceError(f"`{shown}` is {kind}, and only regular files can be packed; {WAY_OUT}")
         if self.exclusions is not None and (rule := self.exclusions.rule_of_file(status)):
             self.excluded = self.excluded or (join_shown(above, name), rule)
             return
@@ -334,7 +263,7 @@ def _below(parent: _Directory, real: str, name: str, status: os.stat_result) -> 
     if identity in above:
         chain = [place for _, place in parent.branch[above.index(identity) :]]
         links = " -> ".join(f"`{one_line(place)}`" for place in [*chain, shown])
-        raise SourceError(f"a symbolic link leads back to a directory above it: {links}; {_WAY_OUT}")
+        raise SourceError(f"a symbolic link leads back to a directory above it: {links}; {WAY_OUT}")
     target = f"{parent.target}/{archive_name(name, shown)}"
     return _Directory(real, shown, target, parent.scope.child(name, real, shown), (*parent.branch, (identity, shown)))
 
@@ -346,30 +275,18 @@ def _entered(directory: _Directory) -> int:
     """
     identity, _ = directory.branch[-1]
     try:
-        descriptor = os.open(directory.real, _OPEN_DIRECTORY)
+        descriptor = os.open(directory.real, OPEN_DIRECTORY)
         try:
             is_same = _identity(os.fstat(descriptor)) == identity
         except OSError:
             os.close(descriptor)
             raise
     except OSError as error:
-        raise (_moved(directory.shown) if error.errno in _REPLACED else cannot_list(directory.shown, error)) from None
+        raise (moved(directory.shown) if error.errno in REPLACED else cannot_list(directory.shown, error)) from None
     if not is_same:
         os.close(descriptor)
-        raise _moved(directory.shown)
+        raise moved(directory.shown)
     return descriptor
-
-
-def _credential_error(files: Sequence[str], remark: str = "") -> SourceError:
-    shown = [f"`{one_line(file)}`" for file in files[:_MOST_NAMES]]
-    if len(files) > len(shown):
-        shown.append(f"{len(files) - len(shown)} more")
-    names = f"{', '.join(shown[:-1])} and {shown[-1]}" if shown[1:] else shown[0]
-    looks, them = ("looks like a file", "it") if len(files) == 1 else ("look like files", "them")
-    return SourceError(
-        f"{names}{remark} {looks} of credentials, which must not get into an archive; "
-        f"move {them} out of the sources or exclude {them} in `{IGNORE_FILE_NAME}`"
-    )
 
 
 def _holds_private_key(file: SourceFile) -> bool:
@@ -381,22 +298,6 @@ def _holds_private_key(file: SourceFile) -> bool:
     with suppress(OSError), open(descriptor, "rb") as opened:
         return holds_private_key(opened.read(HEAD_SIZE))
     return False
-
-
-def _moved(shown: str) -> SourceError:
-    return SourceError(f"`{one_line(shown)}` was replaced while it was being read; build again when it is at rest")
-
-
-def _link(path: str) -> str:
-    """Return what a symbolic link holds; nothing where that cannot be read any more."""
-    try:
-        return os.readlink(path)
-    except OSError:
-        return ""
-
-
-def _unreadable(shown: str, error: OSError) -> SourceError:
-    return SourceError(f"cannot read `{one_line(shown)}`: {error.strerror}; {_WAY_OUT}")
 
 
 def _identity(status: os.stat_result) -> tuple[int, int]:
@@ -411,5 +312,5 @@ def archive_name(name: str, shown: str) -> str:
     """
     text = as_text(name)
     if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
-        raise SourceError(f"the file name `{one_line(shown)}` is not UTF-8; rename it or {_WAY_OUT}")
+        raise SourceError(f"the file name `{one_line(shown)}` is not UTF-8; rename it or {WAY_OUT}")
     return text
