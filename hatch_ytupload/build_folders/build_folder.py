@@ -50,6 +50,7 @@ class Base(NamedTuple):
     path: str
     size: int
     """In bytes."""
+    md5: str
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Changes(Look, Protocol):
         attribute: Plain = None,
         executable: bool = False,
         base: Base | None = None,
-    ) -> None:
+    ) -> bool:
         """Write a file in place of whatever lies there; what has arrived is compared before anybody sees it.
 
         Args:
@@ -110,8 +111,18 @@ class Changes(Look, Protocol):
             executable: jobs may start it.
             base: what its content begins with, so that only the rest need be sent.
 
+        Returns:
+            False: the base is not there, or something else, and nothing was sent.
+
         Raises:
             BuildFolderError: it cannot be written.
+        """
+
+    def write_all(self, files: Mapping[str, bytes], *, attribute: Plain = None, executable: bool = False) -> None:
+        """Write small files, by path, as `write` does.
+
+        Raises:
+            BuildFolderError: they cannot be written.
         """
 
     def copy(self, source: str, target: str) -> None:
@@ -142,12 +153,13 @@ class Changes(Look, Protocol):
             BuildFolderError: it cannot be removed for another reason.
         """
 
-    def require_means(self, replaced: Collection[str], size: int) -> None:
+    def require_means(self, replaced: Collection[str], size: int, nodes: int) -> None:
         """Find out, before anything is sent, whether all that comes will be allowed, as far as can be known.
 
         Args:
             replaced: what will be replaced or removed.
             size: of what will be sent, in bytes.
+            nodes: how many files and directories will be made.
 
         Raises:
             BuildFolderError: a right, or room, is missing.

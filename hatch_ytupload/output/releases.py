@@ -20,14 +20,9 @@ def published_text(published: Published) -> str:
     if not outcome.changed:
         return f"{shown_archive(published.folder)} is `{outcome.release}` already; nothing to upload"
     replaced = outcome.replaced if outcome.replaced != outcome.release else None
-    size = megabytes(outcome.size)
-    if not outcome.uploaded:
-        size += ", kept there: nothing to upload"
-    elif outcome.uploaded < outcome.size:
-        size = f"{'sends' if published.dry_run else 'sent'} {megabytes(outcome.uploaded)} of {size}"
     return fields(
         shown_archive(published.folder) + (" would become" if published.dry_run else ""),
-        ("release", f"{outcome.release} ({size})"),
+        ("release", _release(outcome, "kept there: nothing to upload", dry_run=published.dry_run)),
         ("replaced", replaced or ""),
         ("pruned", "\n".join(outcome.pruned)),
         ("took", "" if published.dry_run else f"{published.seconds:.1f} s"),
@@ -57,10 +52,9 @@ def promoted_text(outcome: Outcome, source: BuildFolder, target: BuildFolder, *,
     """Tell what a promotion did, or would do."""
     if not outcome.changed:
         return f"{shown_archive(target)} is `{outcome.release}` already; nothing to do"
-    moved = "" if outcome.uploaded else ", nothing to send"
     return fields(
         shown_archive(target) + (" would become" if dry_run else ""),
-        ("release", f"{outcome.release} ({megabytes(outcome.size)}{moved})"),
+        ("release", _release(outcome, "nothing to send", dry_run=dry_run)),
         ("from", shown_on_cluster(source, source.location)),
         ("replaced", outcome.replaced if outcome.replaced and outcome.replaced != outcome.release else ""),
         ("pruned", "\n".join(outcome.pruned)),
@@ -81,6 +75,16 @@ def promoted_data(outcome: Outcome, source: BuildFolder, target: BuildFolder, *,
         "from": folder_data(source),
         "dry_run": dry_run,
     }
+
+
+def _release(outcome: Outcome, nothing: str, *, dry_run: bool) -> str:
+    """Name a release, and say how large it is and how much of that is sent, in these words where it is nothing."""
+    size = megabytes(outcome.size)
+    if not outcome.uploaded:
+        size += f", {nothing}"
+    elif outcome.uploaded < outcome.size:
+        size = f"{'sends' if dry_run else 'sent'} {megabytes(outcome.uploaded)} of {size}"
+    return f"{outcome.release} ({size})"
 
 
 def folder_data(folder: BuildFolder) -> dict[str, Any]:

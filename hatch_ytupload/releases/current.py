@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, is_wrapper
-from hatch_ytupload.build_folders.build_folder import FILE, content_of
+from hatch_ytupload.build_folders.build_folder import FILE
 from hatch_ytupload.releases.records import archive_of, md5_of
 
 if TYPE_CHECKING:
@@ -44,9 +44,8 @@ def make_current(changes: Changes, record: Record, state: State, scripts: Mappin
     # The archive of a release that was published again still says who published it the first time.
     if carried != record.attribute():
         changes.set_attribute(ARCHIVE_NAME, record.attribute())
-    for name, data in scripts.items():
-        if not _is_script(state.nodes.get(name), data):
-            changes.write(name, content_of(data), attribute=_OUR_SCRIPT, executable=True)
+    changed = {name: data for name, data in scripts.items() if not _is_script(state.nodes.get(name), data)}
+    changes.write_all(changed, attribute=_OUR_SCRIPT, executable=True)
     for name in _our_scripts(state):
         if name not in scripts:
             changes.remove(name)

@@ -8,12 +8,14 @@ its size and MD5 as the build folder computed them, and those of the whole in th
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import STAGES
 from hatch_ytupload.build_folders.build_folder import FILE, Base, Content
 from hatch_ytupload.details import detail
 from hatch_ytupload.reading.contents import places
+from hatch_ytupload.wording import megabytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -29,6 +31,9 @@ SMALLEST = 1 << 20
 """In bytes; a shorter prefix is sent faster than it is looked for."""
 
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
 class Prefix(NamedTuple):
     """The beginning of an archive."""
 
@@ -40,7 +45,7 @@ class Prefix(NamedTuple):
     @property
     def base(self) -> Base:
         """Where it lies in a build folder."""
-        return Base(f"{PREFIXES}/{self.sha256}", self.size)
+        return Base(f"{PREFIXES}/{self.sha256}", self.size, self.md5)
 
 
 class Prefixes:
@@ -52,8 +57,6 @@ class Prefixes:
 
     def __init__(self, listing: Mapping[str, Node] | None) -> None:
         self._listing = listing or {}
-        self.missing = listing is None
-        """There is no directory for them."""
 
     def base(self, prefix: Prefix | None) -> Base | None:
         """Return what an archive with this beginning can be made from; None: it has to be sent whole."""
@@ -61,7 +64,7 @@ class Prefixes:
             return None
         node = self._listing.get(prefix.sha256)
         if node is None:
-            detail("no prefix %s is kept: the archive is sent whole, and its prefix is kept", prefix.sha256)
+            detail("no prefix %s is kept: the archive is sent whole", prefix.sha256)
         elif node.kind != FILE or node.size != prefix.size or node.md5() != prefix.md5:
             detail("the prefix %s is not what its name says: the archive is sent whole", prefix.sha256)
         else:
@@ -71,7 +74,9 @@ class Prefixes:
     def unused(self, kept: Iterable[Record]) -> list[str]:
         """Return the paths of those that no kept release begins with."""
         used = {record.prefix for record in kept}
-        return [f"{PREFIXES}/{name}" for name in self._listing if name not in used]
+        # What others may have put there stays.
+        ours = (name for name, node in self._listing.items() if node.kind == FILE and _SHA256.fullmatch(name))
+        return [f"{PREFIXES}/{name}" for name in ours if name not in used]
 
 
 def prefix_of(manifest: Manifest, archive: Content) -> Prefix | None:
@@ -87,7 +92,10 @@ def prefix_of(manifest: Manifest, archive: Content) -> Prefix | None:
     """
     starts = (place.start for place in places(manifest) or () if place.part.name.startswith(f"{STAGES}/"))
     size = next(starts, 0)
-    if archive.node is not None or size < SMALLEST:
+    if archive.node is not None:
+        return None
+    if size < SMALLEST:
+        detail("only %s come before the first stage: the archive is sent whole", megabytes(size))
         return None
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
     for block in beginning(archive, size).blocks():

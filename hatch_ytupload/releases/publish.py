@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SIGNATURE_NAME
-from hatch_ytupload.build_folders.build_folder import content_of
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.releases.conditions import RefusedError, find_conflicts
 from hatch_ytupload.releases.current import Outcome, make_current, scripts_are_right
@@ -25,7 +24,7 @@ from hatch_ytupload.releases.records import (
 from hatch_ytupload.releases.signed import require_signed, sign_outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from datetime import datetime
 
     from hatch_ytupload.build_folders.build_folder import Base, BuildFolder, Changes, Look, Node
@@ -132,22 +131,18 @@ class _Publishing:
             raise RefusedError(refusals)
         record = self._record(state, kept)
         base = prefixes.base(self.prefix) if kept is None else None
-        size = self._to_send(kept, base)
-        outcome = self._outcome(state, record, size)
+        outcome = self._outcome(state, record, self._to_send(kept, base))
         if kept is None:
-            replaced = {ARCHIVE_NAME, *self.outgoing.scripts} & set(state.nodes)
-            changes.require_means([*sorted(replaced), *map(directory_of, outcome.pruned)], size)
-            if self.prefix is not None and base is None:
-                base = self._keep_prefix(changes, prefixes)
-            self._send(changes, record, base)
+            self._require_means(changes, state, outcome, prefixes.unused(_history(state, record, outcome.pruned)))
+            outcome = replace(outcome, uploaded=self._send(changes, record, base))
         else:
             changes.set_attribute(directory_of(record.release), record.record())
         carried = record.attribute() if kept is None else files[ARCHIVE_NAME].attribute
         make_current(changes, record, state, self.outgoing.scripts, carried)
         holders = {name: changes.remove_unless_held(directory_of(name)) for name in outcome.pruned}
-        gone = {name for name, holder in holders.items() if holder is None} | {record.release}
-        for path in prefixes.unused([record, *(known for known in state.history if known.release not in gone)]):
-            changes.remove(path)
+        for path in prefixes.unused(_history(state, record, [name for name in holders if holders[name] is None])):
+            # One that somebody holds stays, as a release does.
+            changes.remove_unless_held(path)
         return replace(
             outcome,
             pruned=tuple(name for name, holder in holders.items() if holder is None),
@@ -243,32 +238,45 @@ class _Publishing:
             manifest_md5=md5_of(self.outgoing.beside[MANIFEST_NAME]),
         )
 
-    def _keep_prefix(self, changes: Changes, prefixes: Prefixes) -> Base | None:
-        """Send what the archive begins with to a place of its own, for this publish and later ones."""
-        if self.prefix is None:
-            return None
-        base = self.prefix.base
-        if prefixes.missing:
-            changes.make_directory(PREFIXES, attribute=True)
-        changes.write(base.path, beginning(self.outgoing.archive, base.size))
-        return base
+    def _require_means(self, changes: Changes, state: State, outcome: Outcome, unused: list[str]) -> None:
+        replaced = sorted({ARCHIVE_NAME, *self.outgoing.scripts} & set(state.nodes))
+        removed = [*map(directory_of, outcome.pruned), *unused]
+        # The directory of the release, its archive, and the current one; perhaps a prefix in its directory.
+        nodes = 3 + len(self.outgoing.beside) + len(self.outgoing.scripts)
+        if self.prefix is not None and outcome.uploaded == outcome.size:
+            nodes += 2
+        changes.require_means([*replaced, *removed], outcome.uploaded, nodes)
 
-    def _send(self, changes: Changes, record: Record, base: Base | None) -> None:
-        archive = archive_of(record.release)
-        changes.make_directory(directory_of(record.release), record.record())
-        changes.write(archive, self.outgoing.archive, attribute=record.attribute(), base=base)
-        for name, data in self.outgoing.beside.items():
-            changes.write(f"{directory_of(record.release)}/{name}", content_of(data))
-        if self.outgoing.archive.node:
+    def _send(self, changes: Changes, record: Record, found: Base | None) -> int:
+        """Write a release; return how many bytes of its archive were sent."""
+        directory, archive, attribute = directory_of(record.release), self.outgoing.archive, record.attribute()
+        changes.make_directory(directory, record.record())
+        sent = next(
+            sent
+            for base, sent in self._bases(changes, found)
+            if changes.write(archive_of(record.release), archive, attribute=attribute, base=base)
+        )
+        changes.write_all({f"{directory}/{name}": data for name, data in self.outgoing.beside.items()})
+        if archive.node:
             # Nothing was sent that could be compared with what has arrived.
-            (files,) = changes.look(directory_of(record.release))
+            (files,) = changes.look(directory)
             if not is_whole(files or {}, record):
                 where = f"`{self.folder.path(archive_of(record.release))}`"
                 raise BuildFolderError(f"what was copied to {where} is not what its record says; try again")
+        return sent
+
+    def _bases(self, changes: Changes, found: Base | None) -> Iterator[tuple[Base | None, int]]:
+        """Give what the archive could begin with, and how much of it is sent then: what lies there, what is kept."""
+        if found is not None:
+            yield found, self._to_send(None, found)
+        if self.prefix is not None:
+            changes.write(self.prefix.base.path, beginning(self.outgoing.archive, self.prefix.size))
+            yield self.prefix.base, self.outgoing.archive.size
+        yield None, self._to_send(None, None)
 
     def _outcome(self, state: State, record: Record, uploaded: int) -> Outcome:
         claimed = state.claimed
-        history = (record, *(known for known in state.history if known.release != record.release))
+        history = _history(state, record)
         return Outcome(
             record.release,
             changed=True,
@@ -277,3 +285,8 @@ class _Publishing:
             replaced=claimed.release if claimed is not None else None,
             pruned=pruned(history, record.release, self.conditions.keep_releases),
         )
+
+
+def _history(state: State, record: Record, gone: Collection[str] = ()) -> tuple[Record, ...]:
+    """Return the releases as they will be, newest first: a new record before all, and without those that go."""
+    return (record, *(known for known in state.history if known.release not in {record.release, *gone}))

@@ -83,7 +83,7 @@ def delete(folder: BuildFolder, releases: Iterable[str], conditions: Conditions 
         if any(record.prefix is not None for record in removed):
             kept = (record for record in state.history if record not in removed)
             for path in Prefixes(changes.look(PREFIXES)[0]).unused(kept):
-                changes.remove(path)
+                changes.remove_unless_held(path)
         return removed
 
     return folder.change(purpose, apply)

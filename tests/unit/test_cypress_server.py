@@ -403,7 +403,7 @@ class TestMeans:
         """Three copies of the archive, and a few nodes."""
         proxy.cypress.add_account("small", disk_space_limit=len(bundles[0].data) * 3 - 1)
         proxy.cypress.add_account("few", node_count_limit=4)
-        for account, lack in (("small", "are needed"), ("few", "room for 2 nodes, and 4 are needed")):
+        for account, lack in (("small", "are needed"), ("few", "room for 2 nodes, and 5 are needed")):
             path = f"//home/{account}"
             proxy.cypress.create("map_node", path, attributes={"account": account})
             proxy.log.clear()

@@ -15,7 +15,7 @@ from hatch_ytupload.build_folders.build_folder import content_of
 from hatch_ytupload.command_line.commands.history import history_data, history_text
 from hatch_ytupload.command_line.commands.rollback import rollback_data, rollback_text
 from hatch_ytupload.command_line.commands.status import status_data, status_text
-from hatch_ytupload.output.releases import published_data, published_text
+from hatch_ytupload.output.releases import promoted_data, promoted_text, published_data, published_text
 from hatch_ytupload.packing.bundle import read_bundle
 from hatch_ytupload.releases.current import Outcome
 from hatch_ytupload.releases.publish_bundle import Published
@@ -90,6 +90,24 @@ def test_a_dry_run(folder: LocalFolder) -> None:
     """In the mood of what has not happened."""
     text = published_text(published(folder, Outcome("1.0-b", changed=True, uploaded=5, size=5), dry_run=True))
     assert text == ".dev/cypress/home/demo/build/source.tar.gz would become\n  release  1.0-b (5 B)"
+
+
+@pytest.mark.parametrize(
+    ("uploaded", "dry_run", "shown"),
+    [
+        (1_800, False, "sent 1.8 kB of 28.0 MB"),
+        (1_800, True, "sends 1.8 kB of 28.0 MB"),
+        (28_000_000, False, "28.0 MB"),
+    ],
+)
+def test_what_travels(folder: LocalFolder, uploaded: int, dry_run: bool, shown: str) -> None:  # noqa: FBT001 - of a parameter
+    """Of a publish and of a promotion, also when it would only be done; programs get both numbers."""
+    outcome = Outcome("1.0-b", changed=True, uploaded=uploaded, size=28_000_000)
+    whole = published(folder, outcome, dry_run=dry_run)
+    assert f"  1.0-b ({shown})" in published_text(whole)
+    assert f"  1.0-b ({shown})" in promoted_text(outcome, folder, folder, dry_run=dry_run)
+    for data in (published_data(whole), promoted_data(outcome, folder, folder, dry_run=dry_run)):
+        assert (data["uploaded"], data["size"]) == (uploaded, 28_000_000)
 
 
 def test_a_rollback(folder: LocalFolder) -> None:

@@ -485,7 +485,7 @@ def test_a_script_that_was_changed_by_hand_is_put_right(
 ) -> None:
     """Its content, its mode, or what it is."""
     good = (bundles[0].directory / SCRIPT).read_bytes()
-    changes: list[Callable[[Changes], None]] = [
+    changes: list[Callable[[Changes], object]] = [
         lambda changes: changes.write(SCRIPT, content_of(b"by hand"), attribute=True, executable=True),
         lambda changes: changes.write(SCRIPT, content_of(good), attribute=True),
         lambda changes: changes.write(SCRIPT, content_of(good), executable=True),

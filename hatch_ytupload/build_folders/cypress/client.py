@@ -29,8 +29,29 @@ class Part(NamedTuple):
 
     command: str
     parameters: dict[str, Plain]
-    shape: Callable[[Plain], Plain]
+    shape: Callable[[Plain], Plain] = anything
     """One of `shapes`, for the answer."""
+    value: Plain = None
+    """Its input, of a command that takes one."""
+
+    def request(self) -> dict[str, Plain]:
+        """Return it as the cluster takes it."""
+        given = {} if self.value is None else {"input": self.value}
+        return {"command": self.command, "parameters": self.parameters, **given}
+
+
+class _Once:
+    """What tells a repeated mutation from another one: the server gives the answer that it has kept, and does nothing.
+
+    The parts of a batch get ids of their own, made of that of the batch.
+    """
+
+    def __init__(self) -> None:
+        self._id = "-".join(f"{secrets.randbits(32):x}" for _ in range(4))
+
+    def parameters(self, attempt: int) -> dict[str, Plain]:
+        """Return what goes with the attempt of this number, from 1 on."""
+        return {"mutation_id": self._id, "retry": attempt > 1}
 
 
 class Cluster:
@@ -141,18 +162,23 @@ class Cluster:
     def read_many(self, action: str, parts: list[Part]) -> list[Plain | CypressError]:
         """Do several commands that change nothing in one request; any of the answers may be an error.
 
-        Each part is done at a moment of its own.
+        Each part is done at a moment of its own, one after the other.
 
         Raises:
             CypressError: it failed, or a part of it did for a reason that may pass, and so did the repetitions.
         """
-        requests = [{"command": part.command, "parameters": part.parameters} for part in parts]
+        return self._repeat(action, lambda _attempt: self._batch(action, parts))
 
-        def perform(_attempt: int) -> list[Plain | CypressError]:
-            answers = items(self._connection.structured("execute_batch", {"requests": requests}))
-            return [self._part(answer, part, action) for answer, part in zip(answers, parts, strict=True)]
+    def change_many(self, action: str, parts: list[Part]) -> list[Plain | CypressError]:
+        """Do several commands in one request, one after the other, each of them once, as `change` does one.
 
-        return self._repeat(action, perform)
+        Any of the answers may be an error; those after it are done all the same.
+
+        Raises:
+            CypressError: it failed, or a part of it did for a reason that may pass, and so did the repetitions.
+        """
+        once = _Once()
+        return self._repeat(action, lambda attempt: self._batch(action, parts, **once.parameters(attempt)))
 
     def change(
         self,
@@ -177,12 +203,10 @@ class Cluster:
         Raises:
             CypressError: it failed, and so did its repetitions.
         """
-        # The server keeps the answer to a mutation, and gives it again when it is asked again.
-        mutation_id = "-".join(f"{secrets.randbits(32):x}" for _ in range(4))
+        once = _Once()
 
         def perform(attempt: int) -> Result:
-            repeatable = {**parameters, "mutation_id": mutation_id, "retry": attempt > 1}
-            return shape(self._connection.structured(command, repeatable, value))
+            return shape(self._connection.structured(command, {**parameters, **once.parameters(attempt)}, value))
 
         return self._repeat(action, perform, attempts)
 
@@ -279,6 +303,12 @@ class Cluster:
             return translate(error, circumstances)
         except Exception:  # noqa: BLE001 - the same holds for what it says of an error
             return translate(ValueError(), circumstances)
+
+    def _batch(self, action: str, parts: list[Part], **parameters: Plain) -> list[Plain | CypressError]:
+        requests = [part.request() for part in parts]
+        parameters |= {"requests": requests, "concurrency": 1}
+        answers = items(self._connection.structured("execute_batch", parameters))
+        return [self._part(answer, part, action) for answer, part in zip(answers, parts, strict=True)]
 
     def _part(self, answer: Plain, part: Part, action: str) -> Plain | CypressError:
         from yt.wrapper.errors import create_response_error

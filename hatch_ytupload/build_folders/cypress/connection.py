@@ -252,7 +252,8 @@ def _transport(client: Any, answer: LastAnswer) -> Transport:  # noqa: ANN401 - 
     proxy = get_config(client)["proxy"]
     family = socket.AF_INET if proxy["force_ipv4"] else socket.AF_INET6 if proxy["force_ipv6"] else None
     secure = str(get_proxy_address_url(client=client)).startswith("https:")
-    transport = Transport(answer.note, secure=secure, family=family)
+    discovery = str(proxy["proxy_discovery_url"])
+    transport = Transport(answer.note, secure=secure, family=family, discovery=discovery)
     for scheme in ("http://", "https://"):
         _session(client).mount(scheme, transport)
     return transport

@@ -12,7 +12,7 @@ from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from hatch_ytupload.build_folders.build_folder import Content, Plain
     from hatch_ytupload.build_folders.cypress.client import Cluster
@@ -101,31 +101,35 @@ def _after(start: int, blocks: Iterator[bytes], see: Callable[[bytes], object]) 
             yield rest
 
 
-def compare_written(cluster: Cluster, sent: Mapping[str, Written], transaction_id: str) -> None:
-    """Compare size and MD5 of files, as the cluster computed them from what it received, with what was sent.
+def arrival_of(paths: Iterable[str], transaction_id: str) -> list[Part]:
+    """Return what asks for size and MD5 of files, as the cluster computed them from what it received.
 
     Args:
-        cluster: where.
-        sent: by path.
+        paths: of the files.
         transaction_id: in which.
+    """
+    names = {"uncompressed_data_size": whole_number, "md5": text}
+    return [
+        Part("get", {"path": f"{path}/@{name}", "transaction_id": transaction_id}, shape)
+        for path in paths
+        for name, shape in names.items()
+    ]
+
+
+def compare_written(sent: Mapping[str, Written], answers: Sequence[Plain | CypressError]) -> None:
+    """Compare what has arrived with what was sent.
+
+    Args:
+        sent: by path.
+        answers: to `arrival_of` these paths.
 
     Raises:
         BuildFolderError: one of them is something else.
     """
-    if not sent:
-        return
-    names = {"uncompressed_data_size": whole_number, "md5": text}
-    parts = [
-        Part("get", {"path": f"{path}/@{name}", "transaction_id": transaction_id}, shape)
-        for path in sent
-        for name, shape in names.items()
-    ]
-    answers = iter(cluster.read_many("compare what has arrived", parts))
-    for path, written in sent.items():
-        size, md5 = next(answers), next(answers)
-        for answer in (size, md5):
-            if isinstance(answer, CypressError):
-                raise answer
+    for answer in answers:
+        if isinstance(answer, CypressError):
+            raise answer
+    for (path, written), size, md5 in zip(sent.items(), answers[::2], answers[1::2], strict=True):
         if (size, md5) != written:
             raise BuildFolderError(
                 f"what arrived at `{path}` is not what was sent: {size} bytes with the MD5 {one_line(md5)} instead of "

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, FILE, FOLDER, Node
+from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, FILE, FOLDER, Node, content_of
 from hatch_ytupload.build_folders.cypress.client import Part
 from hatch_ytupload.build_folders.cypress.errors import CONFLICT, LOST, MISSING, OTHER, CypressError
-from hatch_ytupload.build_folders.cypress.files import CypressReader, Written, compare_written, upload
+from hatch_ytupload.build_folders.cypress.files import CypressReader, Written, arrival_of, compare_written, upload
 from hatch_ytupload.build_folders.cypress.lock import FolderLock, Waiting
 from hatch_ytupload.build_folders.cypress.means import Means
 from hatch_ytupload.build_folders.cypress.nodes import look_at, open_file
-from hatch_ytupload.build_folders.cypress.shapes import anything, text, value_of
+from hatch_ytupload.build_folders.cypress.shapes import text, value_of
 from hatch_ytupload.build_folders.cypress.transaction import transaction
 from hatch_ytupload.build_folders.folder_lock import user_name
 from hatch_ytupload.byte_reader import no_progress
+from hatch_ytupload.details import detail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from hatch_ytupload.build_folders.build_folder import Base, Changes, Content, Plain, Result
     from hatch_ytupload.build_folders.cypress.client import Cluster
     from hatch_ytupload.byte_reader import Progress
+
+
+# What a node may have of its own, and a copy has not.
+_RIGHTS = ("acl", "inherit_acl")
 
 
 class CypressFolder:
@@ -178,8 +183,8 @@ class _CypressChanges:
         self._progress = progress
         self._written: dict[str, Written] = {}
         """What was sent to which path."""
-        self._wanted: dict[str, dict[str, Plain]] = {}
-        """What copies shall have besides."""
+        self._copied: dict[str, dict[str, Plain]] = {}
+        """What copies shall have besides, by their paths: no transaction may change it."""
 
     def look(self, *directories: str) -> list[Mapping[str, Node] | None]:
         """List directories."""
@@ -206,29 +211,33 @@ class _CypressChanges:
         attribute: Plain = None,
         executable: bool = False,
         base: Base | None = None,
-    ) -> None:
-        """Write a file in place of whatever lies there."""
-        place = self._place(path)
+    ) -> bool:
+        """Write a file in place of whatever lies there; False: not all of it was there that it should begin with."""
         if base is not None:
-            # A copy goes on with the MD5 of what it was copied from.
-            paths = {"source_path": self._place(base.path), "destination_path": place}
-            self._change("copy", f"make `{place}`", place, **paths, force=True, **self._accounting())
-            self.set_attribute(path, attribute)
-            self._written[path] = upload(
-                self._cluster, place, self._transaction_id, content, self._progress, there=base.size
-            )
-            return
-        if content.node is not None:
+            if not self._begin(path, base, attribute):
+                return False
+            self._upload(path, content, there=base.size)
+        elif content.node is not None:
             self._copy(content.node, path)
             self.set_attribute(path, attribute)
-            return
-        attributes = dict(self._folder.node_attributes)
-        if attribute is not None:
-            attributes[ATTRIBUTE] = attribute
-        if executable:
-            attributes["executable"] = True
-        self._change("create", f"make `{place}`", place, type=FILE, path=place, force=True, attributes=attributes)
-        self._written[path] = upload(self._cluster, place, self._transaction_id, content, self._progress)
+        else:
+            place = self._place(path)
+            self._change("create", f"make `{place}`", place, **self._new(path, attribute, executable=executable))
+            self._upload(path, content)
+        return True
+
+    def write_all(self, files: Mapping[str, bytes], *, attribute: Plain = None, executable: bool = False) -> None:
+        """Write small files, by path: they are made in one request."""
+        inside = {"transaction_id": self._transaction_id}
+        new = [self._new(path, attribute, executable=executable) for path in files]
+        parts = [Part("create", {**parameters, **inside}) for parameters in new]
+        answers = self._cluster.change_many(f"make {len(files)} files in `{self._location}`", parts) if parts else []
+        for parameters, answer in zip(new, answers, strict=True):
+            # By itself it is waited for, or says what is wrong.
+            if isinstance(answer, CypressError):
+                self._change("create", f"make `{parameters['path']}`", parameters["path"], **parameters)
+        for path, data in files.items():
+            self._upload(path, content_of(data))
 
     def copy(self, source: str, target: str) -> None:
         """Copy a file with its attribute: only its name is new, no data is moved."""
@@ -257,10 +266,10 @@ class _CypressChanges:
         self._forget(path)
         return None
 
-    def require_means(self, replaced: Collection[str], size: int) -> None:
+    def require_means(self, replaced: Collection[str], size: int, nodes: int) -> None:
         """Find out whether all that comes will be allowed."""
         means = Means(self._cluster, self._location, self._transaction_id, self._folder.node_attributes)
-        means.require(self._folder.user(), [self._place(path) for path in replaced], size)
+        means.require(self._folder.user(), [self._place(path) for path in replaced], size, nodes)
 
     def require_arrival(self) -> None:
         """Compare what has arrived with what was sent.
@@ -268,47 +277,81 @@ class _CypressChanges:
         Raises:
             BuildFolderError: it is something else.
         """
-        sent = {self._place(path): written for path, written in self._written.items()}
-        compare_written(self._cluster, sent, self._transaction_id)
+        written = {self._place(path): known for path, known in self._written.items()}
+        compared = arrival_of(written, self._transaction_id)
+        # Outside of the transaction lies what a copy takes the place of, with rights of its own perhaps.
+        rights = [Part("get", {"path": f"{place}/@{name}"}) for place in self._copied for name in _RIGHTS]
+        if compared or rights:
+            answers = self._cluster.read_many("compare what has arrived", [*compared, *rights])
+            compare_written(written, answers[: len(compared)])
+            self._keep_rights(answers[len(compared) :])
 
     def _accounting(self) -> dict[str, Plain]:
         """Have a copy belong to the account of what it is copied from, where that is not the folder's."""
         return {"preserve_account": True} if "account" in self._folder.node_attributes else {}
 
     def _copy(self, source: str, target: str, **how: Plain) -> None:
-        """Copy a file; one that has rights of its own at the place keeps them."""
         place = self._place(target)
-        names = ("acl", "inherit_acl")
-        rights = self._ask(place, names, f"replace `{place}`", transaction_id=self._transaction_id)
         self._change("copy", f"replace `{place}`", place, source_path=source, destination_path=place, force=True, **how)
         self._forget(target)
-        wanted = dict(self._folder.node_attributes)
-        if rights.get("acl") or rights.get("inherit_acl") is False:
-            wanted.update(rights)
-        # No transaction may change these, see `adjust_copies`.
-        self._wanted[place] = wanted
+        self._copied[place] = dict(self._folder.node_attributes)
+
+    def _begin(self, path: str, base: Base, attribute: Plain) -> bool:
+        """Copy what a file begins with, and with it the state of its MD5; tell whether it is what it should be.
+
+        What was copied is compared, not what it was copied from: nobody but us can change it any more.
+        """
+        source, place, inside = self._place(base.path), self._place(path), {"transaction_id": self._transaction_id}
+        paths = {"source_path": source, "destination_path": place}
+        parts = [
+            Part("copy", {**paths, "force": True, **self._accounting(), **inside}),
+            Part("set", {"path": f"{place}/@{ATTRIBUTE}", **inside}, value=attribute),
+            *arrival_of([place], self._transaction_id),
+        ]
+        *done, size, md5 = self._cluster.change_many(f"make `{place}`", parts)
+        problem = next((answer for answer in done if isinstance(answer, CypressError)), None)
+        if problem is not None or (size, md5) != (base.size, base.md5):
+            why = problem or "it was changed just now"
+            detail("`%s` cannot be used (%s): the archive is sent whole", source, why)
+            return False
+        self._forget(path)
+        self._copied[place] = dict(self._folder.node_attributes)
+        return True
+
+    def _new(self, path: str, attribute: Plain, *, executable: bool) -> dict[str, Plain]:
+        """Return the parameters with which a file is made."""
+        attributes = dict(self._folder.node_attributes)
+        if attribute is not None:
+            attributes[ATTRIBUTE] = attribute
+        if executable:
+            attributes["executable"] = True
+        return {"type": FILE, "path": self._place(path), "recursive": True, "force": True, "attributes": attributes}
+
+    def _upload(self, path: str, content: Content, *, there: int = 0) -> None:
+        place = self._place(path)
+        self._written[path] = upload(self._cluster, place, self._transaction_id, content, self._progress, there=there)
+
+    def _keep_rights(self, answers: Sequence[Plain | CypressError]) -> None:
+        """Note the rights of what copies take the place of, where these are not those of the folder."""
+        found = [None if isinstance(answer, CypressError) else answer for answer in answers]
+        for wanted, acl, inherits in zip(self._copied.values(), found[::2], found[1::2], strict=True):
+            if acl or inherits is False:
+                wanted.update(acl=acl or [], inherit_acl=inherits is not False)
 
     def adjust_copies(self) -> None:
-        """Give copies, once they are visible, what a copy in a transaction cannot have; what fails is told."""
-        for place, wanted in self._wanted.items():
-            self._adjust(place, wanted)
-
-    def _adjust(self, place: str, wanted: Mapping[str, Plain]) -> None:
-        try:
-            found = self._ask(place, tuple(wanted), f"look at `{place}`")
-            for name, value in wanted.items():
-                if found.get(name) != value:
-                    self._cluster.change("set", f"set `{place}/@{name}`", path=f"{place}/@{name}", value=value)
-        except CypressError as error:
-            self._notice(f"{error}; `{place}` is published all the same")
-
-    def _ask(self, place: str, names: tuple[str, ...], action: str, **inside: Plain) -> dict[str, Plain]:
-        """Return attributes of a node, as far as it has them."""
-        if not names:
-            return {}
-        parts = [Part("get", {"path": f"{place}/@{name}", **inside}, anything) for name in names]
-        answers = zip(names, self._cluster.read_many(action, parts), strict=True)
-        return {name: answer for name, answer in answers if not isinstance(answer, CypressError)}
+        """Give copies, once they are visible, what no copy in a transaction can have; what fails is told."""
+        wanted = [(place, name, value) for place, known in self._copied.items() for name, value in known.items()]
+        parts = [Part("get", {"path": f"{place}/@{name}"}) for place, name, _ in wanted]
+        found: list[Plain | CypressError] = [None] * len(parts)
+        with suppress(CypressError):
+            found = self._cluster.read_many(f"look at the copies in `{self._location}`", parts) if parts else []
+        for (place, name, value), known in zip(wanted, found, strict=True):
+            if known == value:
+                continue
+            try:
+                self._cluster.change("set", f"set `{place}/@{name}`", path=f"{place}/@{name}", value=value)
+            except CypressError as error:
+                self._notice(f"{error}; `{place}` is published all the same")
 
     def _set(self, place: str, name: str, value: Plain) -> None:
         self._change("set", f"set `{place}/@{name}`", place, path=f"{place}/@{name}", value=value)
@@ -317,6 +360,9 @@ class _CypressChanges:
         """What was written here is no longer there."""
         for known in [known for known in self._written if known == path or known.startswith(f"{path}/")]:
             del self._written[known]
+        place = self._place(path)
+        for known in [known for known in self._copied if known == place or known.startswith(f"{place}/")]:
+            del self._copied[known]
 
     def _place(self, path: str) -> str:
         return f"{self._location}/{path}"

@@ -21,8 +21,6 @@ _ACCOUNTS = "//sys/accounts"
 # What a cluster takes where a folder does not say.
 _MEDIUM = "default"
 _REPLICAS = 3
-# A release has a directory and two files; the current archive is another.
-_NODES = 4
 
 
 class Means:
@@ -41,13 +39,14 @@ class Means:
         self._transaction_id = transaction_id
         self._wanted = wanted
 
-    def require(self, user: str, replaced: Collection[str], size: int) -> None:
+    def require(self, user: str, replaced: Collection[str], size: int, nodes: int) -> None:
         """Refuse a change that would fail at its end.
 
         Args:
             user: who we are.
             replaced: paths of what will be replaced or removed.
             size: of what will be sent, in bytes.
+            nodes: how many will be made.
 
         Raises:
             BuildFolderError: a right, or room, is missing.
@@ -68,7 +67,7 @@ class Means:
         if denied:
             problem = no_permission(user, [right for right, path in denied if path == denied[0][1]], denied[0][1])
         else:
-            problem = self._unknown() or _lack(str(account), limits or {}, usage or {}, _Storage(*storage), size)
+            problem = self._unknown() or _lack(str(account), limits or {}, usage or {}, _Needs(size, nodes, *storage))
         if problem:
             raise BuildFolderError(f"cannot change `{self._location}`: {problem}; nothing was sent")
 
@@ -99,26 +98,29 @@ def _verdict(answer: Plain) -> str:
     return text(answer.get("action") if isinstance(answer, dict) else answer)
 
 
-class _Storage(NamedTuple):
-    """How a folder has its files kept, in the words of the cluster."""
+class _Needs(NamedTuple):
+    """What a publish needs, and how its folder has files kept, in the words of the cluster."""
 
+    size: int
+    nodes: int
     medium: Plain
     replicas: Plain
     erasure_codec: Plain
 
 
-def _lack(account: str, limits: Mapping[str, Plain], usage: Mapping[str, Plain], storage: _Storage, size: int) -> str:
+def _lack(account: str, limits: Mapping[str, Plain], usage: Mapping[str, Plain], needs: _Needs) -> str:
     """Say of what an account has not enough; an empty text: of nothing that we know of."""
-    medium = storage.medium if isinstance(storage.medium, str) else _MEDIUM
-    if storage.erasure_codec in (None, "none"):
-        size *= storage.replicas if is_whole_number(storage.replicas) else _REPLICAS
+    size, nodes = needs.size, needs.nodes
+    medium = needs.medium if isinstance(needs.medium, str) else _MEDIUM
+    if needs.erasure_codec in (None, "none"):
+        size *= needs.replicas if is_whole_number(needs.replicas) else _REPLICAS
     left = _left(limits.get("disk_space_per_medium"), usage.get("disk_space_per_medium"), medium)
     if left is not None and size > left:
         rest = f"{megabytes(left)} left on `{medium}`"
         return no_quota(f"the account `{account}` has {rest}, and {megabytes(size)} are needed")
     left = _left(limits, usage, "node_count")
-    if left is not None and left < _NODES:
-        return no_quota(f"the account `{account}` has room for {counted(left, 'node')}, and {_NODES} are needed")
+    if left is not None and left < nodes:
+        return no_quota(f"the account `{account}` has room for {counted(left, 'node')}, and {nodes} are needed")
     return ""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, FOLDER, Node
@@ -22,7 +23,7 @@ LINK = "link"
 
 # The revision tells a node from one that was put in its place.
 _ATTRIBUTES = ["type", "uncompressed_data_size", "md5", "executable", "revision", ATTRIBUTE]
-# Each time somebody has published between two requests.
+# Each time somebody has published while we read.
 _ROUNDS = 50
 
 
@@ -31,8 +32,8 @@ def look_at(
 ) -> list[Mapping[str, Node] | None]:
     """List directories of a build folder, all as they were at one time.
 
-    The parts of one request are of different moments: somebody may commit in between. What two readings one after the
-    other say in the same words was so when the first had ended.
+    The parts of a request are done one after the other: somebody may commit in between. What two readings say in the
+    same words was so when the first had ended.
 
     Args:
         cluster: where.
@@ -43,14 +44,13 @@ def look_at(
     Raises:
         BuildFolderError: they cannot be read.
     """
-    seen = _read(cluster, location, directories, transaction_id)
-    if transaction_id is None and len(directories) > 1:
-        for _ in range(_ROUNDS):
-            before, seen = seen, _read(cluster, location, directories, transaction_id)
-            if before == seen:
-                break
-        else:
-            raise CypressError(f"cannot read the build folder `{location}`: it changes all the time; try again")
+    times = 2 if transaction_id is None and len(directories) > 1 else 1
+    for _ in range(_ROUNDS):
+        seen, *again = _read(cluster, location, directories, transaction_id, times)
+        if all(each == seen for each in again):
+            break
+    else:
+        raise CypressError(f"cannot read the build folder `{location}`: it changes all the time; try again")
     _check_folder(seen, location)
     return [_nodes(found) for found in seen.listings]
 
@@ -82,12 +82,19 @@ class _Seen(NamedTuple):
     """The same, or that it is a link which leads there."""
 
 
-def _read(cluster: Cluster, location: str, directories: tuple[str, ...], transaction_id: str | None) -> _Seen:
+def _read(
+    cluster: Cluster, location: str, directories: tuple[str, ...], transaction_id: str | None, times: int
+) -> list[_Seen]:
+    """Read it so many times, one after the other, in one request."""
     places = [f"{location}/{directory}" if directory else location for directory in directories]
     inside = {} if transaction_id is None else {"transaction_id": transaction_id}
     parts = [Part("list", {"path": place, "attributes": _ATTRIBUTES, **inside}, listing) for place in places]
     parts += [Part("get", {"path": f"{location}{end}/@type", **inside}, text) for end in ("", "&")]
-    answers = cluster.read_many(f"read the build folder `{location}`", parts)
+    answers = iter(cluster.read_many(f"read the build folder `{location}`", parts * times))
+    return [_seen(list(islice(answers, len(parts))), places) for _ in range(times)]
+
+
+def _seen(answers: list[Plain | CypressError], places: list[str]) -> _Seen:
     *listings, kind, kind_of_name = answers
     listed = [_listed(answer, place) for answer, place in zip(listings, places, strict=True)]
     return _Seen(listed, _type(kind), _type(kind_of_name))

@@ -29,6 +29,9 @@ _MOST_BYTES = 16 << 20
 _MOST_VALUES = 500_000
 """In an answer; each may take 250 bytes of memory."""
 
+_TOLD_SECONDS = 60.0
+"""How long the proxies that take files are not asked for again: they come in the order of their load."""
+
 _end: contextvars.ContextVar[float | None] = contextvars.ContextVar("end", default=None)
 
 
@@ -39,10 +42,14 @@ class Transport(HTTPAdapter):  # type: ignore[misc]  # of an untyped module
         note: is given each answer.
         secure: the proxy was named with TLS, so nobody else is spoken to without.
         family: `socket.AF_INET` or the like; None: any.
+        discovery: end of the address that tells which proxies take files; it is asked for each of them.
     """
 
-    def __init__(self, note: Callable[[Any], None], *, secure: bool, family: int | None) -> None:
+    def __init__(self, note: Callable[[Any], None], *, secure: bool, family: int | None, discovery: str) -> None:
         self._note = note
+        self._discovery = f"/{discovery.partition('?')[0]}"
+        self._told: tuple[float, str, Any] | None = None
+        """When and what was asked about proxies, and the answer."""
         self._secure = secure
         self._family = family
         self.seconds = 0.0
@@ -66,12 +73,23 @@ class Transport(HTTPAdapter):  # type: ignore[misc]  # of an untyped module
         """Send a request, and return its answer, which has arrived as a whole."""
         if self._secure and request.url.lower().startswith("http:"):
             request.url = f"https:{request.url[len('http:') :]}"
-        reset = _end.set(time.monotonic() + self.seconds)
+        now = time.monotonic()
+        is_discovery = request.url.partition("?")[0].endswith(self._discovery)
+        if is_discovery and self._told is not None:
+            asked, url, answer = self._told
+            if url == request.url and now - asked < _TOLD_SECONDS:
+                return answer
+        # A proxy that fails may be none of them any longer.
+        self._told, told = None, self._told
+        reset = _end.set(now + self.seconds)
         try:
             # An empty `CURL_CA_BUNDLE` would be taken for the wish to check nothing.
-            return super().send(request, verify=verify or True, **options)
+            answer = super().send(request, verify=verify or True, **options)
         finally:
             _end.reset(reset)
+        if answer.ok:
+            self._told = (now, request.url, answer) if is_discovery else told
+        return answer
 
     def build_response(self, req: Any, resp: Any) -> Any:  # noqa: ANN401
         """Return an answer that can be used."""

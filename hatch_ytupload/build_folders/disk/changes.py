@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from hatch_ytupload import atomic_rename
+from hatch_ytupload.build_folders.build_folder import content_of
 from hatch_ytupload.build_folders.disk.nodes import ATTRIBUTES_FILE, look_into, open_file, read_attributes
 from hatch_ytupload.byte_reader import DigestingReader
 from hatch_ytupload.details import detail
@@ -86,7 +87,7 @@ class Staging:
         attribute: Plain = None,
         executable: bool = False,
         base: Base | None = None,  # noqa: ARG002 - a copy of what is there would not be cheaper
-    ) -> None:
+    ) -> bool:
         """Write a file in place of whatever lies there, and compare what has arrived."""
         detail("write %s in %s", path, self._folder)
         self.remove(path)
@@ -111,6 +112,12 @@ class Staging:
                 "was published, try again"
             )
         self.set_attribute(path, attribute)
+        return True
+
+    def write_all(self, files: Mapping[str, bytes], *, attribute: Plain = None, executable: bool = False) -> None:
+        """Write small files, by path."""
+        for path, data in files.items():
+            self.write(path, content_of(data), attribute=attribute, executable=executable)
 
     def copy(self, source: str, target: str) -> None:
         """Copy a file with its attribute.
@@ -153,7 +160,7 @@ class Staging:
         """Remove a node and all below it: nobody holds a part of a folder on disk."""
         self.remove(path)
 
-    def require_means(self, replaced: Collection[str], size: int) -> None:
+    def require_means(self, replaced: Collection[str], size: int, nodes: int) -> None:
         """Find out whether there is room."""
 
     def commit(self) -> None:
