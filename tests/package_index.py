@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import stat
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from wheels import MadeWheel
 
@@ -29,6 +32,10 @@ class PackageIndex:
     def __init__(self) -> None:
         self.files: dict[str, list[Entry]] = {}
         self.requests: list[str] = []
+        self.authorizations: list[str | None] = []
+        """What each request brought."""
+        self.redirect: str | None = None
+        """URL that requests for files are sent on to, in front of their path."""
         self.credentials: str | None = None
         """`user:password` that every request must bring."""
         self.status: int | None = None
@@ -53,6 +60,7 @@ class PackageIndex:
 
     def answer(self, path: str, authorization: str | None) -> tuple[int, str, bytes]:
         self.requests.append(path)
+        self.authorizations.append(authorization)
         if self.status is not None:
             return self.status, "text/plain", b""
         if self.credentials is not None:
@@ -60,9 +68,11 @@ class PackageIndex:
             if authorization != wanted:
                 return 401, "text/plain", b""
         parts = path.strip("/").split("/")
-        if parts[0] == "files":
+        if parts[0] == "files" and self.redirect is not None:
+            return 302, f"{self.redirect}{path}", b""
+        if "files" in parts[:2]:
             found = next(
-                (entry for entries in self.files.values() for entry in entries if entry.name == parts[1]), None
+                (entry for entries in self.files.values() for entry in entries if entry.name == parts[-1]), None
             )
             return (404, "text/plain", b"") if found is None else (200, "application/octet-stream", found.data)
         entries = self.files.get(parts[-1], [])
@@ -87,7 +97,7 @@ def package_index() -> Iterator[PackageIndex]:
             self.send_response(status)
             if status == 401:
                 self.send_header("WWW-Authenticate", 'Basic realm="index"')
-            self.send_header("Content-Type", kind)
+            self.send_header("Location" if status == 302 else "Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             if self.command == "GET":
@@ -100,7 +110,7 @@ def package_index() -> Iterator[PackageIndex]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     index.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield index
@@ -108,3 +118,21 @@ def package_index() -> Iterator[PackageIndex]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def write_netrc(directory: Path, machine: str) -> None:
+    """Write a `.netrc` that knows bob's password."""
+    netrc = directory / ".netrc"
+    netrc.write_text(f"machine {machine} login bob password secret\n")
+    netrc.chmod(0o600)
+
+
+def write_keyring(directory: Path) -> str:
+    """Write a command that knows bob's password and keeps a list of what it was asked for; return its PATH."""
+    keyring = directory / "bin" / "keyring"
+    keyring.parent.mkdir()
+    keyring.write_text(
+        f'#!/bin/sh\necho "$@" >> "{directory}/asked"\n[ "$1 $3" = "get bob" ] && echo secret\n', encoding="utf-8"
+    )
+    keyring.chmod(keyring.stat().st_mode | stat.S_IXUSR)
+    return os.pathsep.join([str(keyring.parent), os.environ["PATH"]])

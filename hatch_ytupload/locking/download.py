@@ -28,6 +28,7 @@ from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from urllib.parse import SplitResult
 
     from hatch_ytupload.locking.indexes import Indexes
 
@@ -181,14 +182,21 @@ class Downloads:
             request.add_unredirected_header("Authorization", f"Basic {text}")
 
     def _credentials(self, url: str) -> tuple[str, str] | None:
+        """Return what the host of a URL is shown: what URLs have, else `.netrc`, else a user without password."""
         parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        for known in (parts, *self._given):
-            if known.username is not None and (known.scheme, known.netloc.rpartition("@")[2]) == (parts.scheme, host):
-                return unquote(known.username), unquote(known.password or "")
+        host = _host(parts)
+        named = [known for known in (parts, *self._given) if (known.scheme, _host(known)) == (parts.scheme, host)]
+        users = [unquote(known.username) for known in named if known.username is not None]
+        for known in named:
+            if known.username is not None and known.password is not None:
+                return unquote(known.username), unquote(known.password)
         if host not in self._known:
             self._known[host] = self._of_netrc(parts.hostname or "")
-        return self._known[host]
+        found = self._known[host]
+        if found is not None and (not users or found[0] in users):
+            return found
+        # A token may be all there is.
+        return (users[0], "") if users else None
 
     def _of_netrc(self, host: str) -> tuple[str, str] | None:
         home = self._environ.get("HOME") or os.path.expanduser("~")
@@ -202,8 +210,9 @@ class Downloads:
     def _ask_keyring(self, url: str) -> bool:
         """Ask the command that pip and uv ask; tell whether it knows more than before."""
         parts = urlsplit(url)
-        host = parts.netloc.rpartition("@")[2]
-        user = next((known.username for known in self._given if known.netloc.endswith(f"@{host}")), None)
+        host = _host(parts)
+        same = (known for known in self._given if (known.scheme, _host(known)) == (parts.scheme, host))
+        user = next((known.username for known in same), None)
         command = shutil.which("keyring", path=self._environ.get("PATH"))
         if command is None or user is None:
             return False
@@ -237,9 +246,14 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return request
 
 
+def _host(parts: SplitResult) -> str:
+    """Return host and port."""
+    return parts.netloc.rpartition("@")[2]
+
+
 def _bare(url: str) -> str:
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment=""))
+    return urlunsplit(parts._replace(netloc=_host(parts), fragment=""))
 
 
 def _quoted(text: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from package_index import PackageIndex, package_index
+from package_index import PackageIndex, package_index, write_keyring, write_netrc
 from packaging.pylock import Pylock
 from pipelines import make_pipeline, refusal, run_command_line
 from privileges import without_network
@@ -598,10 +598,26 @@ class TestBuilds:
         locking.index.credentials = "bob:secret"
         problem = refusal(locking.build)
         assert "wants other credentials (status 401)" in problem
-        netrc = locking.directory / ".netrc"
-        netrc.write_text("machine 127.0.0.1 login bob password secret\n")
-        netrc.chmod(0o600)
+        write_netrc(locking.directory, "127.0.0.1")
         assert locking.build().changed
+
+    def test_credentials_come_from_a_keyring(self, locking: Locking) -> None:
+        """Asked by uv, and asked by us; a redirect to another host takes none along."""
+        locking.index.add(make_wheel("app"))
+        locking.index.credentials = "bob:secret"
+        locking.environ["PIP_INDEX_URL"] = locking.index.url.replace("//", "//bob@")
+        locking.environ["PATH"] = write_keyring(locking.directory)
+        locking.require("app").lock()
+        locking.cache = str(locking.directory / "other cache")
+        with package_index() as other:
+            other.add(make_wheel("app"))
+            locking.index.redirect = f"http://localhost:{other.port}"
+            assert locking.build().changed
+            locking.path().unlink()
+            locking.environ["UV_CACHE_DIR"] = str(locking.directory / "other uv")
+            locking.lock()
+            assert set(other.authorizations) == {None}
+        assert "bob" not in locking.text()
 
     def test_credentials_come_from_the_index_options_of_requirements(self, locking: Locking) -> None:
         locking.index.add(make_wheel("app"))
