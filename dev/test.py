@@ -26,6 +26,8 @@ def main() -> None:
         "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
         "VIRTUAL_ENV": str(python.parent.parent),
     }
+    # Each of the processes that tests run in would compile all modules again.
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     if "--quick" in sys.argv:
         tests[1:1] = ["-m", "not functional and not slow and not cluster"]
         env = {"YTUPLOAD_FUZZ_EXAMPLES": "100", **env}

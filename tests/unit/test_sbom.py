@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from archives import Bytes
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from installations import write
 from pipelines import Pipeline, contents, make_pipeline, refusal
 
@@ -79,6 +77,10 @@ def components(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
 
 def test_cyclonedx_takes_it(built: Pipeline) -> None:
     """The validator of its own library finds nothing, unknown keys included."""
+    # Seconds, for the grammars of all kinds of strings that JSON Schema knows.
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
     text = built.archive().with_name("sbom.cdx.json").read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
 
