@@ -15,6 +15,7 @@ from hatch_ytupload.errors import SourceError
 from hatch_ytupload.packing import tar_format
 from hatch_ytupload.packing.compression import BlockCompressor
 from hatch_ytupload.packing.manifest import FileInfo, PartInfo, octal_mode
+from hatch_ytupload.packing.memory import DamagedPartError
 from hatch_ytupload.planning.plan import entry_size
 from hatch_ytupload.sources.credentials import HEAD_SIZE, holds_private_key
 from hatch_ytupload.sources.tree import SourceFile
@@ -51,7 +52,7 @@ def pack(
 
     Args:
         parts: of a plan.
-        output: where the compressed bytes go.
+        output: where the compressed bytes go; empty, and with a memory one that can be emptied.
         epoch: time of every member, in seconds since 1970.
         keep_times: members get their files' times instead.
         memory: parts of earlier builds; the bytes are the same with it and without.
@@ -62,13 +63,18 @@ def pack(
         SourceError: a file cannot be read, is not what it was when the plan was made, or is a private key.
         OSError: the output cannot be written.
     """
-    packing = _Packing(output, epoch, memory, threads, _Counter(parts, progress), keep_times=keep_times)
-    try:
-        for part in parts:
-            packing.part(part)
-        return packing.finish()
-    finally:
-        packing.close()
+    while True:
+        packing = _Packing(output, epoch, memory, threads, _Counter(parts, progress), keep_times=keep_times)
+        try:
+            for part in parts:
+                packing.part(part)
+            return packing.finish()
+        except DamagedPartError:
+            # Noticed when its bytes had been copied already: looking at them before would take as long again.
+            output.seek(0)
+            output.truncate()
+        finally:
+            packing.close()
 
 
 class _Packing:

@@ -35,8 +35,9 @@ KINDS = {
 }
 """The names of all files that are written, and so of all that may be removed, by kind."""
 
+# A file ends with its description, how long that is, and the seal.
+_LENGTH_SIZE = 8
 _SEAL_SIZE = 32
-_CHUNK = 1 << 20
 # A build that was killed never finishes its files; no build takes as long as this.
 _UNFINISHED_SECONDS = 3600
 
@@ -47,11 +48,8 @@ class Digest(Protocol):
     def update(self, data: bytes, /) -> None:
         """Go on with the next bytes."""
 
-    def digest(self) -> bytes:
-        """Return the digest of all bytes so far."""
-
     def hexdigest(self) -> str:
-        """Return the same in hexadecimal digits."""
+        """Return the digest of all bytes so far in hexadecimal digits."""
 
 
 class CacheError(YtUploadError):
@@ -82,57 +80,58 @@ class Cache:
         self._key = key
         self._limit = limit
 
-    def open(self, name: str) -> tuple[IO[bytes], int] | None:
-        """Return a file, open at its start, and the size of its content; None if it is not there or not believed."""
+    def open(self, name: str) -> tuple[IO[bytes], bytes] | None:
+        """Return a file, open at its start, and its description; None if it is not there or not believed.
+
+        The description alone is sealed: it has to tell the digest of what stands before it.
+        """
         path = os.path.join(self.directory, name)
         try:
             file = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
         except OSError:
             return None
         with suppress(OSError):
-            size = os.fstat(file.fileno()).st_size - _SEAL_SIZE
-            digest, left = hashlib.sha256(), size
-            while left > 0 and (chunk := file.read(min(left, _CHUNK))):
-                digest.update(chunk)
-                left -= len(chunk)
-            if size >= 0 and left == 0 and hmac.compare_digest(file.read(), self.seal(name, digest)):
-                file.seek(0)
-                # Used now: the least recently used files go first.
-                os.utime(path)
-                return file, size
+            end = os.fstat(file.fileno()).st_size - _LENGTH_SIZE - _SEAL_SIZE
+            file.seek(max(end, 0))
+            length = int.from_bytes(file.read(_LENGTH_SIZE), "big")
+            seal = file.read()
+            if length <= end:
+                file.seek(end - length)
+                description = file.read(length)
+                if hmac.compare_digest(seal, self.seal(name, description)):
+                    file.seek(0)
+                    # Used now: the least recently used files go first.
+                    os.utime(path)
+                    return file, description
         file.close()
-        with suppress(OSError):
-            os.unlink(path)
+        self.remove(name)
         return None
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a file, None if it is not there or not believed."""
+        """Return the content of a file that was written in one go, None if it is not there or not believed."""
         found = self.open(name)
         if found is None:
             return None
-        file, size = found
-        with file, suppress(OSError):
-            return file.read(size)
-        return None
+        file, content = found
+        file.close()
+        return content
 
     def write(self, name: str, content: bytes) -> None:
         """Keep a file."""
-        new = self.new_file(name)
-        new.write(content)
-        new.keep()
+        self.new_file(name).keep(content)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        with suppress(OSError):
+            os.unlink(os.path.join(self.directory, name))
 
     def new_file(self, name: str) -> NewFile:
         """Begin a file; it is there for others only when it is whole."""
         return NewFile(self, name)
 
-    def seal(self, name: str, digest: Digest) -> bytes:
-        """Return the seal of a file, which holds for its name alone.
-
-        Args:
-            name: of the file.
-            digest: SHA-256 of its content.
-        """
-        return hmac.digest(self._key, digest.digest() + name.encode(), "sha256")
+    def seal(self, name: str, description: bytes) -> bytes:
+        """Return the seal of a file, which holds for its name alone."""
+        return hmac.digest(self._key, hashlib.sha256(description).digest() + name.encode(), "sha256")
 
     def failed(self, error: OSError) -> None:
         """Remember why something could not be kept."""
@@ -178,11 +177,16 @@ class NewFile:
             except OSError as error:
                 self._failed(error)
 
-    def keep(self) -> None:
-        """Finish the file and give it its name."""
+    def keep(self, description: bytes) -> None:
+        """Finish the file and give it its name.
+
+        Args:
+            description: tells the digest of what was written before, if anything was.
+        """
         if self._file is not None:
             try:
-                self._file.write(self._cache.seal(self._name, self.digest))
+                self._file.write(description + len(description).to_bytes(_LENGTH_SIZE, "big"))
+                self._file.write(self._cache.seal(self._name, description))
                 self._file.close()
                 os.replace(self._temporary, self._path)
                 self._file = None

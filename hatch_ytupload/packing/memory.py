@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.__about__ import __version__
@@ -27,17 +28,22 @@ if TYPE_CHECKING:
     from hatch_ytupload.planning.plan import Generated, Part, Plan
 
 # Changes when the same input would become other bytes, or when what is kept takes another form.
-_FORMAT = 3
-_LENGTH_SIZE = 8
+_FORMAT = 4
 
 
 _FIELDS = "\0".join(["%s"] * len(SourceFile._fields)) + "\n"
+
+
+class DamagedPartError(Exception):
+    """The bytes of a part are not those that were kept; it has been removed, and is packed again."""
 
 
 class KeptPart(NamedTuple):
     """A part as an earlier build left it."""
 
     file: IO[bytes]
+    remove: Callable[[], None]
+    """Lets nobody find it again."""
     sha256: str
     """Of all members."""
     sizes: list[tuple[int, int]]
@@ -45,10 +51,20 @@ class KeptPart(NamedTuple):
     files: list[FileInfo]
 
     def members(self) -> Iterator[tuple[bytes, int]]:
-        """Yield the gzip members of the part, each with the size of what it unpacks to."""
-        with self.file as file:
+        """Yield the gzip members of the part, each with the size of what it unpacks to.
+
+        Raises:
+            DamagedPartError: what was yielded is not what was kept.
+        """
+        digest = hashlib.sha256()
+        with self.file as file, suppress(OSError):
             for size, unpacked in self.sizes:
-                yield file.read(size), unpacked
+                member = file.read(size)
+                digest.update(member)
+                yield member, unpacked
+        if digest.hexdigest() != self.sha256:
+            self.remove()
+            raise DamagedPartError
 
 
 class PartMemory:
@@ -97,17 +113,15 @@ class PartMemory:
             part: which.
             first: it is the first part of its archive, whose first byte has a gzip member of its own.
         """
-        found = self._cache.open(self._name(part, first=first))
+        name = self._name(part, first=first)
+        found = self._cache.open(name)
         if found is None:
             return None
-        file, size = found
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            file.seek(size - _LENGTH_SIZE)
-            length = int.from_bytes(file.read(_LENGTH_SIZE), "big")
-            file.seek(size - _LENGTH_SIZE - length)
-            index: dict[str, Any] = json.loads(file.read(length))
-            file.seek(0)
-            return KeptPart(file, index["sha256"], index["members"], [FileInfo(*item) for item in index["files"]])
+        file, description = found
+        with suppress(ValueError, TypeError, KeyError):
+            index: dict[str, Any] = json.loads(description)
+            files = [FileInfo(*item) for item in index["files"]]
+            return KeptPart(file, partial(self._cache.remove, name), index["sha256"], index["members"], files)
         file.close()
         return None
 
@@ -139,8 +153,7 @@ class Recorder:
         """Keep the part with what the manifest says about its files, and return the SHA-256 of its members."""
         sha256 = self._file.digest.hexdigest()
         index = json.dumps({"sha256": sha256, "members": self._sizes, "files": files}, separators=(",", ":")).encode()
-        self._file.write(index + len(index).to_bytes(_LENGTH_SIZE, "big"))
-        self._file.keep()
+        self._file.keep(index)
         return sha256
 
     def discard(self) -> None:

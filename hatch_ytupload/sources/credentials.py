@@ -59,6 +59,8 @@ _PATHS = frozenset(
 _PRIVATE_KEY = rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]"
 # In the JSON that clouds give out for service accounts; some write a remark before the header.
 _JSON_KEY = rb'(?i)"private_?key"\s*:\s*"[^"]{0,1000}-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----'
+# How a key begins, or what may precede it: white space, a remark, a byte-order mark, the bracket of JSON.
+_MAY_PRECEDE = b" \t\r\n\x0b\x0c#\xef{[-P"
 
 HEAD_SIZE = 1 << 16
 """How many bytes at the start of a file `holds_private_key` wants to see."""
@@ -84,6 +86,9 @@ def holds_private_key(head: bytes) -> bool:
 
     Only blank, comment and attribute lines may precede its header: program text that quotes one passes.
     """
+    # Nearly every file is decided by its first line: this runs once for each.
+    if head[:1] not in _MAY_PRECEDE and b"Attributes" not in head[: head.find(b"\n")]:
+        return False
     if b"PRIVATE KEY" not in head and not head.startswith(b"PuTTY-User-Key-File-"):
         return False
     text = head.removeprefix(b"\xef\xbb\xbf")

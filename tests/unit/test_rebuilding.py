@@ -380,9 +380,9 @@ class TestSize:
         cache = Cache(str(tmp_path), b"key", limit=500)
         names = [f"part-{letter * 64}" for letter in "abcd"]
         for number, name in enumerate(names):
-            cache.write(name, bytes(128))
+            cache.write(name, bytes(120))
             os.utime(tmp_path / name, (number, number))
-        assert cache.read(names[0]) == bytes(128)
+        assert cache.read(names[0]) == bytes(120)
         cache.trim()
         assert {path.name for path in tmp_path.iterdir()} == {names[0], names[2], names[3]}
 

@@ -242,8 +242,15 @@ def built(pipeline: Pipeline, user: User) -> Built:
     return build_bundle(pipeline.project(), pipeline.settings(), str(pipeline.root / "dist"), cache=user.usable())
 
 
-def poisoned(directory: Path, old: bytes, new: bytes) -> int:
-    """Put other code into the kept parts, the way the format has it; return how many there are."""
+def poisoned(directory: Path, old: bytes, new: bytes, *, described: bool) -> int:
+    """Put other code into the kept parts, the way the format has it; return how many there are.
+
+    Args:
+        directory: of the cache.
+        old: what to replace.
+        new: what to put in its place.
+        described: with a description that fits; else with the one that is there, and its true seal.
+    """
     count = 0
     for path in directory.glob("part-*"):
         data = path.read_bytes()[:-32]
@@ -255,22 +262,26 @@ def poisoned(directory: Path, old: bytes, new: bytes) -> int:
         count += 1
         member = gzip.compress(tar.replace(old, new))
         index["members"] = [[len(member), len(tar)]]
+        index["sha256"] = hashlib.sha256(member).hexdigest()
         packed = json.dumps(index).encode()
-        forged = member + packed + len(packed).to_bytes(8, "big")
-        path.write_bytes(forged + Cache("", b"guessed").seal(path.name, hashlib.sha256(forged)))
+        forged = packed + len(packed).to_bytes(8, "big") + Cache("", b"guessed").seal(path.name, packed)
+        path.write_bytes(member + (forged if described else path.read_bytes()[-40 - length :]))
     return count
 
 
+@pytest.mark.parametrize("described", [True, False])
 def test_code_that_somebody_puts_into_the_cache_is_not_packed(
-    pipeline: Pipeline, user: User, monkeypatch: pytest.MonkeyPatch
+    pipeline: Pipeline, user: User, monkeypatch: pytest.MonkeyPatch, *, described: bool
 ) -> None:
-    """A forged part is packed again from the sources, whatever else about it is right."""
+    """A forged part is packed again from the sources, whatever else about it is right, and is kept again."""
     pipeline.write({"stages/first/src/mapper.py": 'print("good")\n'})
     monkeypatch.setattr("hatch_ytupload.packing.memory.UNSETTLED_NS", -(10**12))
     good = contents(built(pipeline, user).archive)
-    assert poisoned(user.directory, b'"good"', b'"EVIL"') == 1
+    kept = {path.name: path.read_bytes() for path in user.directory.glob("part-*")}
+    assert poisoned(user.directory, b'"good"', b'"EVIL"', described=described) == 1
     shutil.rmtree(pipeline.root / "dist")
     assert contents(built(pipeline, user).archive) == good
+    assert {path.name: path.read_bytes() for path in user.directory.glob("part-*")} == kept
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no device that is always full")
@@ -340,7 +351,7 @@ class TestCommand:
         assert run("cache") == f"cache {user.directory}\n  parts  1, 1.0 kB\n"
         data = json.loads(run("--json", "cache"))
         assert (data["directory"], data["size"], data["kinds"]["parts"]) == (
-            str(user.directory), 1032, {"files": 1, "size": 1032},
+            str(user.directory), 1040, {"files": 1, "size": 1040},
         )  # fmt: skip
         assert run("cache", "clean") == f"removed from {user.directory}\n  parts  1, 1.0 kB\n"
         assert run("cache") == f"cache {user.directory}\n  nothing  0 B\n"
@@ -349,10 +360,10 @@ class TestCommand:
 def test_several_processes_make_it_at_once(user: User, tmp_path: Path) -> None:
     """One key, one directory, and nothing else is left."""
     code = (
-        "import hashlib, os, sys\n"
+        "import os, sys\n"
         "from hatch_ytupload.packing.user_cache import user_cache\n"
         "cache = user_cache(os.environ, sys.exit)\n"
-        "print(cache.seal('x', hashlib.sha256()).hex())\n"
+        "print(cache.seal('x', b'').hex())\n"
     )
     environ = clean_environment(PYTHONPATH=str(CHECKOUT), **user.environ)
     environ.pop("YTUPLOAD_NO_CACHE", None)
