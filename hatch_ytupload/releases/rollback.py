@@ -58,7 +58,8 @@ def rollback(
     user = folder.user()
 
     def apply(changes: Changes) -> Outcome:
-        step = _RollingBack(changes, folder, release, conditions)
+        # Others may have been at work: it goes where its user was told that it goes.
+        step = _RollingBack(changes, folder, outcome.release, conditions)
         if step.outcome.changed:
             record = step.record.made_current(user, now)
             changes.set_attribute(directory_of(record.release), record.record())

@@ -23,12 +23,13 @@ from build_folders import (
     watched,
 )
 from pipelines import make_pipeline, refusal
-from proxy import AbortTransaction, Answer, Corrupt, ProxyServer, Run
+from proxy import AbortTransaction, Answer, Corrupt, ProxyServer, Run, Truncate
 from proxy.fixtures import connect
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.cypress import client as cypress_client
 from hatch_ytupload.build_folders.cypress import lock as cypress_lock
+from hatch_ytupload.build_folders.cypress import transport
 from hatch_ytupload.build_folders.cypress.client import Cluster
 from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 from hatch_ytupload.build_folders.folder_lock import user_name
@@ -328,6 +329,24 @@ class TestAnswers:
         proxy.faults.add(Answer(400, code=code, message="Not now"), command="write_file")
         publish_to(on_cluster(proxy), bundles[0])
         assert read_current(on_cluster(proxy)) == bundles[0].data
+
+    def test_the_proxies_for_files_are_asked_for_once(
+        self, proxy: ProxyServer, bundles: list[Bundle], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Until one of them fails, what was told makes no sense, or time has passed."""
+
+        def asked(bundle: Bundle) -> int:
+            proxy.log.clear()
+            publish_to(on_cluster(proxy), bundle)
+            return len(proxy.log.of("hosts"))
+
+        assert asked(bundles[0]) == 1
+        proxy.faults.add(Answer(503), command="write_file", nth=2)
+        assert asked(bundles[1]) == 2
+        proxy.faults.add(Truncate(3, "whole"), command="hosts", times=2)
+        assert asked(bundles[2]) == 3
+        monkeypatch.setattr(transport, "_TOLD_SECONDS", 0)
+        assert asked(bundles[3]) == 3
 
     @pytest.mark.parametrize("without", ["command", "whoami"])
     def test_a_proxy_that_does_not_know_the_command_for_the_user(

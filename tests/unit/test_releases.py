@@ -346,6 +346,23 @@ def test_a_rollback_goes_to_the_release_before(folder: BuildFolder, bundles: lis
     assert names(read_state(folder)) == order
 
 
+def test_two_rollbacks_at_once_go_back_once(
+    folder: BuildFolder, bundles: list[Bundle], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the release that both have named to their users, not from there to the one before."""
+    for bundle in bundles[:3]:
+        publish_to(folder, bundle)
+    change = folder.change
+
+    def late(purpose: str, action: Callable[[Changes], object]) -> object:
+        monkeypatch.undo()
+        roll_back(folder)
+        return change(purpose, action)
+
+    monkeypatch.setattr(folder, "change", late)
+    assert roll_back(folder).release == current(folder) == bundles[1].release
+
+
 def test_a_rollback_skips_a_release_that_was_pruned(folder: BuildFolder, bundles: list[Bundle]) -> None:
     """To the next older one."""
     for bundle in bundles[:4]:

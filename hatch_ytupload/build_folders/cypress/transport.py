@@ -32,6 +32,8 @@ _MOST_VALUES = 500_000
 _TOLD_SECONDS = 60.0
 """How long the proxies that take files are not asked for again: they come in the order of their load."""
 
+_OF_FILES = ("/read_file", "/write_file")
+
 _end: contextvars.ContextVar[float | None] = contextvars.ContextVar("end", default=None)
 
 
@@ -48,8 +50,10 @@ class Transport(HTTPAdapter):  # type: ignore[misc]  # of an untyped module
     def __init__(self, note: Callable[[Any], None], *, secure: bool, family: int | None, discovery: str) -> None:
         self._note = note
         self._discovery = f"/{discovery.partition('?')[0]}"
-        self._told: tuple[float, str, Any] | None = None
+        self._told: tuple[float, str, Any] = (0, "", None)
         """When and what was asked about proxies, and the answer."""
+        self._is_proven = False
+        """One of those proxies has taken or given a file since, and no request has failed."""
         self._secure = secure
         self._family = family
         self.seconds = 0.0
@@ -74,21 +78,22 @@ class Transport(HTTPAdapter):  # type: ignore[misc]  # of an untyped module
         if self._secure and request.url.lower().startswith("http:"):
             request.url = f"https:{request.url[len('http:') :]}"
         now = time.monotonic()
-        is_discovery = request.url.partition("?")[0].endswith(self._discovery)
-        if is_discovery and self._told is not None:
-            asked, url, answer = self._told
-            if url == request.url and now - asked < _TOLD_SECONDS:
-                return answer
-        # A proxy that fails may be none of them any longer.
-        self._told, told = None, self._told
+        path = request.url.partition("?")[0]
+        is_discovery = path.endswith(self._discovery)
+        asked, url, told = self._told
+        if is_discovery and self._is_proven and url == request.url and now - asked < _TOLD_SECONDS:
+            return told
+        was_proven, self._is_proven = self._is_proven, False
         reset = _end.set(now + self.seconds)
         try:
             # An empty `CURL_CA_BUNDLE` would be taken for the wish to check nothing.
             answer = super().send(request, verify=verify or True, **options)
         finally:
             _end.reset(reset)
-        if answer.ok:
-            self._told = (now, request.url, answer) if is_discovery else told
+        if is_discovery:
+            self._told = (now, request.url, answer)
+        else:
+            self._is_proven = answer.ok and (was_proven or path.endswith(_OF_FILES))
         return answer
 
     def build_response(self, req: Any, resp: Any) -> Any:  # noqa: ANN401
