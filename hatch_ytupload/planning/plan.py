@@ -186,10 +186,12 @@ class Planner:
             if require_code:
                 raise
             return
+        known = len(self.errors)
         for name in names:
             with self._going_on():
                 self._add_stage(name)
-        if require_code and not any(stage.operations for stage in self.stages):
+        # What could not be read may well be the code.
+        if require_code and len(self.errors) == known and not any(stage.operations for stage in self.stages):
             raise NoStagesError(no_stages_message(self.settings, names))
 
     def _add_modules(self) -> None:

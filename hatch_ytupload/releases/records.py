@@ -142,7 +142,7 @@ def manifest_of(release: str) -> str:
 
 def folder_and_release(path: str) -> tuple[str, str | None]:
     """Return the build folder of a path in Cypress, and the release that it names there; None: the current one."""
-    path = path.rstrip("/").removesuffix(f"/{ARCHIVE_NAME}")
+    path = path.rstrip("/").removesuffix(f"/{ARCHIVE_NAME}").removesuffix(f"/{MANIFEST_NAME}")
     above, _, name = path.rpartition("/")
     return (above.removesuffix(f"/{RELEASES}"), name) if above.endswith(f"/{RELEASES}") else (path, None)
 

@@ -206,6 +206,12 @@ class TestLinksAndTrouble:
         assert len(problems) == 2
         assert all("credentials" in problem for problem in problems)
 
+    def test_a_stage_that_cannot_be_packed_is_not_called_missing(self, pipeline: Pipeline) -> None:
+        """What keeps the only stage out of the archive is the problem, and that there is none left follows from it."""
+        pipeline.write({"stages/first/src/.env": "x"})
+        (problem,) = Explainer(pipeline.settings()).problems
+        assert "credentials" in problem
+
     def test_a_sound_pipeline_has_no_problems(self, pipeline: Pipeline) -> None:
         """Silence."""
         assert Explainer(pipeline.settings()).problems == ()

@@ -80,7 +80,8 @@ def bundle(pipeline: Pipeline, folders: Folders) -> Bundle:
 def test_looking_fetches_the_manifest_alone(bundle: Bundle, folders: Folders) -> None:
     """An archive of megabytes costs some kilobytes."""
     manifest = bundle.archive.with_name("manifest.json").read_bytes()
-    for name in ("current", PATH, f"{PATH}/source.tar.gz", f"{PATH}/releases/{bundle.release}", bundle.release):
+    release = f"{PATH}/releases/{bundle.release}"
+    for name in ("current", PATH, f"{PATH}/source.tar.gz", release, f"{release}/manifest.json", bundle.release):
         before = folders.fetched()
         found = described(folders.find(name))
         assert (found.size, len(found.files) > 3) == (len(bundle.data), True)
