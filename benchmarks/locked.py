@@ -159,12 +159,15 @@ class Comparison:
         sandbox.mkdir()
         shutil.copyfile(way.result, sandbox / way.name)
         (sandbox / "mapper.py").write_text(self.mapper, encoding="utf-8")
-        path = os.pathsep.join([str(self.job / "bin"), os.environ["PATH"]])
+        # What pip installs must not be there for the next job.
+        image = Path(shutil.copytree(self.job, self.directory / "image", symlinks=True))
+        path = os.pathsep.join([str(image / "bin"), os.environ["PATH"]])
         environ = {"PATH": path, "HOME": str(sandbox), "PEX_ROOT": str(sandbox / ".pex"), "PIP_CACHE_DIR": ""}
         try:
             return measured(["bash", "-c", way.start], sandbox, environ)
         finally:
             shutil.rmtree(sandbox)
+            shutil.rmtree(image)
 
     def table(self) -> str:
         """Return the results as a Markdown table: medians, and ratios of the same round."""
