@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.file_names import as_system_spells
+from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
@@ -112,19 +113,23 @@ def run_command(
         environ: our own environment.
         variables: that it gets besides.
         directory: to run in; None: this one.
-        capture: keep its output, which otherwise goes to standard error.
+        capture: keep its output, which otherwise goes to standard error as it comes, without credentials in URLs.
     """
     kept = {name: value for name, value in environ.items() if name in _KEPT or name.startswith(_KEPT_PREFIXES)}
-    return subprocess.run(
-        command,
-        cwd=directory,
-        env={
-            **{name: as_system_spells(value) for name, value in (variables or {}).items()},
-            **kept,
-            **installer_environment(environ),
-        },
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE if capture else _STANDARD_ERROR,
-        stderr=subprocess.PIPE if capture else None,
-        check=False,
-    )
+    own = {name: as_system_spells(value) for name, value in (variables or {}).items()}
+    env = {**own, **kept, **installer_environment(environ)}
+    if capture:
+        return subprocess.run(
+            command, cwd=directory, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False
+        )
+    with subprocess.Popen(
+        command, cwd=directory, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                text = masked(line.decode("utf-8", "surrogateescape"))
+                os.write(_STANDARD_ERROR, text.encode("utf-8", "surrogateescape"))
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode)

@@ -6,8 +6,8 @@ import re
 
 MASK = "****"
 
-# Up to the next URL: several may stand in one word.
-_URL_REST = re.compile(r"://((?:(?!://)\S)*)")
+# Up to the next URL: several may stand in one word. A slash may be missing, which programs say with the whole URL.
+_URL_REST = re.compile(r"(://|(?<=http:)/|(?<=https:)/)((?:(?!://)\S)*)")
 _VARIABLES = re.compile(r"(?:\$\{[A-Z0-9_]+\})+")
 _PORT = re.compile(r"\d*")
 _SECRET_FIELDS = re.compile(
@@ -31,7 +31,7 @@ def masked(text: str) -> str:
 
 
 def _without_user(match: re.Match[str]) -> str:
-    rest = match[1]
+    start, rest = match[1], match[2]
     host = re.split(r"[/?#]", rest, maxsplit=1)[0]
     user, at, _ = host.rpartition("@")
     if not at:
@@ -39,8 +39,8 @@ def _without_user(match: re.Match[str]) -> str:
     name, _, password = user.partition(":")
     is_ssh = match.string[max(match.start() - 3, 0) : match.start()].lower() == "ssh"
     if not user or _is_harmless(password or name) or (is_ssh and not password):
-        return f"://{rest}"
-    return f"://{MASK}{rest[len(user) :]}"
+        return f"{start}{rest}"
+    return f"{start}{MASK}{rest[len(user) :]}"
 
 
 def _broken_user(rest: str, host: str) -> str:

@@ -335,8 +335,12 @@ def test_requirements_are_installed_once_and_not_into_the_users_environment(
     # Other requirements are another environment, also when only an included file differs.
     pipeline.write({"shared/more.txt": "three\n"})
     pipeline.build()
+    environ["PIP_FIND_LINKS"] = "htps://bob:s3cret@127.0.0.1/x"
     done = run_job(pipeline, "first", "vanilla", environ=environ)
     assert done.returncode == 1
+    # pip itself shows the password.
+    assert b"s3cret" not in done.stderr
+    assert b"'htps://****@127.0.0.1/x' is ignored" in done.stderr
     last = done.stderr.decode().splitlines()[-1]
     assert last.startswith("Error: cannot install `stages/first/requirements.txt`")
     assert sandboxes(pipeline) == []

@@ -308,6 +308,7 @@ def test_no_file_says_nothing() -> None:
         ("https://t0ken@h/x https://a:b@h", "https://****@h/x https://****@h"),
         ("https://t0ken:@h/x", "https://****@h/x"),
         ("https://bob:s3/cr#et@h/simple", "https://****@h/simple"),
+        ("Invalid URL 'http:/bob:s3cret@h/simple'", "Invalid URL 'http:/****@h/simple'"),
         ("git+https://bob:s3cret@h/r@main#egg=x", "git+https://****@h/r@main#egg=x"),
         ("https://h/simple?private_token=s3cret&x=1", "https://h/simple?private_token=****&x=1"),
         ("https://h/x.whl?X-Amz-Signature=abc", "https://h/x.whl?X-Amz-Signature=****"),
