@@ -186,13 +186,13 @@ ESCAPES = [
 MISSING = [
     Case(
         "source",
-        r"entry #2 of `upload_paths` \(`gone`\) does not exist: `/.*/gone`",
+        r"entry #2 of `upload_paths` \(`gone`\) does not exist: `/.*/gone`; correct it or remove the entry",
         settings='upload_paths = [{ source = "lib" }, { source = "gone" }]',
         files={"lib/x": ""},
     ),
     Case(
         "source-is-a-file",
-        r"entry #1 of `upload_paths` \(`notes.txt`\) is not a directory: `/.*/notes.txt`",
+        r"entry #1 of `upload_paths` \(`notes.txt`\) is not a directory: `/.*/notes.txt`; name the one that holds it",
         settings='upload_paths = [{ source = "notes.txt" }]',
         files={"notes.txt": ""},
     ),

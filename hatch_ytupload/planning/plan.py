@@ -315,9 +315,12 @@ class Planner:
             )
         if not os.path.isdir(real):
             if not os.path.lexists(real):
-                raise MissingSourceError(f"{description} does not exist: `{one_line(real)}`")
-            kind = "a ring of symbolic links" if os.path.islink(real) else "not a directory"
-            raise SourceError(f"{description} is {kind}: `{one_line(real)}`")
+                raise MissingSourceError(
+                    f"{description} does not exist: `{one_line(real)}`; correct it or remove the entry"
+                )
+            if os.path.islink(real):
+                raise SourceError(f"{description} is a ring of symbolic links: `{one_line(real)}`; remove one of them")
+            raise SourceError(f"{description} is not a directory: `{one_line(real)}`; name the one that holds it")
         target = targets.path_target(entry, top, description)
         if not self._places.claim(target, description, owner=real):
             return

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.configuration.project import Project
 from hatch_ytupload.errors import MissingFrameworkError, YtUploadError
+from hatch_ytupload.sources.module_errors import ModuleMissingError
 from hatch_ytupload.wording import one_line, printable
 
 if TYPE_CHECKING:
@@ -68,6 +69,8 @@ class errors_end_the_build:  # noqa: N801 - used as a context manager
             self._details.close()
         if isinstance(error, MissingFrameworkError):
             self._app.abort(printable(f"{error.lacking} {_WAYS_TO_YTJOBS}"))
+        elif isinstance(error, ModuleMissingError):
+            self._app.abort(printable(error.line_of_target))
         elif isinstance(error, YtUploadError):
             self._app.abort(printable(str(error)))
         elif isinstance(error, KeyboardInterrupt):

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
 
 class ModuleMissingError(ModuleNotFoundInEnvironmentError):
-    """No module of this name was found; the caller may know better than the message where it should come from."""
+    """No module of this name was found; the caller may know better than the message where it should come from.
+
+    Args:
+        line: for those who started the program themselves.
+        line_of_target: for those whose environment Hatch makes; None: the same.
+    """
+
+    def __init__(self, line: str, line_of_target: str | None = None) -> None:
+        super().__init__(line)
+        self.line_of_target = line_of_target or line
 
 
 def of_python(name: str, where: str, place: str | None) -> ModuleNotFoundInEnvironmentError:
@@ -73,10 +82,14 @@ def missing(name: str, own: Sequence[str], search_path: Sequence[str]) -> Module
     importable = {module.name for module in pkgutil.iter_modules(own)}
     near = nearest(name, sorted(importable))
     hint = _did_you_mean(provided or ([near] if near else []))
-    return ModuleMissingError(
+    lacking = (
         f"`upload_modules` names `{name}`, which is neither in {_list_of(own)} nor in the build environment "
-        f"(`{one_line(sys.prefix)}`){hint}; put it there, or add the distribution that provides it to "
-        "`requires` under `[build-system]` or to `dependencies` under `[tool.hatch.build.targets.ytarchive]`"
+        f"(`{one_line(sys.prefix)}`){hint}; put it there, or"
+    )
+    return ModuleMissingError(
+        f"{lacking} install the distribution that provides it beside hatch-ytupload",
+        f"{lacking} add the distribution that provides it to `requires` under `[build-system]` or to `dependencies` "
+        "under `[tool.hatch.build.targets.ytarchive]`",
     )
 
 

@@ -152,8 +152,18 @@ class TestTls:
         monkeypatch.setenv(variable, "")
         with served(lambda handler: handler.reply(b"{}"), self.context(certificate)) as server:
             line = refusal(lambda: folder_of(server, scheme="https").look(""))
-            assert "cannot be trusted" in line
+            assert line.endswith(
+                "cannot be trusted (self-signed certificate); name the certificate of its authority in "
+                "`REQUESTS_CA_BUNDLE`"
+            )
             assert server.seen == []
+
+    def test_who_speaks_no_tls_is_told_apart(self) -> None:
+        """No certificate would help there."""
+        with served(lambda handler: handler.reply(b"{}")) as server:
+            line = refusal(lambda: folder_of(server, scheme="https").look(""))
+            assert line.endswith("; if it speaks no TLS, write `http://` in `proxy`")
+            assert "WRONG_VERSION_NUMBER" in line
 
     def test_heavy_proxies_get_the_token_over_tls_alone(
         self, certificate: Path, monkeypatch: pytest.MonkeyPatch

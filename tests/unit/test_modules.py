@@ -820,11 +820,17 @@ class TestNotFound:
     def test_the_message_says_where_and_what_to_do(self, project: Path) -> None:
         """One line: the name, the places relative to the project, and the lines to change."""
         write(project, "flows/daily/", "src/")
-        line = refusal("nowhere.at.all", [project / "flows/daily", project, project / "src"])
-        assert line == (
+        with pytest.raises(ModuleMissingError) as error:
+            find_module("nowhere.at.all", [project / "flows/daily", project, project / "src"])
+        lacking = (
             f"`upload_modules` names `nowhere`, which is neither in `flows/daily`, `.`, `src` of `{project}` nor in "
-            f"the build environment (`{sys.prefix}`); put it there, or add the distribution that provides it to "
-            "`requires` under `[build-system]` or to `dependencies` under `[tool.hatch.build.targets.ytarchive]`"
+            f"the build environment (`{sys.prefix}`); put it there, or"
+        )
+        assert str(error.value) == f"{lacking} install the distribution that provides it beside hatch-ytupload"
+        # Nobody installs into an environment that Hatch makes.
+        assert error.value.line_of_target == (
+            f"{lacking} add the distribution that provides it to `requires` under `[build-system]` or to "
+            "`dependencies` under `[tool.hatch.build.targets.ytarchive]`"
         )
 
     def test_a_near_miss_is_hinted(self, project: Path) -> None:

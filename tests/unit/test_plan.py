@@ -142,17 +142,17 @@ class TestUploadPaths:
     @pytest.mark.parametrize(
         ("source", "problem"),
         [
-            ("missing", "does not exist: `{root}/missing`"),
-            ("dangling", "does not exist: `{root}/nowhere`"),
-            ("ring", "is a ring of symbolic links: `{root}/ring`"),
-            ("pyproject.toml", "is not a directory: `{root}/pyproject.toml`"),
-            ("stages/first/src/mapper.py/", "is not a directory: `{root}/stages/first/src/mapper.py`"),
-            ("fifo", "is not a directory: `{root}/fifo`"),
+            ("missing", "does not exist: `{root}/missing`; correct it or remove the entry"),
+            ("dangling", "does not exist: `{root}/nowhere`; correct it or remove the entry"),
+            ("ring", "is a ring of symbolic links: `{root}/ring`; remove one of them"),
+            ("pyproject.toml", "is not a directory: `{root}/pyproject.toml`; name the one that holds it"),
+            ("stages/first/stage.py/", "is not a directory: `{root}/stages/first/stage.py`; name the one that holds it"),
+            ("fifo", "is not a directory: `{root}/fifo`; name the one that holds it"),
         ],
     )
     def test_a_source_must_be_a_directory(self, pipeline: Pipeline, source: str, problem: str) -> None:
         """The message counts the entries and shows what it leads to."""
-        pipeline.link("dangling", "nowhere").link("ring", "ring").write({"lib/x": ""})
+        pipeline.link("dangling", "nowhere").link("ring", "ring").write({"lib/x": "", "stages/first/stage.py": ""})
         os.mkfifo(pipeline.root / "fifo")
         line = pipeline.refusal({"upload_paths": [{"source": "lib"}, {"source": source}]})
         assert line == f"entry #2 of `upload_paths` (`{source}`) {problem.format(root=pipeline.root)}"

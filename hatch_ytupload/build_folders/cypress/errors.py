@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import ssl
 import traceback
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -117,6 +118,9 @@ def forget(error: BaseException) -> None:
         traceback.clear_frames(each.__traceback__)
 
 
+_NO_SENSE = "`{}` gave an answer that makes no sense; check that `proxy` is that of a cluster"
+
+
 @dataclass(frozen=True)
 class _Problem:
     reason: str
@@ -135,7 +139,7 @@ def _of_answer(error: Any, tried: Circumstances) -> _Problem | None:  # noqa: AN
     if known is not None:
         return known
     if isinstance(error, (YtIncorrectResponse, YsonError)):
-        return _Problem(f"`{tried.address}` gave an answer that makes no sense", passing=True)
+        return _Problem(_NO_SENSE.format(tried.address), passing=True)
     if tried.status in _PASSING_STATUSES or any(code in _PASSING_CODES for code in codes):
         return _Problem(f"`{tried.address}` cannot answer now ({_message(tree[-1])})", passing=True)
     kind = next((kind for code, kind in _KINDS.items() if code in codes), OTHER)
@@ -194,7 +198,7 @@ def _of_connection(error: BaseException, tried: Circumstances) -> _Problem:
             return known
     if isinstance(error, (OSError, HTTPError, HTTPException)) and not isinstance(error, ValueError):
         return _Problem(f"the connection to `{tried.address}` broke ({type(error).__name__})", passing=True)
-    return _Problem(f"`{tried.address}` gave an answer that makes no sense", passing=True)
+    return _Problem(_NO_SENSE.format(tried.address), passing=True)
 
 
 def _of_cause(error: BaseException, address: str) -> _Problem | None:
@@ -208,8 +212,20 @@ def _of_cause(error: BaseException, address: str) -> _Problem | None:
     if "Timeout" in name:
         return _Problem(f"`{address}` does not answer", passing=True)
     if "SSL" in name:
-        return _Problem(f"`{address}` cannot be trusted ({error})")
+        return _Problem(_of_tls(error, address))
     return None
+
+
+def _of_tls(error: BaseException, address: str) -> str:
+    """Say why a connection is not as safe as `https` promises; the innermost error knows best."""
+    reason = next((each for each in reversed(list(_causes(error))) if isinstance(each, ssl.SSLError)), None)
+    if isinstance(reason, ssl.SSLCertVerificationError):
+        return (
+            f"`{address}` cannot be trusted ({reason.verify_message}); name the certificate of its authority in "
+            "`REQUESTS_CA_BUNDLE`"
+        )
+    said = getattr(reason, "reason", None) or error
+    return f"`{address}` cannot be trusted ({said}); if it speaks no TLS, write `http://` in `proxy`"
 
 
 def _causes(error: object) -> Iterator[BaseException]:
