@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from hatch_ytupload.byte_reader import no_progress
+from hatch_ytupload.output.layout import COLUMNS
 from hatch_ytupload.wording import megabytes
 
 if TYPE_CHECKING:
@@ -51,7 +53,9 @@ class Bar:
         self._draw(_WIDTH * done // size if size else _WIDTH, f"{counted}, {text}" if counted else text)
 
     def _draw(self, filled: int, text: str) -> None:
-        self._stream.write(f"\r[{'#' * filled}{'.' * (_WIDTH - filled)}] {text}".rstrip() + "\x1b[K")
+        line = f"[{'#' * filled}{'.' * (_WIDTH - filled)}] {text}".rstrip()
+        # What goes on in the next line cannot be taken away again.
+        self._stream.write(f"\r{line[: _columns(self._stream) - 1]}\x1b[K")
         self._stream.flush()
         self._drawn = True
 
@@ -61,6 +65,13 @@ class Bar:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
             self._drawn = False
+
+
+def _columns(stream: TextIO) -> int:
+    """Return how wide a terminal is."""
+    with suppress(OSError, ValueError):
+        return os.get_terminal_size(stream.fileno()).columns or COLUMNS
+    return COLUMNS
 
 
 @contextmanager

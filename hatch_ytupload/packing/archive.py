@@ -149,17 +149,19 @@ class _Packing:
             self._write(header, output)
             sha256 = sha256_of(self._passed_on(entry, output))
             self._write(tar_format.padding(size), output)
+            self.counter.count(0, 1)
         else:
             content = read_at_once(entry) if isinstance(entry, SourceFile) else entry.data
             sha256 = hashlib.sha256(content).hexdigest()
             self._write(b"%b%b%b" % (header, content, tar_format.padding(size)), output)
+            self.counter.count(size, 1)
         output.files.append(FileInfo(entry.path, size, octal_mode(entry.mode), sha256))
-        self.counter.count(size, 1)
 
     def _passed_on(self, file: SourceFile, output: _PartOutput) -> Iterator[bytes]:
-        """Add the content of a file, and yield it."""
+        """Add the content of a file, count it, and yield it."""
         for chunk in read_unchanged(file):
             self._write(chunk, output)
+            self.counter.count(len(chunk), 0)
             yield chunk
 
     def _write(self, data: bytes, output: _PartOutput) -> None:

@@ -821,7 +821,7 @@ class TestNotFound:
         """One line: the name, the places relative to the project, and the lines to change."""
         write(project, "flows/daily/", "src/")
         with pytest.raises(ModuleMissingError) as error:
-            find_module("nowhere.at.all", [project / "flows/daily", project, project / "src"])
+            find_module("nowhere.at.all", [f"{project}/flows/daily", str(project), f"{project}/src"])
         lacking = (
             f"`upload_modules` names `nowhere`, which is neither in `flows/daily`, `.`, `src` of `{project}` nor in "
             f"the build environment (`{sys.prefix}`); put it there, or"

@@ -146,7 +146,10 @@ class TestUploadPaths:
             ("dangling", "does not exist: `{root}/nowhere`; correct it or remove the entry"),
             ("ring", "is a ring of symbolic links: `{root}/ring`; remove one of them"),
             ("pyproject.toml", "is not a directory: `{root}/pyproject.toml`; name the one that holds it"),
-            ("stages/first/stage.py/", "is not a directory: `{root}/stages/first/stage.py`; name the one that holds it"),
+            (
+                "stages/first/stage.py/",
+                "is not a directory: `{root}/stages/first/stage.py`; name the one that holds it",
+            ),
             ("fifo", "is not a directory: `{root}/fifo`; name the one that holds it"),
         ],
     )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -51,6 +54,20 @@ def test_a_terminal_shows_a_bar_that_goes_away() -> None:
     assert "[############............] 50 % of 100.0 MB, 5.0 MB/s, 10 s left\x1b[K" in lines
     assert text.endswith("\r\x1b[K")
     assert "\n" not in text
+
+
+def test_a_bar_keeps_to_one_line_of_its_terminal() -> None:
+    """What would go on in the next line could not be drawn over."""
+    primary, secondary = pty.openpty()
+    with open(primary, "rb", buffering=0) as reader, open(secondary, "w", encoding="ascii") as terminal:
+        for columns in (20, 40, 200):
+            fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            Bar(terminal, lambda: 0.0, at_once=True)(10**7, 10**8, "1 of 1000 files")
+            written = ""
+            while written.count("\x1b[K") < 2:
+                written += reader.read(1000).decode()
+            drawn = written.split("\r")[-1].removesuffix("\x1b[K")
+            assert drawn == "[##......................] 1 of 1000 files, 10 % of 100.0 MB, 0 B/s"[: columns - 1]
 
 
 def test_what_is_over_at_once_shows_nothing() -> None:
