@@ -96,56 +96,6 @@ def test_what_has_changed_since_the_build_is_said(publisher: Publisher) -> None:
     assert publisher.run("publish").stderr.count("has changed") == 0
 
 
-def test_a_month_of_a_team(publisher: Publisher, tmp_path: Path) -> None:
-    """Testing, promotion, a pin, deletes and a rollback, with an environment that asks."""
-    environments = '[tool.ytupload.environments.prod]\nbuild_folder = "//home/demo/prod"\nconfirm = true\n'
-    path = publisher.pipeline.root / "pyproject.toml"
-    path.write_text(path.read_text() + environments)
-    names = []
-    for text in ("one", "two", "three"):
-        publisher.build(text)
-        names.append(publisher.data("publish")["release"])
-    one, two, three = names
-
-    for flag, arguments in (("--to", ["--to", "prd"]), ("--from", ["--from", "prd", "--to", "prod"])):
-        line = publisher.run("promote", *arguments, status=1).stderr
-        assert f"option `{flag}` names no environment, `prd`: there are `prod`; did you mean `prod`?" in line
-    asked = publisher.run("promote", "--to", "prod", status=1).stderr
-    assert asked.endswith("no terminal to ask on; agree with `--yes`\n")
-    tried = publisher.data("promote", "--to", "prod", "--dry-run")
-    promoted = publisher.data("promote", "--to", "prod", "--yes")
-    assert (promoted["release"], promoted["changed"], promoted["replaced"]) == (three, True, None)
-    assert {**tried, "dry_run": False} == promoted
-    assert publisher.data("promote", two, "--to", "//home/demo/prod", "-y")["replaced"] == three
-    assert publisher.output("history", "-e", "prod").count(", promoted") == 2
-    (now, before) = publisher.data("history", "-e", "prod")["releases"]
-    assert (now["release"], before["release"]) == (two, three)
-    assert now["promoted_from"]["release"] == two
-    assert publisher.data("rollback", "-e", "prod", "--dry-run")["release"] == three
-    assert "(environment `prod`) asks" in publisher.run("rollback", "-e", "prod", status=1).stderr
-    assert publisher.data("rollback", "-e", "prod", "--yes")["release"] == three
-
-    assert publisher.data("pin", one) == {
-        **publisher.data("unpin", two),
-        "release": one,
-        "pinned": True,
-        "changed": True,
-    }
-    refused = publisher.run("delete", one, three, two, status=1).stderr.splitlines()
-    assert [line.partition(" is ")[2][:11] for line in refused] == ["the current", "pinned; `un"]
-    assert publisher.data("delete", two)["deleted"] == [two]
-    publisher.run("unpin", one)
-    assert [release["release"] for release in publisher.data("history")["releases"]] == [three, one]
-
-    fetched = publisher.data("fetch", one, "-d", str(tmp_path / "one"))
-    assert (fetched["release"], fetched["directory"]) == (one, str(tmp_path / "one"))
-    publisher.run("verify", str(tmp_path / "one"))
-    assert "exists; name another" in publisher.run("fetch", one, "-d", str(tmp_path / "one"), status=1).stderr
-    publisher.run("fetch", "--extract", "-d", str(tmp_path / "files"))
-    assert (tmp_path / "files/stages/first/src/text.txt").read_text() == "three"
-    assert sorted(path.name for path in tmp_path.iterdir() if ".one" in path.name or ".files" in path.name) == []
-
-
 def test_a_small_publish_needs_little_memory(publisher: Publisher) -> None:
     """Address space counts, too: a limit of 200 MB, as machines that run many jobs set it."""
     publisher.build("one")
