@@ -212,7 +212,7 @@ class PublishedCode(_Pipeline):
             attempts=KEYS["request_attempts"].default,
             notice=self.logger.warning,
         )
-        return CypressFolder(cluster, path)
+        return CypressFolder(cluster, path, warn=self.logger.warning)
 
     def _wanted(self) -> str:
         named = os.environ.get(RELEASE_VARIABLE) or self.config.pipeline.get("release") or self.release

@@ -121,7 +121,7 @@ def on_cluster(
     cluster = Cluster(
         proxy.address, token=token or proxy.token, timeout_seconds=timeout_seconds, attempts=attempts, notice=notice
     )
-    return CypressFolder(cluster, path, notice=notice, **options)  # type: ignore[arg-type]
+    return CypressFolder(cluster, path, **{"notice": notice, "warn": notice, **options})  # type: ignore[arg-type]
 
 
 @contextmanager

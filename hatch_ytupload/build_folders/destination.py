@@ -33,6 +33,7 @@ def open_build_folder(
     *,
     environ: Mapping[str, str] | None = None,
     notice: Callable[[str], None] = lambda _text: None,
+    warn: Callable[[str], None] = lambda _text: None,
     progress: Progress = no_progress,
 ) -> BuildFolder:
     """Return the build folder that the settings name; nothing is read or sent yet.
@@ -41,6 +42,7 @@ def open_build_folder(
         settings: of the pipeline.
         environ: the environment; the process's own where None.
         notice: is told, in a line, what we wait for.
+        warn: is told what could not be done beside what was, and why.
         progress: is told how many bytes of how many have been sent.
 
     Raises:
@@ -58,6 +60,7 @@ def open_build_folder(
             settings.build_folder,
             wait_seconds=settings.lock_wait_seconds,
             notice=notice,
+            warn=warn,
             progress=progress,
         )
     if settings.proxy is None:
@@ -81,6 +84,7 @@ def open_build_folder(
         settings.build_folder,
         wait_seconds=settings.lock_wait_seconds,
         notice=notice,
+        warn=warn,
         progress=progress,
         node_attributes=dict(settings.node_attributes),
     )

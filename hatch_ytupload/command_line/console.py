@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.byte_reader import Progress
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
@@ -120,6 +121,20 @@ class Console:
         for warning in settings.warnings:
             self.warning(warning)
         return settings
+
+    def build_folder(self, settings: Settings, *, progress: Progress = no_progress) -> BuildFolder:
+        """Return the build folder that settings name, which tells the user what it waits for and what went wrong.
+
+        Args:
+            settings: of the pipeline.
+            progress: is told how many bytes of how many have been sent.
+
+        Raises:
+            SettingsError: something is missing, or what publishing needs is wrong.
+        """
+        from hatch_ytupload.build_folders.destination import open_build_folder
+
+        return open_build_folder(settings, notice=self.info, warn=self.warning, progress=progress)
 
     def conditions(self, settings: Settings, *, force: bool = False, yes: bool = False) -> Conditions:
         """Return what settings and flags say about changes of a build folder; on a terminal the user is asked."""

@@ -116,12 +116,8 @@ def whereabouts(console: Console, flags: Mapping[str, object]) -> Whereabouts:
 
     @cache
     def folder(path: str | None) -> BuildFolder:
-        from hatch_ytupload.build_folders.destination import open_build_folder
-
         chosen = settings(path)
-        return open_build_folder(
-            chosen if path is None else dataclasses.replace(chosen, build_folder=path), notice=console.info
-        )
+        return console.build_folder(chosen if path is None else dataclasses.replace(chosen, build_folder=path))
 
     def local() -> str:
         from hatch_ytupload.releases.publish_bundle import default_artifact

@@ -70,8 +70,8 @@ def publish_bundle(
         BuildFolderError: it cannot be published; nothing has changed.
     """
     start = time.monotonic()
-    folder = open_build_folder(settings, notice=notice, progress=progress)
     conditions = conditions or conditions_of(settings)
+    folder = open_build_folder(settings, notice=notice, warn=conditions.warn, progress=progress)
     name = project.name if project is not None else None
     with open_outgoing(
         artifact, project=name if is_own else None, standalone_wrappers=conditions.standalone_wrappers

@@ -15,6 +15,7 @@ from pipelines import CHECKOUT, Pipeline, clean_environment, refused_line, run_c
 from proxy.server import ProxyServer
 
 from hatch_ytupload.__about__ import __version__
+from hatch_ytupload.build_folders.disk import changes
 from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload, main
 
 if TYPE_CHECKING:
@@ -178,6 +179,40 @@ class TestStatus:
         first, second = json.loads(errors)["errors"]
         assert first.startswith("`tool.ytupload.x` is not a known setting")
         assert second.startswith("`tool.ytupload.mode` must be")
+
+    def test_what_failed_after_all_was_visible_is_a_warning(
+        self, called: Call, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Beside JSON as well; with `-q` alone it is not said."""
+        with (pipeline.root / "pyproject.toml").open("a") as file:
+            file.write('build_folder = "//home/demo/build"\nmode = "dev"\n')
+        called("build")
+        sync = changes._sync
+
+        def full(path: str) -> None:
+            if path.endswith(".dev/cypress/home/demo"):
+                raise OSError(28, "No space left on device")
+            sync(path)
+
+        monkeypatch.setattr(changes, "_sync", full)
+        status, said, errors = called("publish", "--json")
+        assert (status, json.loads(said)["changed"]) == (0, True)
+        assert errors.startswith("Warning: `")
+        assert errors.endswith("was changed, but it may not survive a crash of this machine: No space left on device\n")
+        pipeline.write({"stages/first/src/mapper.py": "print(2)\n"})
+        called("build")
+        assert called("publish", "-q")[::2] == (0, "")
+
+    @pytest.mark.parametrize("end", ["--from", "--to"])
+    def test_an_environment_that_there_is_not(self, called: Call, pipeline: Pipeline, end: str) -> None:
+        """Named with the flag that meant it."""
+        with (pipeline.root / "pyproject.toml").open("a") as file:
+            file.write('build_folder = "//home/x"\nmode = "dev"\n[tool.ytupload.environments.prod]\n')
+        status, said, errors = called("promote", "--to", "prod", end, "prd")
+        assert (status, said) == (1, "")
+        assert errors == (
+            f"Error: option `{end}` names no environment, `prd`: there are `prod`; did you mean `prod`?\n"
+        )
 
     @pytest.mark.parametrize(
         "arguments", [["-q", "--json", "build"], ["build", "-q", "--json"], ["--json", "build", "-q"]]

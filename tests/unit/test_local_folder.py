@@ -190,7 +190,7 @@ def test_what_others_replace_remove_or_add_where_we_prune_is_kept(folder: LocalF
 def test_what_cannot_be_kept_in_its_place_is_kept_elsewhere(tmp_path: Path, bundles: list[Bundle]) -> None:
     """And the line says where; the next publish leaves it there."""
     notices: list[str] = []
-    folder = on_disk(tmp_path / "pipeline", notice=notices.append)
+    folder = on_disk(tmp_path / "pipeline", warn=notices.append)
     publish_to(folder, bundles[0])
     root = Path(folder.directory)
     (root / "notes").mkdir()
@@ -466,7 +466,7 @@ def test_a_disk_that_is_full_changes_nothing(
 ) -> None:
     """Wherever it becomes full: each call that reaches the disk fails once."""
     notices: list[str] = []
-    folder = on_disk(tmp_path / "pipeline", notice=notices.append)
+    folder = on_disk(tmp_path / "pipeline", warn=notices.append)
     publish_to(folder, bundles[0])
     before = tree_state(Path(folder.directory))
     sync = os.fsync

@@ -38,6 +38,7 @@ class CypressFolder:
         path: of the folder, beginning with `//`.
         wait_seconds: how long to wait while another publisher is at work.
         notice: is told when there is something to wait for.
+        warn: is told what could not be done beside what was.
         progress: is told how many bytes of how many have been sent.
         node_attributes: of the files that are written, in the words of Cypress: `account`, `primary_medium` and
             `replication_factor`, as far as they are not to be the folder's own.
@@ -50,6 +51,7 @@ class CypressFolder:
         *,
         wait_seconds: float = 0,
         notice: Callable[[str], None] = lambda _text: None,
+        warn: Callable[[str], None] = lambda _text: None,
         progress: Progress = no_progress,
         node_attributes: Mapping[str, Plain] | None = None,
     ) -> None:
@@ -58,6 +60,7 @@ class CypressFolder:
         self._cluster = cluster
         self._wait_seconds = wait_seconds
         self._notice = notice
+        self._warn = warn
         self._progress = progress
         self._user: str | None = None
 
@@ -124,7 +127,7 @@ class CypressFolder:
                 if error.passing:
                     raise
                 if error.kind != MISSING:
-                    self._notice(f"{error}; a publish may prune it meanwhile")
+                    self._warn(f"{error}; a publish may prune it meanwhile")
             yield
 
     def change(self, purpose: str, action: Callable[[Changes], Result]) -> Result:
@@ -147,7 +150,7 @@ class CypressFolder:
             try:
                 FolderLock(self._cluster, self.location, opened, waiting).acquire()
                 changes = _CypressChanges(
-                    self._cluster, self, opened.id, waiting, notice=self._notice, progress=self._progress
+                    self._cluster, self, opened.id, waiting, warn=self._warn, progress=self._progress
                 )
                 result = action(changes)
                 changes.require_arrival()
@@ -171,7 +174,7 @@ class _CypressChanges:
         transaction_id: str,
         waiting: Waiting,
         *,
-        notice: Callable[[str], None],
+        warn: Callable[[str], None],
         progress: Progress,
     ) -> None:
         self._cluster = cluster
@@ -179,7 +182,7 @@ class _CypressChanges:
         self._location = folder.location
         self._transaction_id = transaction_id
         self._waiting = waiting
-        self._notice = notice
+        self._warn = warn
         self._progress = progress
         self._written: dict[str, Written] = {}
         """What was sent to which path."""
@@ -351,7 +354,7 @@ class _CypressChanges:
             try:
                 self._cluster.change("set", f"set `{place}/@{name}`", path=f"{place}/@{name}", value=value)
             except CypressError as error:
-                self._notice(f"{error}; `{place}` is published all the same")
+                self._warn(f"{error}; `{place}` is published all the same")
 
     def _set(self, place: str, name: str, value: Plain) -> None:
         self._change("set", f"set `{place}/@{name}`", place, path=f"{place}/@{name}", value=value)

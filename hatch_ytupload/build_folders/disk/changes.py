@@ -41,14 +41,14 @@ class Staging:
     Args:
         folder: the build folder, which may not exist yet; no link.
         prefix: a path on the same file system; staging directories are named so, with a random end.
-        notice: is told what failed after everything was visible.
+        warn: is told what failed after everything was visible.
         progress: is told how many bytes of a file have been written.
     """
 
-    def __init__(self, folder: str, prefix: str, notice: Callable[[str], None], progress: Progress) -> None:
+    def __init__(self, folder: str, prefix: str, warn: Callable[[str], None], progress: Progress) -> None:
         self._folder = folder
         self._tree = f"{prefix}.{secrets.token_hex(8)}"
-        self._notice = notice
+        self._warn = warn
         self._progress = progress
         self._begun = False
         self._attributes: dict[str, Plain] = {}
@@ -190,7 +190,7 @@ class Staging:
         try:
             yield
         except OSError as error:
-            self._notice(f"`{one_line(self._folder)}` was changed, but {consequence}: {error.strerror or error}")
+            self._warn(f"`{one_line(self._folder)}` was changed, but {consequence}: {error.strerror or error}")
 
     def _place(self, path: str) -> str:
         if not self._begun:

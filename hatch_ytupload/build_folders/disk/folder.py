@@ -36,6 +36,7 @@ class LocalFolder:
         cypress_path: of the build folder, beginning with `//`.
         wait_seconds: how long to wait while another publisher is at work.
         notice: is told when there is something to wait for.
+        warn: is told what failed after everything was visible.
         progress: is told how many bytes of how many have been written.
     """
 
@@ -45,7 +46,8 @@ class LocalFolder:
         cypress_path: str,
         *,
         wait_seconds: float = 0,
-        notice: Callable[[str], None] = lambda _: None,
+        notice: Callable[[str], None] = lambda _text: None,
+        warn: Callable[[str], None] = lambda _text: None,
         progress: Progress = no_progress,
     ) -> None:
         self._root = os.path.join(pipeline_dir, ROOT)
@@ -54,6 +56,7 @@ class LocalFolder:
         self._workplace = os.path.join(self._root, _WORKPLACE)
         self._wait_seconds = wait_seconds
         self._notice = notice
+        self._warn = warn
         self._progress = progress
 
     @property
@@ -116,7 +119,7 @@ class LocalFolder:
                 above=[f"{each}.lock" for each in above],
             ):
                 remove_abandoned(folder, prefix)
-                staging = Staging(folder, prefix, self._notice, self._progress)
+                staging = Staging(folder, prefix, self._warn, self._progress)
                 try:
                     result = action(staging)
                     staging.commit()

@@ -30,11 +30,10 @@ def command(console: Console, /, names: tuple[str, ...], *, yes: bool, **flags: 
     Example:
       hatch-ytupload delete 1.2.0 1.2.1
     """
-    from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.releases.retention import delete
 
     settings = console.settings(flags)
-    folder = open_build_folder(settings, notice=console.info)
+    folder = console.build_folder(settings)
     removed = delete(folder, names, console.conditions(settings, yes=yes))
     console.result(
         {

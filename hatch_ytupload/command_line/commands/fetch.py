@@ -42,12 +42,11 @@ def command(console: Console, /, archive: str | None, directory: str | None, *, 
       hatch-ytupload fetch 1.3.0 --extract -d /tmp/ads-1.3.0
       hatch-ytupload fetch //home/ads/build/releases/1.3.0-0123456789ab
     """
-    from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.releases.fetch import fetch
 
     if archive is not None and archive.startswith("//"):
         flags["build_folder"], archive = folder_and_release(archive)
-    folder = open_build_folder(console.settings(flags), notice=console.info)
+    folder = console.build_folder(console.settings(flags))
     with console.progress(at_once=True) as progress:
         fetched = fetch(folder, archive, directory, extract=extract, progress=progress)
     record = fetched.record

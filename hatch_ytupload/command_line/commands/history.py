@@ -28,10 +28,9 @@ def command(console: Console, /, **flags: object) -> None:
       hatch-ytupload history
       hatch-ytupload --json history --build-folder //home/ads/build --proxy prod
     """
-    from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.releases.records import read_state
 
-    folder = open_build_folder(console.settings(flags), notice=console.info)
+    folder = console.build_folder(console.settings(flags))
     state = read_state(folder)
     console.result(history_data(state, folder), history_text(state, folder))
 

@@ -52,11 +52,10 @@ def unpin(console: Console, /, release: str, *, yes: bool, **flags: object) -> N
 
 def _set_pin(console: Console, release: str, flags: dict[str, object], *, yes: bool, pinned: bool) -> None:
     """Pin a release or give it free again, and tell."""
-    from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.releases.retention import pin
 
     settings = console.settings(flags)
-    folder = open_build_folder(settings, notice=console.info)
+    folder = console.build_folder(settings)
     done = pin(folder, release, console.conditions(settings, yes=yes), pinned=pinned)
     console.result(pin_data(done, folder), pin_text(done))
 

@@ -62,7 +62,6 @@ def command(
       hatch-ytupload promote --to production
       hatch-ytupload promote 1.3.0 --from testing --to //home/ads/build
     """
-    from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.releases.promote import promote
 
     # What is set for this call or shell says where we are, not where a release may go.
@@ -72,9 +71,9 @@ def command(
     same_cluster = to_proxy or (one.proxy if target.startswith("//") else None)
     mode = {"mode": one.mode} if target.startswith("//") and not to_proxy else {}
     other = _settings(console, {**flags, **mode}, "--to", target, same_cluster, environ=environ)
-    folder = open_build_folder(one, notice=console.info)
+    folder = console.build_folder(one)
     with console.progress(at_once=True) as progress:
-        place = open_build_folder(other, notice=console.info, progress=progress)
+        place = console.build_folder(other, progress=progress)
         conditions = console.conditions(other, force=force, yes=yes)
         outcome = promote(folder, place, release, conditions, dry_run=dry_run)
     for name, holder in outcome.held:

@@ -35,11 +35,10 @@ def command(console: Console, /, release: str | None, *, dry_run: bool, yes: boo
       hatch-ytupload rollback
       hatch-ytupload rollback 1.3.0
     """
-    from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.releases.rollback import rollback
 
     settings = console.settings(flags)
-    folder = open_build_folder(settings, notice=console.info)
+    folder = console.build_folder(settings)
     outcome = rollback(folder, release, console.conditions(settings, yes=yes), dry_run=dry_run)
     console.result(rollback_data(outcome, folder, dry_run=dry_run), rollback_text(outcome, folder, dry_run=dry_run))
 

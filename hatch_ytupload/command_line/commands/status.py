@@ -37,13 +37,12 @@ def command(console: Console, /, directory: str | None, **flags: object) -> None
       hatch-ytupload status
       hatch-ytupload status --build-folder //home/ads/build --proxy prod
     """
-    from hatch_ytupload.build_folders.destination import open_build_folder
     from hatch_ytupload.packing.bundle import read_bundle
     from hatch_ytupload.releases.publish_bundle import default_artifact, stale_warning
     from hatch_ytupload.releases.records import read_state
 
     settings = console.settings(flags)
-    folder = open_build_folder(settings, notice=console.info)
+    folder = console.build_folder(settings)
     bundle, shown = None, None
     with suppress(NoProjectError):
         artifact = default_artifact(console.project(), directory)
