@@ -423,7 +423,9 @@ class Team(RuleBasedStateMachine):
             main(["--json", *arguments])
         lines = err.getvalue().splitlines()
         warnings = [line for line in lines if line.startswith("Warning: ")]
-        errors = [error for line in lines if line not in warnings for error in json.loads(line)["errors"]]
+        problems = [json.loads(line) for line in lines if line not in warnings]
+        errors = [error for each in problems for error in each["errors"]]
+        warnings += [warning for each in problems for warning in each.get("warnings", ())]
         answer = json.loads(out.getvalue()) if out.getvalue() else None
         return int(end.value.code or 0), answer, errors, warnings
 
