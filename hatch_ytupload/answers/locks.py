@@ -69,6 +69,10 @@ def lock_stages(
         SourceError: the sources cannot be packed.
     """
     asked = _asked(settings, stages)
+    if not asked:
+        raise SettingsError(
+            ["no stage has requirements, so there is nothing to lock; name the stages to lock all the same"]
+        )
     existing = _existing(settings, asked)
     with tempfile.TemporaryDirectory() as temporary:
         directory = os.path.join(cache_directory or temporary, WHEELS)
@@ -147,12 +151,7 @@ def _chosen(stages: Sequence[str], code: PackedCode) -> list[str]:
             raise SettingsError([f"there is no stage `{one_line(stage)}` with code to run; {hint}"])
     if stages:
         return list(dict.fromkeys(stages))
-    found = [stage for stage in known if _wants_lock(stage, code)]
-    if not found:
-        raise SettingsError(
-            ["no stage has requirements, so there is nothing to lock; name the stages to lock all the same"]
-        )
-    return found
+    return [stage for stage in known if _wants_lock(stage, code)]
 
 
 def _wants_lock(stage: str, code: PackedCode) -> bool:

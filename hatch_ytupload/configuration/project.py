@@ -7,11 +7,15 @@ import os
 import re
 import sys
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hatch_ytupload.configuration.keys import KEYS, TABLE
 from hatch_ytupload.errors import NoProjectError, SettingsError
 from hatch_ytupload.programs import without_secrets
 from hatch_ytupload.wording import cannot, describe, one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Project(NamedTuple):
@@ -199,6 +203,9 @@ def _exclude(build: dict[str, Any], target: dict[str, Any], file: str) -> tuple[
         for option, instead in _SELECTION.items()
         if option in target
     ]
+    problems += [
+        f"`{above}{key}` in `{file}` means nothing there; write `{way_out}`" for key, way_out in _settings(build)
+    ]
     patterns = target.get("exclude", build.get("exclude", []))
     if not isinstance(patterns, list) or not all(isinstance(pattern, str) and pattern for pattern in patterns):
         key = "targets.ytarchive.exclude" if "exclude" in target else "exclude"
@@ -206,6 +213,19 @@ def _exclude(build: dict[str, Any], target: dict[str, Any], file: str) -> tuple[
     if problems:
         raise SettingsError(problems)
     return tuple(patterns)
+
+
+def _settings(build: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield settings of ours that stand in the tables of the target and the hook, and where they belong."""
+    targets = _inner(build, "targets")
+    hooks = {f"targets.{name}.hooks.ytarchive": _inner(_inner(targets, name), "hooks") for name in targets}
+    hooks["hooks.ytarchive"] = _inner(build, "hooks")
+    tables = {place: _inner(table, "ytarchive") for place, table in hooks.items()}
+    tables["targets.ytarchive"] = _inner(targets, "ytarchive")
+    for place, table in tables.items():
+        for key in table:
+            if key in KEYS:
+                yield f"{place}.{key}", f"{TABLE}.{key}"
 
 
 def _inner(table: object, key: str) -> dict[str, Any]:

@@ -214,6 +214,18 @@ class TestHatchExclude:
         )
         assert "t/lib/a.py" in with_exclude(tmp_path, f"{option} = {value}", "").paths(TABLE)
 
+    @pytest.mark.parametrize(
+        "table",
+        ["targets.ytarchive", "targets.wheel.hooks.ytarchive", "hooks.ytarchive", "targets.ytarchive.hooks.ytarchive"],
+    )
+    def test_settings_of_ours_are_errors_in_the_tables_of_hatch(self, tmp_path: Path, table: str) -> None:
+        """They would count for nothing; Hatch's own options, and what others may add, are none of our business."""
+        lines = f"[tool.hatch.build.{table}]\nupload_modules = ['x']\ndirectory = 'out'\nother = 1\n"
+        assert refusal(make_pipeline(tmp_path / "demo", pyproject=f"{PYPROJECT}{lines}").project) == (
+            f"`tool.hatch.build.{table}.upload_modules` in `pyproject.toml` means nothing there; "
+            "write `tool.ytupload.upload_modules`"
+        )
+
     @pytest.mark.parametrize("value", ["'lib'", "[1]", "['']", "{}"])
     def test_a_wrong_type_is_an_error(self, tmp_path: Path, value: str) -> None:
         """One line with file, key and what was found."""

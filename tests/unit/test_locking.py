@@ -397,6 +397,7 @@ class TestRefusals:
 
     def test_nothing_to_lock(self, locking: Locking) -> None:
         assert "no stage has requirements" in refusal(locking.lock)
+        assert locking.stale() == []
 
     def test_a_yanked_version_is_passed_over_or_said(self, locking: Locking) -> None:
         locking.index.add(make_wheel("app"))
