@@ -42,7 +42,7 @@ def check_sizes(code: PackedCode, limit: float, pipeline_dir: str) -> list[Findi
     sizes = {path: file.size for path, file in code.files.items()}
     # What has no more before it is compressed needs no look at how much that saves.
     if limit and sum(sizes.values()) + len(sizes) * _OVERHEAD > limit * MEGABYTE:
-        messages = size_warning(code.total(), sizes, limit)
+        messages = size_warning(code.total(), sizes.items(), limit)
         found += [Finding(WARNING, "large-archive", "", None, message) for message in messages]
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.__about__ import __version__
@@ -122,13 +123,16 @@ def build_bundle(
                 manifest = manifest._replace(wheels=wheel_infos(whole), target=target_info(plan, settings))
                 sbom = sbom_of(manifest, components_of(whole, packed.files, manifest.wheels))
                 manifest = manifest._replace(sbom=SbomInfo(len(sbom), sha256_of([sbom])))
-                write_file(os.path.join(temporary, SBOM_NAME), sbom)
+                write_file(os.path.join(temporary, SBOM_NAME), [sbom])
                 _write_beside(temporary, manifest, plan if settings.standalone_wrappers else None)
             archive = ArchiveIdentity(packed.size, packed.sha256, manifest.content_sha256)
         if memory:
             memory.close(plan, directory, inputs, git.answer(), archive)
-    sizes = {**{entry.path: entry_size(entry) for entry in plan.entries()}, **wheel_sizes(plan)}
+    wheels_in = wheel_sizes(plan)
+    sizes = chain(((entry.path, entry_size(entry)) for entry in plan.entries()), wheels_in.items())
     warnings = [*size_warning(archive.size, sizes, settings.max_archive_mb), *_credentials(plan)]
+    files = sum(len(part.entries) for part in plan.parts) + len(wheels_in)
+    content = sum(map(entry_size, plan.entries())) + sum(wheels_in.values())
     if git.problem:
         warnings.append(git.problem)
     if cache and cache.problem:
@@ -138,9 +142,10 @@ def build_bundle(
         archive.size,
         archive.sha256,
         archive.content_sha256,
-        len(sizes),
+        files,
         changed,
-        _summary(plan, sizes, archive.size, changed=changed),
+        f"{'packed' if changed else 'nothing changed:'} {counted(files, 'file')} ({megabytes(content)}, "
+        f"{megabytes(archive.size)} compressed), left out {plan.ignored} by `.ytignore`",
         tuple(warnings),
     )
 
@@ -179,10 +184,10 @@ def _credentials(plan: Plan) -> Iterator[str]:
 
 def _write_beside(directory: str, manifest: Manifest, wrappers_of: Plan | None) -> None:
     """Write what lies beside the archive: the manifest, and the wrapper scripts of a plan if one is given."""
-    write_file(os.path.join(directory, MANIFEST_NAME), manifest.dump())
+    write_file(os.path.join(directory, MANIFEST_NAME), manifest.pieces())
     for entry in wrappers_of.entries() if wrappers_of else ():
         if isinstance(entry, Generated) and is_wrapper(entry.path):
-            write_file(os.path.join(directory, as_system_spells(entry.path)), entry.data, entry.mode)
+            write_file(os.path.join(directory, as_system_spells(entry.path)), [entry.data], entry.mode)
 
 
 def _manifest(
@@ -220,10 +225,3 @@ def selection_of(settings: Settings) -> Selection:
         ),
         stages=settings.stages,
     )
-
-
-def _summary(plan: Plan, sizes: Mapping[str, int], size: int, *, changed: bool) -> str:
-    content = megabytes(sum(sizes.values()))
-    done = "packed" if changed else "nothing changed:"
-    packed = f"{done} {counted(len(sizes), 'file')} ({content}, {megabytes(size)} compressed)"
-    return f"{packed}, left out {plan.ignored} by `.ytignore`"

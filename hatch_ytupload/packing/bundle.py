@@ -16,7 +16,7 @@ from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
 from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from hatch_ytupload.packing.manifest import Manifest
 
@@ -133,10 +133,10 @@ def remove_bundle(directory: str) -> None:
         raise ArtifactError(cannot("remove", directory, error)) from None
 
 
-def write_file(path: str, data: bytes, mode: int = 0o644) -> None:
+def write_file(path: str, pieces: Iterable[bytes], mode: int = 0o644) -> None:
     """Write a new file, whose mode the umask restricts as that of any other."""
     with open(path, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
-        file.write(data)
+        file.writelines(pieces)
 
 
 def _remove(path: str) -> None:

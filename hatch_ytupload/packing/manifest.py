@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from hatch_ytupload.archive_layout import MANIFEST_NAME
 from hatch_ytupload.byte_reader import blocks
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from hatch_ytupload.byte_reader import Reader
+
+Item = TypeVar("Item")
 
 SCHEMA = 2
 _quoted = json.encoder.encode_basestring
@@ -155,6 +157,10 @@ class Manifest(NamedTuple):
 
     def dump(self) -> bytes:
         """Return the manifest as JSON text; the same manifest is always the same bytes."""
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the same text piece by piece."""
         selection = {
             **self.selection._asdict(),
             "upload_paths": [path._asdict() for path in self.selection.upload_paths],
@@ -173,12 +179,12 @@ class Manifest(NamedTuple):
         }
         lines = [f'"{name}": {_json(value)}' for name, value in objects.items()]
         lines += [f'"{name}": {_list(getattr(self, name))}' for name in ("stages", "modules", "wheels", "parts")]
-        text = bytearray(("{\n" + ",\n".join(lines) + ',\n"files": [').encode())
+        yield ("{\n" + ",\n".join(lines) + ',\n"files": [').encode()
         separator = b"\n"
-        for batch in _batches(self.files):
-            text += separator + ",\n".join(map(_file_line, batch)).encode()
+        for batch in batches(self.files):
+            yield separator + ",\n".join(map(_file_line, batch)).encode()
             separator = b",\n"
-        return bytes(text + (b"\n]\n}\n" if self.files else b"]\n}\n"))
+        yield b"\n]\n}\n" if self.files else b"]\n}\n"
 
 
 def content_digest(files: Iterable[FileInfo]) -> str:
@@ -188,13 +194,13 @@ def content_digest(files: Iterable[FileInfo]) -> str:
     """
     digest = hashlib.sha256()
     # Letters sort as the bytes of their UTF-8 do; no two files have one path.
-    for batch in _batches(sorted(files)):
+    for batch in batches(sorted(files)):
         lines = [f"{file.sha256} {octal_mode(int(file.mode, 8))} {file.path}\0" for file in batch]
         digest.update("".join(lines).encode())
     return digest.hexdigest()
 
 
-def _batches(files: Sequence[FileInfo]) -> Iterator[Sequence[FileInfo]]:
+def batches(files: Sequence[Item]) -> Iterator[Sequence[Item]]:
     """Give files some at a time: the text of all of them would be a good part of a build's memory."""
     for start in range(0, len(files), _BATCH):
         yield files[start : start + _BATCH]

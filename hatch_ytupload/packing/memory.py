@@ -14,7 +14,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.archive_layout import WHEELS
 from hatch_ytupload.packing import compression
-from hatch_ytupload.packing.manifest import FileInfo
+from hatch_ytupload.packing.manifest import FileInfo, batches, octal_mode
+from hatch_ytupload.planning.plan import entry_size
 from hatch_ytupload.sources.listings import UNSETTLED_NS, Listings
 from hatch_ytupload.sources.tree import SourceFile
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # Changes when the same input would become other bytes, or when what is kept takes another form.
 _FORMAT = 4
+# Of a SHA-256, in hexadecimal.
+_DIGITS = 64
 
 
 _FIELDS = "\0".join(["%s"] * len(SourceFile._fields)) + "\n"
@@ -94,7 +97,8 @@ class PartMemory:
         known = self._keys.get(id(part))
         if known is None:
             digest = hashlib.sha256(self._base)
-            digest.update("".join(map(_identity, part.entries)).encode("utf-8", "surrogateescape"))
+            for entries in batches(part.entries):
+                digest.update("".join(map(_identity, entries)).encode("utf-8", "surrogateescape"))
             known = self._keys[id(part)] = digest.hexdigest()
         return known
 
@@ -120,7 +124,11 @@ class PartMemory:
         file, description = found
         with suppress(ValueError, TypeError, KeyError):
             index: dict[str, Any] = json.loads(description)
-            files = [FileInfo(*item) for item in index["files"]]
+            digests = [index["files"][start : start + _DIGITS] for start in range(0, len(index["files"]), _DIGITS)]
+            files = [
+                FileInfo(entry.path, entry_size(entry), octal_mode(entry.mode), sha256)
+                for entry, sha256 in zip(part.entries, digests, strict=True)
+            ]
             return KeptPart(file, partial(self._cache.remove, name), index["sha256"], index["members"], files)
         file.close()
         return None
@@ -150,10 +158,11 @@ class Recorder:
         self._sizes.append((len(member), unpacked))
 
     def finish(self, files: list[FileInfo]) -> str:
-        """Keep the part with what the manifest says about its files, and return the SHA-256 of its members."""
+        """Keep the part with the digests of its files, and return the SHA-256 of its members."""
         sha256 = self._file.digest.hexdigest()
-        index = json.dumps({"sha256": sha256, "members": self._sizes, "files": files}, separators=(",", ":")).encode()
-        self._file.keep(index)
+        # What else is known of the files is known of whoever finds the part again.
+        digests = "".join([file.sha256 for file in files])
+        self._file.keep(_dump({"sha256": sha256, "members": self._sizes, "files": digests}))
         return sha256
 
     def discard(self) -> None:

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.wording import MEGABYTE, megabytes, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
 _MOST_LISTED = 5
 # What is smaller than a hundredth of all files together is not what makes them large.
 _LARGE_SHARE = 100
 
 
-def size_warning(size: int, files: Mapping[str, int], limit: float) -> list[str]:
+def size_warning(size: int, files: Iterable[tuple[str, int]], limit: float) -> list[str]:
     """Return a warning that names the largest files, or nothing.
 
     Args:
         size: of the archive, in bytes.
-        files: size of each of its files in bytes, by path.
+        files: path and size in bytes of each of its files.
         limit: in MB; 0: none.
     """
     if not limit or size <= limit * MEGABYTE:
@@ -29,13 +29,14 @@ def size_warning(size: int, files: Mapping[str, int], limit: float) -> list[str]
     return [f"{problem}; leave out what jobs do not need with a line in `.ytignore`, or raise the limit"]
 
 
-def largest_files(sizes: Mapping[str, int]) -> str:
+def largest_files(files: Iterable[tuple[str, int]]) -> str:
     """List the largest of some files, each with its size: at most five, the first one in any case.
 
     Args:
-        sizes: in bytes, by path.
+        files: path and size in bytes of each.
     """
-    least = sum(sizes.values()) / _LARGE_SHARE
-    largest = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))[:_MOST_LISTED]
+    found = list(files)
+    least = sum(size for _, size in found) / _LARGE_SHARE
+    largest = sorted(found, key=lambda item: (-item[1], item[0]))[:_MOST_LISTED]
     listed = [(path, size) for number, (path, size) in enumerate(largest) if size >= least or number == 0]
     return ", ".join(f"`{one_line(path)}` ({megabytes(size)})" for path, size in listed)

@@ -42,8 +42,10 @@ class SourceFile(NamedTuple):
 
     path: str
     """Where in the archive."""
-    source: str
-    """What to open; no symbolic link."""
+    place: str
+    """The directory that it lies in, which files share; no symbolic link."""
+    name: str
+    """What it is called there."""
     size: int
     mode: int
     """0o644 or 0o755."""
@@ -53,6 +55,11 @@ class SourceFile(NamedTuple):
     inode: int
     own: bool
     """Belongs to the pipeline, not to an installed package: credentials in it are refused."""
+
+    @property
+    def source(self) -> str:
+        """What to open."""
+        return f"{self.place}/{self.name}"
 
 
 class Tree(NamedTuple):
@@ -133,7 +140,7 @@ def single_file(source: str, target: str, boundary: str, *, own: bool, shown: st
         real = os.path.join(os.path.realpath(os.path.dirname(source)), os.path.basename(source))
         walker.boundary.check(real, f"`{one_line(shown)}`, through a symbolic link,")
     above, name = os.path.split(shown)
-    walker.file(real, target, walker.boundary.status(real, shown), above or os.curdir, name)
+    walker.file(os.path.split(real), target, walker.boundary.status(real, shown), above or os.curdir, name)
     if walker.credentials:
         raise credential_error(walker.credentials)
     return walker.files[0]
@@ -167,6 +174,8 @@ class _Walker:
         """The first that these keep out, as shown."""
         self.credentials: list[str] = []
         """Names in messages of own files that hold credentials by their name."""
+        self.device = 0
+        """Of the last file."""
 
     def add(self, directory: _Directory, descriptor: int, listing: Listing) -> list[_Directory]:
         """Add the files of a directory that is open; return its subdirectories."""
@@ -181,7 +190,7 @@ class _Walker:
             except OSError as error:
                 raise unreadable(join_shown(shown, name), error) from None
             packed = name if name.isascii() else archive_name(name, join_shown(shown, name))
-            self.file(f"{real}/{name}", f"{target}/{packed}", status, shown, name)
+            self.file((real, name), f"{target}/{packed}", status, shown, name)
         for name in listing.links:
             place = join_shown(shown, name)
             path = self.boundary.followed(f"{real}/{name}", place)
@@ -189,7 +198,7 @@ class _Walker:
             if stat.S_ISDIR(status.st_mode):
                 below.append(_below(directory, path, name, status))
             else:
-                self.file(path, f"{target}/{archive_name(name, place)}", status, shown, name)
+                self.file(os.path.split(path), f"{target}/{archive_name(name, place)}", status, shown, name)
         for name in listing.directories:
             try:
                 status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
@@ -217,11 +226,11 @@ class _Walker:
             directories=[name for name in listing.directories if stays(name, is_dir=True)],
         )
 
-    def file(self, source: str, path: str, status: os.stat_result, above: str, name: str) -> None:
+    def file(self, source: tuple[str, str], path: str, status: os.stat_result, above: str, name: str) -> None:
         """Add a file, or say why it cannot be packed.
 
         Args:
-            source: what to open.
+            source: the directory that it lies in, and what it is called there.
             path: its path in the archive.
             status: of the source.
             above: the name of its directory in messages.
@@ -241,15 +250,19 @@ class _Walker:
         if self.own and is_credential_file(f"{above}/{name}"):
             self.credentials.append(join_shown(above, name))
             return
+        # Of numbers that are the same one object is kept: there may be hundreds of thousands of files.
+        if status.st_dev != self.device:
+            self.device = status.st_dev
+        modified, changed = status.st_mtime_ns, status.st_ctime_ns
         self.files.append(
             SourceFile(
                 path,
-                source,
+                *source,
                 status.st_size,
                 0o755 if bits & stat.S_IXUSR else 0o644,
-                status.st_mtime_ns,
-                status.st_ctime_ns,
-                status.st_dev,
+                modified,
+                modified if changed == modified else changed,
+                self.device,
                 status.st_ino,
                 self.own,
             )

@@ -27,8 +27,8 @@ def dist(tmp_path: Path) -> Path:
 
 def fill(directory: str, content: str) -> None:
     """Write an archive and the digest of it, as a build does."""
-    write_file(os.path.join(directory, "source.tar.gz"), content.encode())
-    write_file(os.path.join(directory, "manifest.json"), hashlib.sha256(content.encode()).hexdigest().encode())
+    write_file(os.path.join(directory, "source.tar.gz"), [content.encode()])
+    write_file(os.path.join(directory, "manifest.json"), [hashlib.sha256(content.encode()).hexdigest().encode()])
 
 
 def put(dist: Path, content: str) -> Path:
@@ -106,7 +106,7 @@ class TestReplacing:
 
     def test_executables_stay_executable(self, tmp_path: Path) -> None:
         """Wrapper scripts beside the archive can be started."""
-        write_file(str(tmp_path / "wrapper.sh"), b"", 0o755)
+        write_file(str(tmp_path / "wrapper.sh"), [], 0o755)
         assert os.access(tmp_path / "wrapper.sh", os.X_OK)
 
     def test_a_file_in_the_way_of_the_directory_is_named(self, dist: Path) -> None:

@@ -144,6 +144,14 @@ class TestThereAndBack:
         assert [line for line in text.splitlines() if line.startswith('{"path":"a/日.py"')]
         assert json.loads(text)["files"][1]["path"] == 'quote"},{"path'
 
+    def test_it_comes_in_pieces_of_bounded_size(self) -> None:
+        """A manifest of many files need not be in memory as a whole."""
+        files = tuple(FileInfo(f"{number}.py", 1, "644", "d" * 64) for number in range(5000))
+        manifest = MANIFEST._replace(files=files)
+        pieces = [*manifest.pieces()]
+        assert b"".join(pieces) == manifest.dump()
+        assert max(map(len, pieces)) < len(manifest.dump()) / 4
+
     def test_empty_lists_survive(self) -> None:
         """Nothing is as good as something."""
         empty = Manifest(

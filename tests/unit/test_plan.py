@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,29 @@ class TestOrder:
             }
         )
         assert pipeline.plan({"upload_paths": [{"source": "lib"}]}).ignored == 3
+
+
+def test_a_planned_file_takes_little_memory(pipeline: Pipeline) -> None:
+    """So that two hundred thousand take a hundred megabytes, whatever the system calls them."""
+    files = 1000
+    few = {"stages/first/src/mapper.py": ""}
+    many = {f"stages/first/src/package/module_{number}.py": "x = 1\n" for number in range(files)}
+
+    def planned() -> int:
+        tracemalloc.start()
+        try:
+            plan = pipeline.plan()
+            taken, _ = tracemalloc.get_traced_memory()
+            assert plan.parts
+            return taken
+        finally:
+            tracemalloc.stop()
+
+    pipeline.write(few)
+    planned()  # loads what is loaded once
+    alone = planned()
+    pipeline.write(many)
+    assert (planned() - alone) / files < 420
 
 
 class TestIgnoreFiles:

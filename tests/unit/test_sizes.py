@@ -32,13 +32,13 @@ def test_sizes_are_told_in_the_unit_that_suits_them(size: int, text: str) -> Non
 @pytest.mark.parametrize(("size", "limit"), [(100_000_000, 100), (10**12, 0), (0, 0.001), (1500, 0.0015)])
 def test_what_is_within_the_limit_needs_no_warning(size: int, limit: float) -> None:
     """Exactly the limit is within; 0 is no limit."""
-    assert size_warning(size, {"a": 1}, limit) == []
+    assert size_warning(size, [("a", 1)], limit) == []
 
 
 def test_the_warning_names_the_five_largest_files() -> None:
     """With what to do about it; of equal sizes the first name comes first."""
     files = {"a": 10, "b": 70, "c": 30, "d": 30, "e": 20, "f": 5, "g": 200}
-    assert size_warning(2_500_000, files, 2.4) == [
+    assert size_warning(2_500_000, files.items(), 2.4) == [
         (
             "the archive has 2.5 MB, more than `max_archive_mb = 2.4`; its largest files: `g` (200 B), `b` (70 B), "
             "`c` (30 B), `d` (30 B), `e` (20 B); leave out what jobs do not need with a line in `.ytignore`, or raise "
@@ -60,10 +60,10 @@ def test_the_warning_names_the_five_largest_files() -> None:
 )
 def test_the_list_ends_where_files_are_small(sizes: dict[str, int], listed: str) -> None:
     """A file that has not a hundredth of all is not what makes an archive large; the largest is named all the same."""
-    assert largest_files(sizes) == listed
+    assert largest_files(sizes.items()) == listed
 
 
 def test_the_warning_stays_on_one_line() -> None:
     """Whatever files are called."""
-    (line,) = size_warning(2_000_000, {"a\nb": 1}, 1)
+    (line,) = size_warning(2_000_000, [("a\nb", 1)], 1)
     assert "`a\\nb`" in line

@@ -89,7 +89,8 @@ class TestFiles:
         (file,) = walked(source).files
         assert file == SourceFile(
             path="target/a.py",
-            source=str(path),
+            place=str(path.parent),
+            name="a.py",
             size=5,
             mode=0o644,
             mtime_ns=1_500_000_000_123_456_789,
