@@ -27,6 +27,7 @@ from hatch_ytupload.packing.manifest import (
     StageInfo,
     ToolInfo,
     content_digest,
+    selection_at,
 )
 from hatch_ytupload.packing.memory import ArchiveIdentity, BuildMemory
 from hatch_ytupload.packing.provenance import GitQuestion
@@ -112,6 +113,7 @@ def build_bundle(
         inputs = memory.inputs(project, settings, selection, plan) if memory else ""
         archive = memory.unchanged(directory, inputs, git.answer) if memory else None
         changed = archive is None
+        replaced = _replaced(directory, selection)
         if archive is None:
             with plan_with_wheels(plan, wheels, environ, progress) as whole, replacing(directory) as temporary:
                 with open(os.path.join(temporary, ARCHIVE_NAME), "wb") as file:
@@ -130,7 +132,7 @@ def build_bundle(
             memory.close(plan, directory, inputs, git.answer(), archive)
     wheels_in = wheel_sizes(plan)
     sizes = chain(((entry.path, entry_size(entry)) for entry in plan.entries()), wheels_in.items())
-    warnings = [*size_warning(archive.size, sizes, settings.max_archive_mb), *_credentials(plan)]
+    warnings = [*replaced, *size_warning(archive.size, sizes, settings.max_archive_mb), *_credentials(plan)]
     files = sum(len(part.entries) for part in plan.parts) + len(wheels_in)
     content = sum(map(entry_size, plan.entries())) + sum(wheels_in.values())
     if git.problem:
@@ -174,6 +176,19 @@ def source_date_epoch(environ: Mapping[str, str]) -> int:
             [f"`SOURCE_DATE_EPOCH` must be whole seconds since 1970, at most {LATEST_TIME}, found `{one_line(value)}`"]
         )
     return int(value)
+
+
+def _replaced(directory: str, selection: Selection) -> list[str]:
+    """Return a warning where the bundle of another environment, which selects something else, is to be replaced."""
+    old = selection_at(os.path.join(directory, MANIFEST_NAME))
+    if old is None or old.environment == selection.environment or not (keys := old.differing(selection)):
+        return []
+    whose = f"the environment `{one_line(old.environment)}`" if old.environment else "no environment"
+    differences = ", ".join(old.listed(key) for key in keys)
+    shown = one_line(min(os.path.relpath(directory), directory, key=len))
+    return [
+        f"`{shown}` was built for {whose} with {differences}, and is replaced; `hatch-ytupload build -d DIR` keeps both"
+    ]
 
 
 def _credentials(plan: Plan) -> Iterator[str]:

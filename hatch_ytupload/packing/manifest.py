@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import stat
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from hatch_ytupload.archive_layout import MANIFEST_NAME
@@ -30,6 +31,9 @@ LARGEST = 32 << 20
 _MOST_VALUES = 1_500_000
 _MARKS = (b",", b"[", b"{")
 _BATCH = 1000
+# In bytes: the selection stands before all lists.
+_HEAD = 1 << 16
+_SELECTING = ("upload_modules", "upload_paths", "stages")
 
 
 class ProjectInfo(NamedTuple):
@@ -119,6 +123,21 @@ class Selection(NamedTuple):
     """Sources relative to the pipeline directory."""
     stages: str | tuple[str, ...]
     """`all` or names."""
+
+    def differing(self, other: Selection) -> list[str]:
+        """Return the keys that ask for something else in another selection, whatever the order."""
+        return [key for key in _SELECTING if self._selected(key) != other._selected(key)]
+
+    def listed(self, key: str) -> str:
+        """Return what one of these keys asks for, with the key, for messages."""
+        selected = self._selected(key)
+        return f"`{key}` {one_line(selected if isinstance(selected, str) else ', '.join(selected) or 'none')}"
+
+    def _selected(self, key: str) -> str | list[str]:
+        value = getattr(self, key)
+        if isinstance(value, str):
+            return value
+        return sorted(each if isinstance(each, str) else " as ".join(filter(None, each)) for each in value)
 
 
 class GitInfo(NamedTuple):
@@ -288,6 +307,20 @@ def load_manifest(data: bytes, name: str = MANIFEST_NAME) -> Manifest:
         )
     except JsonValueError as error:
         raise ArtifactError(f"`{name}` is damaged: {error}; build again") from None
+
+
+def selection_at(path: str) -> Selection | None:
+    """Read what a bundle was made for, without the rest of its manifest; None: there is none, or it is damaged.
+
+    Args:
+        path: of the manifest.
+    """
+    start = b'"selection": '
+    with suppress(OSError, ValueError), open(path, "rb") as file:
+        for line in file.read(_HEAD).splitlines():
+            if line.startswith(start):
+                return _selection(json.loads(line[len(start) :].rstrip(b",")))
+    return None
 
 
 def _selection(item: dict[str, Any]) -> Selection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hatch_ytupload.configuration.keys import publisher_option
 from hatch_ytupload.errors import YtUploadError
@@ -194,30 +194,11 @@ def find_other_selection(made_for: Selection, asked: Selection) -> list[str]:
     """Say, in a line each, what a bundle was made for, and what is asked for where it goes."""
     places = (made_for.environment, asked.environment)
     made, wanted = (f"the environment `{one_line(place)}`" if place else "no environment" for place in places)
-    lines = []
-    for key in ("upload_modules", "upload_paths", "stages"):
-        one, other = (_comparable(getattr(selection, key)) for selection in (made_for, asked))
-        if one != other:
-            lines.append(
-                f"the bundle was built for {made} with {_listed(key, one)}, and {wanted} has {_listed(key, other)}; "
-                "build it for where it goes"
-            )
-    return lines
-
-
-def _comparable(value: Any) -> tuple[str, ...] | str:  # noqa: ANN401 - of three types
-    if isinstance(value, str):
-        return value
-    return tuple(sorted(each if isinstance(each, str) else _path(*each) for each in value))
-
-
-def _path(source: str, target: str | None) -> str:
-    return source if target is None else f"{source} as {target}"
-
-
-def _listed(key: str, value: tuple[str, ...] | str) -> str:
-    shown = value if isinstance(value, str) else ", ".join(value) or "none"
-    return f"`{key}` {one_line(shown)}"
+    return [
+        f"the bundle was built for {made} with {made_for.listed(key)}, and {wanted} has {asked.listed(key)}; "
+        "build it for where it goes"
+        for key in made_for.differing(asked)
+    ]
 
 
 def _is_higher(one: str, other: str) -> bool:

@@ -211,6 +211,33 @@ class TestCommand:
         assert process.stdout == f"dist/{NAME}/source.tar.gz\n"
         assert pipeline.archive().is_file()
 
+    def test_a_bundle_of_another_environment_is_replaced_with_a_warning(
+        self, pipeline: Pipeline, tmp_path: Path
+    ) -> None:
+        """Where that asks for something else; a directory of its own keeps both."""
+        pipeline.write({"lib/data": "1"})
+        paths = {"upload_paths": [{"source": "lib", "target": "data"}]}
+        table = {"environments": {"one": paths, "two": {}, "three": {}}}
+
+        def build(environment: str, dist: str = "dist") -> list[str]:
+            place = tmp_path / dist
+            environ = {"YTUPLOAD_ENVIRONMENT": environment}
+            return [line for line in pipeline.build(place, table, environ=environ).warnings if "replaced" in line]
+
+        assert build("one") == build("one") == []
+        (line,) = build("two")
+        shown = os.path.relpath(tmp_path / "dist" / NAME)
+        shown = min(shown, str(tmp_path / "dist" / NAME), key=len)
+        assert line == (
+            f"`{shown}` was built for the environment `one` with `upload_paths` lib as data, and is replaced; "
+            "`hatch-ytupload build -d DIR` keeps both"
+        )
+        assert build("three") == []
+        assert build("one", "other") == []
+        assert len(build("one")) == 1
+        (tmp_path / "dist" / NAME / "manifest.json").write_bytes(b'"selection": {"environment": "two"},\n')
+        assert build("one") == []
+
     def test_another_config_can_be_named(self, pipeline: Pipeline) -> None:
         """For another environment."""
         pipeline.write({"configs/prod.yaml": "pipeline: {upload_modules: [geo]}\n", "geo/__init__.py": ""})
