@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.byte_reader import no_progress, sha256_of
-from hatch_ytupload.locking.download import DownloadError, Downloads
+from hatch_ytupload.locking.download import DownloadError
 from hatch_ytupload.locking.indexes import find_indexes
 from hatch_ytupload.locking.lock_file import (
     Lock,
@@ -21,6 +21,7 @@ from hatch_ytupload.locking.lock_file import (
     pins_of,
 )
 from hatch_ytupload.locking.resolution import ResolutionError, Resolver
+from hatch_ytupload.locking.ways_out import OTHER_WHEELS, unresolved, wheels_there
 from hatch_ytupload.locking.wheel_files import WheelFiles, refuse_path_files, url_for_all
 from hatch_ytupload.requirements.reading import requirement_name
 from hatch_ytupload.wording import listed, one_line
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from hatch_ytupload.locking.asked_for import AskedFor
     from hatch_ytupload.locking.image import Image
     from hatch_ytupload.locking.indexes import Indexes
-
-_MOST_TARGETS = 12
 
 
 class MadeLock(NamedTuple):
@@ -91,7 +90,7 @@ def make_locks(
             preferred = (
                 {**preferred, **_versions(pinned)} if upgrade or packages else {**_versions(pinned), **preferred}
             )
-            made.append(_Making(one, indexes, resolver, files, environ).lock(pinned, notice))
+            made.append(_Making(one, indexes, resolver, files).lock(pinned, notice))
     order = [one.stage for one in asked]
     return sorted(made, key=lambda lock: order.index(lock.stage))
 
@@ -119,7 +118,7 @@ def _together(
         return [resolver.pins(stages, preferred, upgrade=upgrade, packages=packages)] * len(stages)
     except ResolutionError as error:
         if len(stages) == 1:
-            raise _unresolved(stages[0], error) from None
+            raise unresolved(stages[0], str(error), resolver.downloads) from None
         reason = error
     pins = [_alone(resolver, one, preferred, upgrade=upgrade, packages=packages) for one in stages]
     notice(f"the stages {listed(one.stage for one in stages)} share no versions, so each has its own: {reason}")
@@ -132,7 +131,7 @@ def _alone(
     try:
         return resolver.pins([asked], preferred, upgrade=upgrade, packages=packages)
     except ResolutionError as error:
-        raise _unresolved(asked, error) from None
+        raise unresolved(asked, str(error), resolver.downloads) from None
 
 
 def _with_needed(resolver: Resolver, asked: AskedFor, pins: str) -> AskedFor:
@@ -142,14 +141,8 @@ def _with_needed(resolver: Resolver, asked: AskedFor, pins: str) -> AskedFor:
     try:
         known = pins_of(resolver.lock(asked._replace(framework=()), pins).text)
     except ResolutionError as error:
-        raise _unresolved(asked, error) from None
+        raise unresolved(asked, str(error), resolver.downloads) from None
     return asked._replace(framework=tuple(text for text in asked.framework if requirement_name(text) not in known))
-
-
-def _unresolved(asked: AskedFor, error: ResolutionError) -> LockError:
-    return LockError(
-        f"stage `{one_line(asked.stage)}` cannot be locked for {describe_target(asked.image.target)}: {error}"
-    )
 
 
 def _versions(pins: str) -> dict[str, str]:
@@ -160,14 +153,12 @@ def _versions(pins: str) -> dict[str, str]:
 class _Making:
     """The lock of one stage."""
 
-    def __init__(
-        self, asked: AskedFor, indexes: Indexes, resolver: Resolver, files: WheelFiles, environ: Mapping[str, str]
-    ) -> None:
+    def __init__(self, asked: AskedFor, indexes: Indexes, resolver: Resolver, files: WheelFiles) -> None:
         self.asked = asked
         self.indexes = indexes
         self.resolver = resolver
         self.files = files
-        self.downloads = Downloads(indexes, environ)
+        self.downloads = resolver.downloads
 
     @property
     def image(self) -> Image:
@@ -178,7 +169,7 @@ class _Making:
         try:
             resolved = self.resolver.lock(self.asked, pins)
         except ResolutionError as error:
-            raise _unresolved(self.asked, error) from None
+            raise unresolved(self.asked, str(error), self.downloads) from None
         for warning in resolved.warnings:
             notice(f"stage `{one_line(self.asked.stage)}`: {warning}")
         wheels = [
@@ -243,24 +234,11 @@ class _Making:
                     version = sdist.version or file.split("-")[1]
                     origin = SourceDistribution(sdist.file, sdist.url, sdist.sha256)
                     return LockedWheel(sdist.name, version, file, sha256, os.path.getsize(kept), None, None, origin)
+        there = wheels_there(sdist.name, sdist.version, self.downloads)
         raise LockError(
             f"{sdist.of_stage(self.asked.stage)} has no wheel for {describe_target(self.image.target)}"
-            f"{self._targets_of(sdist)}{reason}: "
-            "require a version that has one, change `target`, or put it into the image and into `provided_modules`"
+            f"{f' (there are: {there})' if there else ', only sources'}{reason}: {OTHER_WHEELS}"
         )
-
-    def _targets_of(self, sdist: LockedWheel) -> str:
-        """Tell which wheels there are."""
-        found = set()
-        try:
-            for file in self.downloads.files_of(sdist.name):
-                parts = file.name.removesuffix(".whl").split("-")
-                if file.name.endswith(".whl") and parts[1] == sdist.version:
-                    found.add(f"{parts[-3]}-{parts[-1]}")
-        except DownloadError:
-            return ""
-        there = ", ".join(sorted(found)[:_MOST_TARGETS]) + (", …" if len(found) > _MOST_TARGETS else "")
-        return f" (there are: {there})" if found else ", only sources"
 
     def _refuse_other_hashes(self, wheel: LockedWheel) -> None:
         """Obey `--hash` of requirements."""
@@ -269,5 +247,5 @@ class _Making:
             if item.name == wheel.name and known and wheel.sha256 not in known:
                 raise LockError(
                     f"{wheel.of_stage(self.asked.stage)}: `{wheel.file}` on the index is none of the files that "
-                    "`--hash` allows"
+                    "`--hash` allows: correct that, or ask the owner of the index"
                 )

@@ -10,7 +10,9 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.locking.download import Downloads
 from hatch_ytupload.locking.lock_file import TOOL, LockError
+from hatch_ytupload.locking.ways_out import asks_elsewhere
 from hatch_ytupload.programs import without_secrets
 from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.wording import one_line
@@ -54,6 +56,8 @@ class Resolver:
 
     def __init__(self, indexes: Indexes, environ: Mapping[str, str]) -> None:
         self._indexes = indexes
+        self.downloads = Downloads(indexes, environ)
+        """From where uv is told to look."""
         self._uv = _find_uv(environ)
         own = {name: value for name, value in environ.items() if name.startswith("UV_")}
         kept = {**without_secrets(environ), **own}
@@ -148,7 +152,7 @@ class Resolver:
             # A version with wheels is better than a newer one without.
             warnings = self._run([*arguments, "--only-binary", ":all:"], directory)
         except ResolutionError as error:
-            if _names_network(str(error)):
+            if asks_elsewhere(str(error)):
                 raise
             warnings = self._run(arguments, directory)
         with open(output, encoding="utf-8") as file:
@@ -221,10 +225,6 @@ def _uv_line(item: Requirement, local: str | None = None) -> str:
 
 def _plain_pins(pins: str) -> list[str]:
     return [line for line in pins.splitlines() if re.match(r"[^#\s@]+==", line)]
-
-
-def _names_network(reason: str) -> bool:
-    return "Failed to fetch" in reason or "Request failed" in reason or "dns error" in reason
 
 
 def _shortened(said: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.byte_reader import BLOCK_SIZE, no_progress
 from hatch_ytupload.locking.download import DownloadError, Downloads
 from hatch_ytupload.locking.lock_file import TOOL, LockError, without_credentials
+from hatch_ytupload.locking.ways_out import INTO_THE_IMAGE
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class WheelFiles:
             if expected is not None and found != expected:
                 raise DownloadError(  # noqa: TRY301 - what was written is removed below
                     f"its SHA-256 is {found[:12]}…, and {expected[:12]}… was locked: it was exchanged on the index, so "
-                    f"ask its owner, or run `{TOOL} lock`"
+                    f"ask its owner, or require another version and run `{TOOL} lock`"
                 )
             place = os.path.join(self.directory, found)
             try:
@@ -157,7 +158,7 @@ class WheelFiles:
         if wheel.url is not None and downloads.looks_elsewhere:
             with suppress(DownloadError), downloads.open(wheel.url) as answer:
                 return self.keep(self._blocks(answer, wheel), wheel.sha256)[0]
-        raise problem or DownloadError(f"`{wheel.file}` is in none of {downloads.shown}")
+        raise problem or _gone(wheel, downloads)
 
     def _blocks(self, answer: object, wheel: LockedWheel) -> Iterator[bytes]:
         done, read = 0, answer.read  # type: ignore[attr-defined]
@@ -177,6 +178,16 @@ class WheelFiles:
                 with suppress(OSError):
                     if now - entry.stat(follow_symlinks=False).st_atime > limit:
                         os.unlink(entry.path)
+
+
+def _gone(wheel: LockedWheel, downloads: Downloads) -> DownloadError:
+    """Return the error for a file that no index has any more, or has with other bytes."""
+    is_exchanged = any(found.name == wheel.file for found in downloads.files_of(wheel.name))
+    what = "has another SHA-256 there than was locked" if is_exchanged else "is there no more"
+    return DownloadError(
+        f"`{wheel.file}` was looked for in {downloads.shown} and {what}: ask the owner of that index, name the one "
+        f"that has it, or run `{TOOL} lock --upgrade-package {wheel.name}`"
+    )
 
 
 def _places(wheel: LockedWheel, downloads: Downloads) -> Iterator[str]:
@@ -206,7 +217,7 @@ def refuse_path_files(path: str, wheel: LockedWheel, stage: str) -> None:
         if parts[-1].endswith(".pth") and len(parts) == (3 if in_data else 1):
             raise LockError(
                 f"{shown} has `{one_line(parts[-1])}` at its top, which Python obeys in a site directory only: require "
-                "another version, or put it into the image and into `provided_modules`"
+                f"another version, or {INTO_THE_IMAGE}"
             )
 
 

@@ -43,6 +43,7 @@ OTHERS = {
     "uv export": "uv export --no-config --format pylock.toml -o pylock.toml",
     "pip lock": "pip lock -r requirements.txt -o pylock.toml",
 }
+THERE = "cp311-win_amd64, cp312-manylinux_2_28_x86_64"
 DEAD = "http://127.0.0.1:9"
 
 
@@ -346,40 +347,61 @@ class TestRefusals:
         assert problem.startswith("stage `first` cannot be locked for Python 3.11 on x86_64-manylinux_2_28: Because ")
         assert "app depend on dep<2" in problem
         assert "you require dep>=2" in problem
+        assert problem.endswith("; change what `stages/first/requirements.txt` asks for")
 
     def test_no_wheel_for_the_target(self, locking: Locking) -> None:
+        """Only sources that give none, and not even those: the wheels that there are, and three ways out."""
         for tag in ("cp312-cp312-manylinux_2_28_x86_64", "cp311-cp311-win_amd64"):
             locking.index.add(make_wheel("bin", tag=tag))
+        way = "require a version that has one, change `target`, or take what requires it out of the requirements, put"
+        assert f"; wheels of bin 1.0 are there for {THERE}: {way} " in locking.require("bin").refused()
         name, data = source_distribution("bin", extension=True)
         locking.index.add_file(name, data, hashlib.sha256(data).hexdigest())
-        problem = locking.require("bin").refused()
-        assert problem == (
-            "stage `first`: bin 1.0 has no wheel for Python 3.11 on x86_64-manylinux_2_28 (there are: cp311-win_amd64, "
-            "cp312-manylinux_2_28_x86_64): require a version that has one, change `target`, or put it into the image "
-            "and into `provided_modules`"
-        )
+        locking.environ["UV_CACHE_DIR"] += "-again"
+        head = "stage `first`: bin 1.0 has no wheel for Python 3.11 on x86_64-manylinux_2_28"
+        assert locking.refused().startswith(f"{head} (there are: {THERE}): {way} that into the image")
+        make_pipeline(locking.pipeline.root, settings=TARGET.replace("3.11", "3.12"))
+        locking.lock()
+        assert locking.versions() == {"bin": "1.0"}
 
     def test_an_unknown_distribution(self, locking: Locking) -> None:
-        assert "`first` cannot be locked for" in (problem := locking.require("nothing-like-it").refused())
+        """A name in another index is found when that is named."""
+        problem = locking.require("nothing-like-it").refused()
+        assert "`first` cannot be locked for" in problem
         assert "nothing-like-it was not found" in problem
+        assert (
+            "; correct the name `nothing-like-it`, or name the index that has it, in `PIP_EXTRA_INDEX_URL`" in problem
+        )
+        with package_index() as other:
+            other.add(make_wheel("nothing-like-it"))
+            locking.environ["PIP_EXTRA_INDEX_URL"] = other.url
+            locking.lock()
 
     def test_an_index_that_nobody_serves(self, locking: Locking) -> None:
         locking.environ["PIP_INDEX_URL"] = f"{DEAD}/simple"
         problem = locking.require("app").refused()
         assert "`first` cannot be locked for" in problem
         assert f"{DEAD}/simple/app/" in problem
+        assert problem.endswith("or name another index in `PIP_INDEX_URL` or pip's configuration")
 
     def test_missing_credentials(self, locking: Locking) -> None:
+        """Which uv takes for a distribution that is not there."""
         locking.index.add(make_wheel("app"))
         locking.index.credentials = "bob:secret"
         problem = locking.require("app").refused()
         assert "`first` cannot be locked for" in problem
-        assert "app was not found" in problem or "401" in problem
+        assert problem.endswith(
+            f"; `{locking.index.url}/app/` wants other credentials (status 401): give them in `PIP_INDEX_URL`, pip's "
+            "configuration, `.netrc` or a keyring"
+        )
+        write_netrc(locking.directory, "127.0.0.1")
+        locking.lock()
 
     def test_a_path_file_at_the_top(self, locking: Locking) -> None:
         locking.index.add(make_wheel("app", files={"app.pth": "import os"}))
         problem = locking.require("app").refused()
         assert problem.startswith("stage `first`: app 1.0 has `app.pth` at its top, which Python obeys in a site")
+        assert "require another version, or take what requires it out of the requirements" in problem
 
     def test_a_hash_that_the_requirements_do_not_allow(self, locking: Locking) -> None:
         locking.index.add(make_wheel("app"))
@@ -404,6 +426,9 @@ class TestRefusals:
         locking.index.add(make_wheel("app", "2.0"), yanked=True)
         locking.require("app").lock()
         assert locking.versions() == {"app": "1.0"}
+        problem = locking.require("app>1").refused()
+        assert "was yanked (reason: broken)" in problem
+        assert problem.endswith("; require `app==2.0` to have it all the same")
         locking.require("app==2.0").lock()
         assert locking.versions() == {"app": "2.0"}
         assert any("yanked" in notice for notice in locking.notices)
@@ -588,9 +613,15 @@ class TestBuilds:
         locking.require("app").lock()
         locking.cache = str(locking.directory / "other cache")
         locking.index.files.clear()
-        assert refusal(locking.build) == (
-            f"stage `first`: app 1.0: `{make_wheel('app').file}` is in none of `{locking.index.url}`"
+        head = f"stage `first`: app 1.0: `{make_wheel('app').file}` was looked for in `{locking.index.url}` and"
+        ways = (
+            "ask the owner of that index, name the one that has it, or run `hatch-ytupload lock --upgrade-package app`"
         )
+        assert refusal(locking.build) == f"{head} is there no more: {ways}"
+        locking.index.add(make_wheel("app", files={"app.py": "made again"}))
+        assert refusal(locking.build) == f"{head} has another SHA-256 there than was locked: {ways}"
+        locking.lock(packages=("app",))
+        assert locking.build().changed
 
     def test_credentials_come_from_netrc(self, locking: Locking) -> None:
         locking.index.add(make_wheel("app"))
