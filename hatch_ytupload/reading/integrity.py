@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.byte_reader import DigestingReader, Digests, blocks, no_progress, sha256_of
@@ -11,6 +12,8 @@ from hatch_ytupload.reading.file_changes import FileChange, compare_files
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.packing.manifest import Manifest
 
@@ -54,6 +57,25 @@ def check_archive(archive: Reader, manifest: Manifest, name: str) -> None:
         raise ArtifactError(found.damage)
     if found.problems:
         raise ArtifactError(f"{shown} is not what its manifest says: {found.problems[0]}; build again")
+
+
+def as_published(data: Iterable[bytes], sha256: str, name: str) -> Iterator[bytes]:
+    """Give the bytes of a published archive, and refuse it at their end where it is another.
+
+    Args:
+        data: the bytes.
+        sha256: what they have to be.
+        name: of the archive, for messages.
+
+    Raises:
+        ArtifactError: they are something else.
+    """
+    digest = hashlib.sha256()
+    for block in data:
+        digest.update(block)
+        yield block
+    if digest.hexdigest() != sha256:
+        raise ArtifactError(f"`{one_line(name)}` is not what was published; publish it again")
 
 
 def compare_archive(

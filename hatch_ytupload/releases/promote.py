@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.build_folders.build_folder import Content
 from hatch_ytupload.byte_reader import blocks
-from hatch_ytupload.errors import ArtifactError, BuildFolderError
+from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.reading.integrity import as_published
 from hatch_ytupload.releases.conditions import Conditions
 from hatch_ytupload.releases.outgoing import Outgoing, read_wrappers
 from hatch_ytupload.releases.publish import publish
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
-    from hatch_ytupload.byte_reader import Reader
     from hatch_ytupload.releases.current import Outcome
     from hatch_ytupload.releases.records import Record
 
@@ -70,20 +69,10 @@ def _open_kept(source: BuildFolder, target: BuildFolder, release: str, condition
             scripts = read_wrappers(reader, manifest, name) if conditions.standalone_wrappers else {}
             # Within a cluster no data moves.
             node = name if source.host is not None and source.host == target.host else None
-            content = Content(reader.size, lambda: _checked(reader, record, name), node=node)
+            content = Content(reader.size, lambda: as_published(blocks(reader), record.archive_sha256, name), node=node)
             origin = _origin(source, record)
             yield Outgoing(manifest, beside, content, scripts, promoted_from=origin, signed_by=record.signed_by)
 
 
 def _origin(source: BuildFolder, record: Record) -> dict[str, str | None]:
     return {"build_folder": source.location, "cluster": source.host, "release": record.release}
-
-
-def _checked(reader: Reader, record: Record, name: str) -> Iterator[bytes]:
-    """Give an archive's bytes, and see to it that they are those that were published."""
-    digest = hashlib.sha256()
-    for block in blocks(reader):
-        digest.update(block)
-        yield block
-    if digest.hexdigest() != record.archive_sha256:
-        raise ArtifactError(f"`{name}` is not what was published; publish it again")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.atomic_rename import replacing_file
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
+from hatch_ytupload.reading.integrity import as_published
 from hatch_ytupload.releases.records import (
     directory_of,
     find_release,
@@ -156,13 +156,8 @@ def write_archive(blocks: Iterable[bytes], sha256: str, path: str, name: str) ->
         ArtifactError: they are something else.
         OSError: the file cannot be written.
     """
-    digest = hashlib.sha256()
     with replacing_file(path) as file:
-        for block in blocks:
-            digest.update(block)
-            file.write(block)
-        if digest.hexdigest() != sha256:
-            raise ArtifactError(f"`{one_line(name)}` is not what was published; publish it again")
+        file.writelines(as_published(blocks, sha256, name))
 
 
 def _current(folder: BuildFolder, state: State) -> Record:
