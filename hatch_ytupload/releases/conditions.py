@@ -67,7 +67,7 @@ class Conditions:
         Raises:
             RefusedError: he does not, or cannot be asked.
         """
-        Findings().require(self, folder, purpose)
+        Objections().require(self, folder, purpose)
 
     def missing_consent(self, folder: BuildFolder, purpose: str) -> str | None:
         """Return why a change is not agreed to, before anybody is asked."""
@@ -83,7 +83,7 @@ class Conditions:
         return f"`{folder.location}`" + (f" (environment `{one_line(self.environment)}`)" if self.environment else "")
 
 
-class Findings:
+class Objections:
     """What was found before a change: reasons against it, and what its user should know."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Findings:
         """Errors that `force` turns into warnings."""
         self.warnings: list[str] = []
 
-    def add(self, other: Findings) -> None:
+    def add(self, other: Objections) -> None:
         """Take in what was found elsewhere."""
         self.errors += other.errors
         self.forcible += other.forcible
@@ -155,7 +155,7 @@ def conditions_of(
     )
 
 
-def find_conflicts(folder: BuildFolder, state: State, manifest: Manifest, conditions: Conditions) -> Findings:
+def find_conflicts(folder: BuildFolder, state: State, manifest: Manifest, conditions: Conditions) -> Objections:
     """Compare what is to become the current release with what the build folder holds.
 
     Args:
@@ -164,7 +164,7 @@ def find_conflicts(folder: BuildFolder, state: State, manifest: Manifest, condit
         manifest: of the release.
         conditions: of the folder.
     """
-    found = Findings()
+    found = Objections()
     project, version = manifest.project
     current = state.claimed
     if current is not None and current.project != project:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hatch_ytupload.build_folders.build_folder import Base, BuildFolder, Changes, Look, Node
-    from hatch_ytupload.releases.conditions import Conditions, Findings
+    from hatch_ytupload.releases.conditions import Conditions, Objections
     from hatch_ytupload.releases.outgoing import Outgoing
     from hatch_ytupload.releases.prefixes import Prefix
     from hatch_ytupload.releases.records import State
@@ -41,7 +41,7 @@ def publish(
     *,
     now: datetime | None = None,
     dry_run: bool = False,
-    found: Findings | None = None,
+    found: Objections | None = None,
 ) -> Outcome:
     """Make an archive the current one, as a release.
 
@@ -111,7 +111,7 @@ class _Publishing:
         """What the archive begins with, where that may be kept: on a disk a copy is as dear as the bytes themselves."""
         return prefix_of(self.outgoing.manifest, self.outgoing.archive) if self.folder.host is not None else None
 
-    def expected(self) -> tuple[Outcome, Findings]:
+    def expected(self) -> tuple[Outcome, Objections]:
         """Tell what `apply` would do, and what the build folder has against it."""
         state, files, prefixes = self._read(self.folder)
         kept = self._kept(self.folder, state, files)
@@ -160,7 +160,7 @@ class _Publishing:
             return 0
         return self.outgoing.archive.size - (base.size if base is not None else 0)
 
-    def _conflicts(self, state: State) -> Findings:
+    def _conflicts(self, state: State) -> Objections:
         return find_conflicts(self.folder, state, self.outgoing.manifest, self.conditions)
 
     def _kept(self, look: Look, state: State, files: Mapping[str, Node]) -> Record | None:

@@ -12,7 +12,7 @@ from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.packing.build import selection_of
 from hatch_ytupload.packing.bundle import bundle_directory
 from hatch_ytupload.releases.changed_sources import changed_source
-from hatch_ytupload.releases.conditions import Conditions, Findings, conditions_of, find_other_selection
+from hatch_ytupload.releases.conditions import Conditions, Objections, conditions_of, find_other_selection
 from hatch_ytupload.releases.outgoing import open_outgoing
 from hatch_ytupload.releases.publish import publish
 
@@ -77,7 +77,7 @@ def publish_bundle(
         artifact, project=name if is_own else None, standalone_wrappers=conditions.standalone_wrappers
     ) as outgoing:
         info = outgoing.manifest.project
-        found = _findings(settings, outgoing) if info.name == name else None
+        found = _objections(settings, outgoing) if info.name == name else None
         outcome = publish(folder, outgoing, conditions, dry_run=dry_run, found=found)
     for release, holder in outcome.held:
         conditions.warn(f"the release `{release}` is held by {holder}, and stays; the next publish tries again")
@@ -109,9 +109,9 @@ def stale_warning(settings: Settings, manifest: Manifest, bundle: str) -> str | 
     return None if changed is None else f"{changed} since the bundle was built; build again to have that in it"
 
 
-def _findings(settings: Settings, outgoing: Outgoing) -> Findings:
+def _objections(settings: Settings, outgoing: Outgoing) -> Objections:
     """Compare a bundle of the project with its settings and its sources."""
-    found = Findings()
+    found = Objections()
     found.forcible.extend(find_other_selection(outgoing.manifest.selection, selection_of(settings)))
     changed = stale_warning(settings, outgoing.manifest, str(outgoing.bundle))
     if changed is not None:

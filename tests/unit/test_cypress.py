@@ -28,9 +28,7 @@ from proxy.fixtures import connect
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.build_folder import content_of
-from hatch_ytupload.build_folders.cypress import client as cypress_client
 from hatch_ytupload.build_folders.cypress import folder as cypress
-from hatch_ytupload.build_folders.cypress import lock as cypress_lock
 from hatch_ytupload.build_folders.cypress import nodes as cypress_nodes
 from hatch_ytupload.build_folders.cypress import transaction as cypress_transaction
 from hatch_ytupload.build_folders.cypress.client import Cluster
@@ -48,28 +46,9 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.build_folders.build_folder import Changes
 
+pytestmark = pytest.mark.usefixtures("hasty")
+
 CURRENT = f"{PATH}/{ARCHIVE_NAME}"
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    """Return a proxy with an empty tree."""
-    with ProxyServer() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repeat and look again at once."""
-    monkeypatch.setattr(cypress_client, "_FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(cypress_lock, "_POLL_SECONDS", 0.01)
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Bundle]:
-    """Return bundles of one project, each another release."""
-    pipeline = make_pipeline(tmp_path_factory.mktemp("cypress") / "demo")
-    return [make_bundle(pipeline, f"text {number}", wrappers=True) for number in range(10)]
 
 
 class TestWhatIsSent:

@@ -14,7 +14,6 @@ from build_folders import (
     PATH,
     Bundle,
     current,
-    make_bundle,
     names,
     on_cluster,
     publish_to,
@@ -22,13 +21,11 @@ from build_folders import (
     roll_back,
     watched,
 )
-from pipelines import make_pipeline, refusal
+from pipelines import refusal
 from proxy import AbortTransaction, Answer, Corrupt, ProxyServer, Run, Truncate
 from proxy.fixtures import connect
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
-from hatch_ytupload.build_folders.cypress import client as cypress_client
-from hatch_ytupload.build_folders.cypress import lock as cypress_lock
 from hatch_ytupload.build_folders.cypress import transport
 from hatch_ytupload.build_folders.cypress.client import Cluster
 from hatch_ytupload.build_folders.cypress.folder import CypressFolder
@@ -37,35 +34,16 @@ from hatch_ytupload.releases.promote import promote
 from hatch_ytupload.releases.records import read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from proxy import Record
     from proxy.commands import Command, Request
 
     from hatch_ytupload.releases.current import Outcome
 
+pytestmark = pytest.mark.usefixtures("hasty")
+
 CURRENT = f"{PATH}/{ARCHIVE_NAME}"
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    """Return a proxy with an empty tree."""
-    with ProxyServer() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repeat and look again at once."""
-    monkeypatch.setattr(cypress_client, "_FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(cypress_lock, "_POLL_SECONDS", 0.01)
-
-
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> list[Bundle]:
-    """Return bundles of one project, each another release."""
-    pipeline = make_pipeline(tmp_path_factory.mktemp("server") / "demo")
-    return [make_bundle(pipeline, f"text {number}", wrappers=True) for number in range(4)]
 
 
 def in_another_thread(action: Callable[[], object]) -> threading.Thread:

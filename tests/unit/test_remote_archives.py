@@ -9,7 +9,6 @@ import pytest
 from archives import archive_of
 from build_folders import PATH, make_bundle, publish_to, roll_back
 from pipelines import make_pipeline, refusal
-from proxy import ProxyServer
 
 from hatch_ytupload.answers.artifacts import Artifact, Whereabouts, described, find_artifact
 from hatch_ytupload.answers.differences import compare, text_diffs
@@ -18,22 +17,15 @@ from hatch_ytupload.build_folders.cypress.client import Cluster
 from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from build_folders import Bundle
     from pipelines import Pipeline
+    from proxy import ProxyServer
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
 
 NOISE = hashlib.shake_128(b"").digest(2 << 20)
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    """Return a cluster."""
-    with ProxyServer() as server:
-        yield server
 
 
 class Folders:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from build_folders import current, make_bundle, on_cluster, on_disk, publish_to
 from pipelines import CHECKOUT, Pipeline, make_pipeline, refusal
-from proxy import ProxyServer
 from signing_keys import allow, make_key, needs_openssh, ssh_keygen
 
 from hatch_ytupload.build_folders.build_folder import content_of
@@ -28,10 +27,11 @@ from hatch_ytupload.releases.rollback import rollback
 from hatch_ytupload.releases.signatures import Signers, sign
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from build_folders import Bundle
+    from proxy import ProxyServer
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder, Changes
 
@@ -347,13 +347,6 @@ def test_the_lines_of_the_documentation_agree(signed: Signed) -> None:
     ]
     assert said[0].startswith('Good "hatch-ytupload" signature for ann@example.com with ED25519 key SHA256:')
     assert said[1] == "1\n"
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    """Return a cluster."""
-    with ProxyServer() as server:
-        yield server
 
 
 @pytest.fixture

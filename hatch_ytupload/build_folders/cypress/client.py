@@ -24,7 +24,7 @@ _LONGEST_WAIT_SECONDS = 15.0
 _TOTAL_FACTOR = 3
 
 
-class Part(NamedTuple):
+class Command(NamedTuple):
     """One of several commands that are done in one request."""
 
     command: str
@@ -35,7 +35,7 @@ class Part(NamedTuple):
     """Its input, of a command that takes one."""
 
     def request(self) -> dict[str, Plain]:
-        """Return it as the cluster takes it."""
+        """Return it as the cluster wants it."""
         given = {} if self.value is None else {"input": self.value}
         return {"command": self.command, "parameters": self.parameters, **given}
 
@@ -43,7 +43,7 @@ class Part(NamedTuple):
 class _Once:
     """What tells a repeated mutation from another one: the server gives the answer that it has kept, and does nothing.
 
-    The parts of a batch get ids of their own, made of that of the batch.
+    The commands of a batch get ids of their own, made of that of the batch.
     """
 
     def __init__(self) -> None:
@@ -159,26 +159,26 @@ class Cluster:
         """
         return self._name_by(self._connection.current_user) or self._name_by(self._connection.owner_of_token)
 
-    def read_many(self, action: str, parts: list[Part]) -> list[Plain | CypressError]:
+    def read_many(self, action: str, commands: list[Command]) -> list[Plain | CypressError]:
         """Do several commands that change nothing in one request; any of the answers may be an error.
 
-        Each part is done at a moment of its own, one after the other.
+        Each is done at a moment of its own, one after the other.
 
         Raises:
-            CypressError: it failed, or a part of it did for a reason that may pass, and so did the repetitions.
+            CypressError: it failed, or one of them did for a reason that may pass, and so did the repetitions.
         """
-        return self._repeat(action, lambda _attempt: self._batch(action, parts))
+        return self._repeat(action, lambda _attempt: self._batch(action, commands))
 
-    def change_many(self, action: str, parts: list[Part]) -> list[Plain | CypressError]:
+    def change_many(self, action: str, commands: list[Command]) -> list[Plain | CypressError]:
         """Do several commands in one request, one after the other, each of them once, as `change` does one.
 
         Any of the answers may be an error; those after it are done all the same.
 
         Raises:
-            CypressError: it failed, or a part of it did for a reason that may pass, and so did the repetitions.
+            CypressError: it failed, or one of them did for a reason that may pass, and so did the repetitions.
         """
         once = _Once()
-        return self._repeat(action, lambda attempt: self._batch(action, parts, **once.parameters(attempt)))
+        return self._repeat(action, lambda attempt: self._batch(action, commands, **once.parameters(attempt)))
 
     def change(
         self,
@@ -304,18 +304,18 @@ class Cluster:
         except Exception:  # noqa: BLE001 - the same holds for what it says of an error
             return translate(ValueError(), circumstances)
 
-    def _batch(self, action: str, parts: list[Part], **parameters: Plain) -> list[Plain | CypressError]:
-        requests = [part.request() for part in parts]
+    def _batch(self, action: str, commands: list[Command], **parameters: Plain) -> list[Plain | CypressError]:
+        requests = [command.request() for command in commands]
         parameters |= {"requests": requests, "concurrency": 1}
         answers = items(self._connection.structured("execute_batch", parameters))
-        return [self._part(answer, part, action) for answer, part in zip(answers, parts, strict=True)]
+        return [self._answer(answer, command, action) for answer, command in zip(answers, commands, strict=True)]
 
-    def _part(self, answer: Plain, part: Part, action: str) -> Plain | CypressError:
+    def _answer(self, answer: Plain, command: Command, action: str) -> Plain | CypressError:
         from yt.wrapper.errors import create_response_error
 
         answer = mapping(answer)
         if "error" not in answer:
-            return part.shape(unwrapped(answer.get("output")))
+            return command.shape(unwrapped(answer.get("output")))
         problem = translate(create_response_error(mapping(answer["error"])), self._circumstances(action))
         if problem.passing:
             raise problem

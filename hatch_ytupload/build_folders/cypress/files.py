@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.build_folders.cypress.client import Part
+from hatch_ytupload.build_folders.cypress.client import Command
 from hatch_ytupload.build_folders.cypress.errors import CONFLICT, LOST, CypressError
 from hatch_ytupload.build_folders.cypress.shapes import text, whole_number
 from hatch_ytupload.errors import BuildFolderError
@@ -101,7 +101,7 @@ def _after(start: int, blocks: Iterator[bytes], see: Callable[[bytes], object]) 
             yield rest
 
 
-def arrival_of(paths: Iterable[str], transaction_id: str) -> list[Part]:
+def arrival_of(paths: Iterable[str], transaction_id: str) -> list[Command]:
     """Return what asks for size and MD5 of files, as the cluster computed them from what it received.
 
     Args:
@@ -110,7 +110,7 @@ def arrival_of(paths: Iterable[str], transaction_id: str) -> list[Part]:
     """
     names = {"uncompressed_data_size": whole_number, "md5": text}
     return [
-        Part("get", {"path": f"{path}/@{name}", "transaction_id": transaction_id}, shape)
+        Command("get", {"path": f"{path}/@{name}", "transaction_id": transaction_id}, shape)
         for path in paths
         for name, shape in names.items()
     ]
@@ -138,7 +138,7 @@ def compare_written(sent: Mapping[str, Written], answers: Sequence[Plain | Cypre
 
 
 class _Piece:
-    """A part of a file, sent until it is there once."""
+    """A piece of a file, sent until it is there once."""
 
     def __init__(self, cluster: Cluster, path: str, transaction_id: str, blocks: list[bytes], offset: int) -> None:
         self._cluster = cluster

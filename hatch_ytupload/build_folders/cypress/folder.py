@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, FILE, FOLDER, Node, content_of
-from hatch_ytupload.build_folders.cypress.client import Part
+from hatch_ytupload.build_folders.cypress.client import Command
 from hatch_ytupload.build_folders.cypress.errors import CONFLICT, LOST, MISSING, OTHER, CypressError
 from hatch_ytupload.build_folders.cypress.files import CypressReader, Written, arrival_of, compare_written, upload
 from hatch_ytupload.build_folders.cypress.lock import FolderLock, Waiting
@@ -233,8 +233,10 @@ class _CypressChanges:
         """Write small files, by path: they are made in one request."""
         inside = {"transaction_id": self._transaction_id}
         new = [self._new(path, attribute, executable=executable) for path in files]
-        parts = [Part("create", {**parameters, **inside}) for parameters in new]
-        answers = self._cluster.change_many(f"make {len(files)} files in `{self._location}`", parts) if parts else []
+        commands = [Command("create", {**parameters, **inside}) for parameters in new]
+        answers = (
+            self._cluster.change_many(f"make {len(files)} files in `{self._location}`", commands) if commands else []
+        )
         for parameters, answer in zip(new, answers, strict=True):
             # By itself it is waited for, or says what is wrong.
             if isinstance(answer, CypressError):
@@ -283,7 +285,7 @@ class _CypressChanges:
         written = {self._place(path): known for path, known in self._written.items()}
         compared = arrival_of(written, self._transaction_id)
         # Outside of the transaction lies what a copy takes the place of, with rights of its own perhaps.
-        rights = [Part("get", {"path": f"{place}/@{name}"}) for place in self._copied for name in _RIGHTS]
+        rights = [Command("get", {"path": f"{place}/@{name}"}) for place in self._copied for name in _RIGHTS]
         if compared or rights:
             answers = self._cluster.read_many("compare what has arrived", [*compared, *rights])
             compare_written(written, answers[: len(compared)])
@@ -306,12 +308,12 @@ class _CypressChanges:
         """
         source, place, inside = self._place(base.path), self._place(path), {"transaction_id": self._transaction_id}
         paths = {"source_path": source, "destination_path": place}
-        parts = [
-            Part("copy", {**paths, "force": True, **self._accounting(), **inside}),
-            Part("set", {"path": f"{place}/@{ATTRIBUTE}", **inside}, value=attribute),
+        commands = [
+            Command("copy", {**paths, "force": True, **self._accounting(), **inside}),
+            Command("set", {"path": f"{place}/@{ATTRIBUTE}", **inside}, value=attribute),
             *arrival_of([place], self._transaction_id),
         ]
-        *done, size, md5 = self._cluster.change_many(f"make `{place}`", parts)
+        *done, size, md5 = self._cluster.change_many(f"make `{place}`", commands)
         problem = next((answer for answer in done if isinstance(answer, CypressError)), None)
         if problem is not None or (size, md5) != (base.size, base.md5):
             why = problem or "it was changed just now"
@@ -344,10 +346,10 @@ class _CypressChanges:
     def adjust_copies(self) -> None:
         """Give copies, once they are visible, what no copy in a transaction can have; what fails is told."""
         wanted = [(place, name, value) for place, known in self._copied.items() for name, value in known.items()]
-        parts = [Part("get", {"path": f"{place}/@{name}"}) for place, name, _ in wanted]
-        found: list[Plain | CypressError] = [None] * len(parts)
+        commands = [Command("get", {"path": f"{place}/@{name}"}) for place, name, _ in wanted]
+        found: list[Plain | CypressError] = [None] * len(commands)
         with suppress(CypressError):
-            found = self._cluster.read_many(f"look at the copies in `{self._location}`", parts) if parts else []
+            found = self._cluster.read_many(f"look at the copies in `{self._location}`", commands) if commands else []
         for (place, name, value), known in zip(wanted, found, strict=True):
             if known == value:
                 continue

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, FOLDER
-from hatch_ytupload.build_folders.cypress.client import Part
+from hatch_ytupload.build_folders.cypress.client import Command
 from hatch_ytupload.build_folders.cypress.errors import CONFLICT, EXISTS, MISSING, CypressError
 from hatch_ytupload.build_folders.cypress.nodes import LINK, broken_link
 from hatch_ytupload.build_folders.cypress.shapes import anything, items, text, value_of
@@ -97,7 +97,7 @@ class Waiting:
         answers = self._cluster.read_many(
             _ASKING,
             [
-                Part("get", {"path": f"#{transaction_id}/@{name}"}, anything)
+                Command("get", {"path": f"#{transaction_id}/@{name}"}, anything)
                 for name in (ATTRIBUTE, "title", "operation_id", "owner", "start_time")
             ],
         )
@@ -205,7 +205,7 @@ class FolderLock:
         """Return the type of what lies at the path itself, even if it is a link."""
         (answer,) = self._cluster.read_many(
             f"look at the build folder `{self._path}`",
-            [Part("get", {"path": f"{self._path}&/@type"}, text)],
+            [Command("get", {"path": f"{self._path}&/@type"}, text)],
         )
         return answer
 

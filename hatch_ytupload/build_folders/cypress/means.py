@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hatch_ytupload.build_folders.cypress.client import Part
+from hatch_ytupload.build_folders.cypress.client import Command
 from hatch_ytupload.build_folders.cypress.errors import CypressError, no_permission, no_quota
 from hatch_ytupload.build_folders.cypress.shapes import anything, is_whole_number, mapping, text
 from hatch_ytupload.errors import BuildFolderError
@@ -52,15 +52,17 @@ class Means:
             BuildFolderError: a right, or room, is missing.
         """
         names = ("account", "primary_medium", "replication_factor", "erasure_codec")
-        known = self._ask([self._part("get", anything, f"{self._location}/@{name}") for name in names])
+        known = self._ask([self._command("get", anything, f"{self._location}/@{name}") for name in names])
         account, *storage = (self._wanted.get(name, value) for name, value in zip(names, known, strict=True))
         of_account = f"{_ACCOUNTS}/{account}"
         # Either of the first two suffices to put something into a folder.
         rights = [("write", self._location), ("modify_children", self._location), ("use", of_account)]
         rights += [("remove", path) for path in replaced]
-        parts = [self._part("check_permission", _verdict, path, user=user, permission=right) for right, path in rights]
-        parts += [self._part("get", mapping, f"{of_account}/@resource_{name}") for name in ("limits", "usage")]
-        *answers, limits, usage = self._ask(parts)
+        commands = [
+            self._command("check_permission", _verdict, path, user=user, permission=right) for right, path in rights
+        ]
+        commands += [self._command("get", mapping, f"{of_account}/@resource_{name}") for name in ("limits", "usage")]
+        *answers, limits, usage = self._ask(commands)
         denied = [right for right, answer in zip(rights, answers, strict=True) if answer == "deny"]
         if not set(rights[:2]) <= set(denied):
             denied = [right for right in denied if right not in rights[:2]]
@@ -77,20 +79,20 @@ class Means:
             if name not in self._wanted:
                 continue
             directory, wanted = f"//sys/{kind}", self._wanted[name]
-            parts = [self._part("exists", anything, path) for path in (directory, f"{directory}/{wanted}")]
-            if self._ask(parts) == [True, False]:
+            commands = [self._command("exists", anything, path) for path in (directory, f"{directory}/{wanted}")]
+            if self._ask(commands) == [True, False]:
                 return f"there is no {name.replace('_', ' ')} `{wanted}`; check `node_attributes`"
         return ""
 
-    def _part(self, command: str, shape: Callable[[Plain], Plain], path: str, **parameters: Plain) -> Part:
-        return Part(command, {**parameters, "path": path, "transaction_id": self._transaction_id}, shape)
+    def _command(self, command: str, shape: Callable[[Plain], Plain], path: str, **parameters: Plain) -> Command:
+        return Command(command, {**parameters, "path": path, "transaction_id": self._transaction_id}, shape)
 
-    def _ask(self, parts: list[Part]) -> list[Any]:
+    def _ask(self, commands: list[Command]) -> list[Any]:
         """Return the answers; None: the cluster does not tell."""
         with suppress(CypressError):
-            answers = self._cluster.read_many(f"ask what may be done with `{self._location}`", parts)
+            answers = self._cluster.read_many(f"ask what may be done with `{self._location}`", commands)
             return [None if isinstance(answer, CypressError) else answer for answer in answers]
-        return [None] * len(parts)
+        return [None] * len(commands)
 
 
 def _verdict(answer: Plain) -> str:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, FOLDER, Node
-from hatch_ytupload.build_folders.cypress.client import Part
+from hatch_ytupload.build_folders.cypress.client import Command
 from hatch_ytupload.build_folders.cypress.errors import MISSING, NO_FOLDER, CypressError
 from hatch_ytupload.build_folders.cypress.files import CypressReader
 from hatch_ytupload.build_folders.cypress.shapes import is_whole_number, listing, text, whole_number
@@ -32,7 +32,7 @@ def look_at(
 ) -> list[Mapping[str, Node] | None]:
     """List directories of a build folder, all as they were at one time.
 
-    The parts of a request are done one after the other: somebody may commit in between. What two readings say in the
+    The commands of a request are done one after the other: somebody may commit in between. What two readings say in the
     same words was so when the first had ended.
 
     Args:
@@ -88,10 +88,10 @@ def _read(
     """Read it so many times, one after the other, in one request."""
     places = [f"{location}/{directory}" if directory else location for directory in directories]
     inside = {} if transaction_id is None else {"transaction_id": transaction_id}
-    parts = [Part("list", {"path": place, "attributes": _ATTRIBUTES, **inside}, listing) for place in places]
-    parts += [Part("get", {"path": f"{location}{end}/@type", **inside}, text) for end in ("", "&")]
-    answers = iter(cluster.read_many(f"read the build folder `{location}`", parts * times))
-    return [_seen(list(islice(answers, len(parts))), places) for _ in range(times)]
+    commands = [Command("list", {"path": place, "attributes": _ATTRIBUTES, **inside}, listing) for place in places]
+    commands += [Command("get", {"path": f"{location}{end}/@type", **inside}, text) for end in ("", "&")]
+    answers = iter(cluster.read_many(f"read the build folder `{location}`", commands * times))
+    return [_seen(list(islice(answers, len(commands))), places) for _ in range(times)]
 
 
 def _seen(answers: list[Plain | CypressError], places: list[str]) -> _Seen:
