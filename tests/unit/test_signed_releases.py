@@ -145,11 +145,27 @@ def instead(new: bytes, _old: bytes) -> bytes:
 def another_archive(folder: BuildFolder, release: str) -> None:
     """Put another archive into a release, and let its record say so."""
     write(folder, release, ARCHIVE, partial(instead, b"another"))
+    let_record_say(folder, release, size=len(b"another"), md5=md5_of(b"another"))
+
+
+def another_manifest(folder: BuildFolder, release: str) -> None:
+    """Put another manifest into a release, and let its record say so."""
+    data = read(folder, release, MANIFEST).replace(b'"hatch-', b'"xatch-')
+    write(folder, release, MANIFEST, partial(instead, data))
+    let_record_say(folder, release, manifest_md5=md5_of(data))
+
+
+def let_record_say(folder: BuildFolder, release: str, **fields: Any) -> None:
+    """Change the record of a release."""
     record = read_state(folder).find(release)
     assert record is not None
-    md5 = hashlib.md5(b"another", usedforsecurity=False).hexdigest()
-    other = dataclasses.replace(record, size=len(b"another"), md5=md5)
+    other = dataclasses.replace(record, **fields)
     folder.change("tampering", lambda changes: changes.set_attribute(directory_of(release), other.record()))
+
+
+def md5_of(data: bytes) -> str:
+    """Return the digest that a build folder knows."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def another_release(folder: BuildFolder, release: str) -> None:
@@ -164,10 +180,7 @@ def another_release(folder: BuildFolder, release: str) -> None:
 
 
 TAMPERED: dict[str, tuple[Callable[[BuildFolder, str], None], str]] = {
-    "manifest": (
-        lambda folder, release: write(folder, release, MANIFEST, lambda data: data.replace(b'"hatch-', b'"xatch-')),
-        "does not count: ",
-    ),
+    "manifest": (another_manifest, "does not count: "),
     "archive": (another_archive, "source.tar.gz`"),
     "another release": (another_release, "is not the manifest of this release"),
     "bill of materials": (
