@@ -415,6 +415,42 @@ class TestOutsideOfAProject:
         assert "--build-folder" not in errors
 
 
+class TestPromotion:
+    """`promote` between environments on disk."""
+
+    def test_a_dry_run_says_how_what_is_there_differs(self, called: Call, pipeline: Pipeline) -> None:
+        """As `diff` does; where nothing is there, or nothing would change, there is nothing to compare."""
+        with (pipeline.root / "pyproject.toml").open("a") as file:
+            file.write(
+                'mode = "dev"\n[tool.ytupload.environments.testing]\nbuild_folder = "//home/testing"\n'
+                '[tool.ytupload.environments.prod]\nbuild_folder = "//home/prod"\n'
+            )
+        ends = ("--from", "testing", "--to", "prod")
+        called("build")
+        called("publish", "-e", "testing")
+        assert json.loads(called("promote", *ends, "-n", "--json")[1])["differences"] is None
+        called("promote", *ends)
+        assert called("promote", *ends, "-n")[1].endswith("already; nothing to do\n")
+        first = json.loads(called("status", "-e", "prod", "--json")[1])["current"]["release"]
+        pipeline.write({"stages/first/src/mapper.py": "print(2)\n", "stages/first/src/new.py": ""})
+        called("build")
+        called("publish", "-e", "testing")
+        status, said, _ = called("promote", *ends, "--dry-run")
+        assert status == 0
+        head, counts = said.rstrip().split("\n\n")
+        assert head.endswith(f"\n  replaced  {first}")
+        assert counts.startswith("1 added, 1 changed, 2 the same; unpacked ")
+        tried = json.loads(called("promote", *ends, "--dry-run", "--json")[1])
+        current, local = (f".dev/cypress/home/{place}" for place in ("prod", "testing"))
+        assert [file["path"] for file in tried["differences"]["files"]] == [
+            "stages/first/src/mapper.py",
+            "stages/first/src/new.py",
+        ]
+        assert tried["differences"]["from"]["archive"].startswith(current)
+        assert tried["differences"]["to"]["archive"].startswith(local)
+        assert json.loads(called("promote", *ends, "--json")[1]) == {**tried, "dry_run": False, "differences": None}
+
+
 class TestOutput:
     """Standard output that cannot be written."""
 

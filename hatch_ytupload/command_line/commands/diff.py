@@ -65,12 +65,12 @@ def command(console: Console, /, a: str | None, b: str | None, *, text: bool, ex
     if text:
         for file in data["files"]:
             file["text"] = diffs.get(file["path"])
-    console.result(data, "\n\n".join([differences_text(differences), *diffs.values()]), colour=_coloured)
+    console.result(data, "\n\n".join([differences_text(differences), *diffs.values()]), colour=coloured)
     if exit_code and differences.any:
         sys.exit(1)
 
 
-def _coloured(line: str) -> str:
+def coloured(line: str) -> str:
     """Colour lines that begin with `+`, `-`, `~` or `@`; without colour they say the same."""
     colours = {"+": "green", "-": "red", "~": "yellow", "@": "cyan"}
     return click.style(line, fg=colours[line[0]]) if line[:1] in colours else line
@@ -82,10 +82,13 @@ def differences_text(differences: Differences) -> str:
     blocks = [head]
     if differences.files:
         blocks.append(table([_file_row(change) for change in differences.files], right=(2,)))
-    if differences.facts:
-        blocks.append("\n".join(_fact_line(fact) for fact in differences.facts))
-    blocks.append(_summary(differences))
-    return "\n\n".join(blocks)
+    return "\n\n".join([*blocks, summary_text(differences)])
+
+
+def summary_text(differences: Differences) -> str:
+    """Show all but the files, and count these."""
+    facts = "\n".join(_fact_line(fact) for fact in differences.facts)
+    return "\n\n".join(filter(None, (facts, _counts(differences))))
 
 
 def differences_data(differences: Differences) -> dict[str, Any]:
@@ -142,7 +145,7 @@ def _fact_line(fact: FactChange) -> str:
     return f"{mark} {one_line(fact.subject)}, {one_line(fact.name)}{what}"
 
 
-def _summary(differences: Differences) -> str:
+def _counts(differences: Differences) -> str:
     old, new = differences.old, differences.new
     if not differences.files:
         return f"the same content: {len(new.files)} files, {megabytes(new.unpacked)}"

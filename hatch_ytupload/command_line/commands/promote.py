@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hatch_ytupload.command_line.commands.diff import coloured, differences_data, summary_text
 from hatch_ytupload.command_line.completion import environments, releases
 from hatch_ytupload.command_line.flags import destination_flags, force_flag, yes_flag
 from hatch_ytupload.file_names import as_text
 from hatch_ytupload.output.releases import promoted_data, promoted_text
 
 if TYPE_CHECKING:
+    from hatch_ytupload.answers.artifacts import Artifact
+    from hatch_ytupload.answers.differences import Differences
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.command_line.console import Console
     from hatch_ytupload.configuration.settings import Settings
+    from hatch_ytupload.releases.current import Outcome
 
 _OF_SOURCE_ALONE = ("YTUPLOAD_BUILD_FOLDER", "YTUPLOAD_PROXY", "YTUPLOAD_ENVIRONMENT")
 
@@ -33,7 +38,9 @@ _OF_SOURCE_ALONE = ("YTUPLOAD_BUILD_FOLDER", "YTUPLOAD_PROXY", "YTUPLOAD_ENVIRON
 )
 @click.option("--to-proxy", metavar="CLUSTER", help="Name or URL of the target's cluster.")
 @click.option("--from-proxy", metavar="CLUSTER", help="Name or URL of the source's cluster.")
-@click.option("-n", "--dry-run", is_flag=True, help="Only tell what would be copied, replaced and pruned.")
+@click.option(
+    "-n", "--dry-run", is_flag=True, help="Only tell what would change, and how it differs from what is there."
+)
 @force_flag
 @yes_flag
 @destination_flags
@@ -78,9 +85,30 @@ def command(
         outcome = promote(folder, place, release, conditions, dry_run=dry_run)
     for name, holder in outcome.held:
         console.warning(f"the release `{name}` is held by {holder}, and stays; the next publish tries again")
-    console.result(
-        promoted_data(outcome, folder, place, dry_run=dry_run), promoted_text(outcome, folder, place, dry_run=dry_run)
-    )
+    data = promoted_data(outcome, folder, place, dry_run=dry_run)
+    text = promoted_text(outcome, folder, place, dry_run=dry_run)
+    differences = _differences(folder, place, outcome) if dry_run else None
+    data["differences"] = None if differences is None else differences_data(differences)
+    console.result(data, text if differences is None else f"{text}\n\n{summary_text(differences)}", colour=coloured)
+
+
+def _differences(source: BuildFolder, target: BuildFolder, outcome: Outcome) -> Differences | None:
+    """Compare what would become current with what is; None: nothing would change, or nothing is there to compare."""
+    from hatch_ytupload.answers.artifacts import Whereabouts, described, find_artifact
+    from hatch_ytupload.answers.components import components_in
+    from hatch_ytupload.answers.differences import compare
+    from hatch_ytupload.releases.records import read_state
+
+    current = read_state(target).current
+    if current is None or not outcome.changed:
+        return None
+
+    def find(folder: BuildFolder, release: str) -> Artifact:
+        return find_artifact(release, Whereabouts(str, lambda _path: folder))
+
+    before, after = find(target, current.release), find(source, outcome.release)
+    components = components_in(before), components_in(after)
+    return compare(described(before), described(after), components=components)
 
 
 def _settings(
