@@ -100,7 +100,7 @@ def _in_stage(planner: Planner, path: str, kind: str, names: list[str]) -> Expla
         reason, text = "stage-not-selected", f"the stage `{shown}` is not among those that {origin} selects"
     elif not is_code and len(names) >= len(src) and has_code:
         reason = "beside-src"
-        text = f"it lies beside `src/`: of a stage only `src/`, `{CONFIG}` and `{REQUIREMENTS}` are packed"
+        text = f"it lies beside `src/`: of a stage only `src/`, `{CONFIG}`, `{REQUIREMENTS}` and `{LOCK}` are packed"
     elif is_code and kind == "missing" and len(names) > len(src):
         found = Explanation(path, kind, packed=True, reason="source", text=f"it belongs to the stage `{shown}`")
         found.archive_paths = ["/".join(map(as_text, names))]

@@ -7,7 +7,7 @@ import shlex
 import sys
 from importlib import import_module
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import click
 import pytest
@@ -15,6 +15,7 @@ from pipelines import CHECKOUT
 
 from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload
 from hatch_ytupload.configuration.keys import KEYS
+from hatch_ytupload.packing.manifest import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,6 +95,16 @@ def test_the_publisher_options_of_the_docs_are_those_of_the_code() -> None:
     assert used <= set(PUBLISHER_OPTIONS), f"documented and unknown: {used - set(PUBLISHER_OPTIONS)}"
     missing = [option for option in PUBLISHER_OPTIONS if f"`{option}`" not in text and f"-o {option}" not in text]
     assert not missing
+
+
+def test_the_manifest_of_the_docs_is_that_of_builds() -> None:
+    """Every key, and the fields of each."""
+    rows = table(PAGES["building.md"], "key")
+    assert sorted(rows) == sorted(Manifest._fields)
+    for key, kind in get_type_hints(Manifest).items():
+        inner = next((part for part in (kind, *get_args(kind)) if hasattr(part, "_fields")), None)
+        for name in getattr(inner, "_fields", ()):
+            assert f"`{name}`" in rows[key]["content"], f"{key}.{name}"
 
 
 def commands() -> dict[str, click.Command]:
