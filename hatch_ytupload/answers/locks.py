@@ -147,7 +147,7 @@ def _chosen(stages: Sequence[str], code: PackedCode) -> list[str]:
     known = code.stages()
     for stage in stages:
         if stage not in known:
-            hint = did_you_mean(stage, known, f"there are {', '.join(map(one_line, known))}")
+            hint = did_you_mean(stage, known, f"stages there: {', '.join(map(one_line, known))}")
             raise SettingsError([f"there is no stage `{one_line(stage)}` with code to run; {hint}"])
     if stages:
         return list(dict.fromkeys(stages))

@@ -66,6 +66,16 @@ class _Commands(click.Group):
             command.callback = _after_warnings(command.callback)
         return _with_lines(command)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if error.possibilities:
+                raise
+            name = one_line(error.option_name)
+            way_out = f"flags of a command stand after it: `hatch-ytupload COMMAND {name} ...`"
+            raise click.UsageError(f"there is no flag `{name}` before a command; {way_out}", ctx) from None
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

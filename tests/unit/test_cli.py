@@ -304,6 +304,15 @@ class TestStatus:
         assert list((pipeline.root / "dist").iterdir()) == []
 
 
+def test_a_flag_of_a_command_that_stands_before_it_is_told_where_it_belongs(called: Call) -> None:
+    """A mistyped flag of the whole program is told the near one instead."""
+    status, _, errors = called("--build-folder=//home/x", "history")
+    assert status == 2
+    assert errors.endswith("flags of a command stand after it: `hatch-ytupload COMMAND --build-folder ...`\n")
+    status, _, errors = called("--jsno", "history")
+    assert (status, errors.splitlines()[-1]) == (2, "Error: No such option '--jsno'. Did you mean '--json'?")
+
+
 class TestOutsideOfAProject:
     """Commands about a build folder."""
 
