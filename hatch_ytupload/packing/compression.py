@@ -15,7 +15,7 @@ import deflate
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-BLOCK_SIZE = 1 << 20
+BLOCK_SIZE = 2 << 20
 """Bytes of uncompressed data in a gzip member; part of what makes archives reproducible."""
 
 COMPRESSOR = "libdeflate"

@@ -194,11 +194,11 @@ class TestSameBytes:
         parts = (
             Part("wrappers", (Generated("operation_wrapper_a_map.sh", b"#!/bin/bash\n", 0o755),)),
             Part("stages/a", (Generated("stages/a/src/" + "long" * 30 + ".py", b"print(1)\n" * 100, 0o644),)),
-            Part("данные", (written(tmp_path, bytes(range(256)) * 5000), Generated("данные/пусто", b"", 0o644))),
+            Part("данные", (written(tmp_path, bytes(range(256)) * 9000), Generated("данные/пусто", b"", 0o644))),
         )
         result, _ = packed(*parts)
-        assert content_digest(result.files) == "6870d4a18bab49105ded622cbd039345b02c3948781d691862e079a90032fb86"
-        assert result.sha256 == "affe7bd50ddb3a1e2f3c83270cd5c0d0280d19e8fe5e4a71f9e345a0fd1a905f"
+        assert content_digest(result.files) == "87bae3796494de58f9678cf78aadb4637ad56f874e2d57079c1e8449563175b2"
+        assert result.sha256 == "310962c5c29946af30ec211c25eedfcffc8b5040e41f33090402efa86be84da0"
 
     def test_neither_threads_nor_neighbours_matter(self, tmp_path: Path) -> None:
         """A part is the same bytes, whatever comes before it and however many cores there are; the first one begins
@@ -348,7 +348,7 @@ class TestChanges:
     def test_every_change_while_reading_is_seen(self, file: SourceFile, change: str) -> None:
         """After the first chunk, in the middle of a file."""
         chunks = read_unchanged(file)
-        assert len(next(chunks)) == BLOCK_SIZE
+        assert 0 < len(next(chunks)) <= BLOCK_SIZE
         with open(file.source, "r+b") as stream:
             if change == "grow":
                 stream.seek(0, io.SEEK_END)
