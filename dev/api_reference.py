@@ -41,6 +41,7 @@ SECTIONS = {
     "Building": ["Plan", "make_plan", "Built", "build_bundle", "Bundle", "read_bundle", "Manifest", "load_manifest"],
     "Publishing": [
         *("Published", "publish_bundle", "default_artifact", "Outcome", "rollback", "promote", "pin", "delete"),
+        *("fetch", "Fetched"),
         *("Conditions", "conditions_of", "RefusedError"),
     ],
     "Build folders and their releases": [
@@ -63,6 +64,12 @@ SECTIONS = {
         "compare",
         "Verification",
         "verify",
+        "Agreement",
+        "build_again",
+    ],
+    "Checks and locks": [
+        *("PackedCode", "code_of_plan", "code_of_archive", "Finding", "check"),
+        *("StageLock", "lock_stages", "stale_locks"),
     ],
     "Answers about a pipeline": ["Explainer", "Explanation", "ArchiveCopy", "copy_of", "Run", "Ran", "run_operation"],
     "Operations without YT Framework": ["OPERATIONS", "operation_command", "operation_files"],

@@ -14,10 +14,15 @@ if TYPE_CHECKING:
     from hatch_ytupload.answers.artifacts import Artifact, Described, Whereabouts, copy_of, described, find_artifact
     from hatch_ytupload.answers.differences import Differences, compare
     from hatch_ytupload.answers.explanation import Explainer, Explanation
+    from hatch_ytupload.answers.locks import StageLock, lock_stages, stale_locks
+    from hatch_ytupload.answers.second_build import Agreement, build_again
     from hatch_ytupload.answers.verification import Verification, verify
     from hatch_ytupload.archive_layout import OPERATIONS
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.build_folders.destination import open_build_folder
+    from hatch_ytupload.checks.checking import check
+    from hatch_ytupload.checks.findings import Finding
+    from hatch_ytupload.checks.packed_code import PackedCode, code_of_archive, code_of_plan
     from hatch_ytupload.configuration.project import Project, find_project
     from hatch_ytupload.configuration.settings import Settings, load_settings
     from hatch_ytupload.errors import (
@@ -52,6 +57,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.reading.contents import ArchiveCopy
     from hatch_ytupload.releases.conditions import Conditions, RefusedError, conditions_of
     from hatch_ytupload.releases.current import Outcome
+    from hatch_ytupload.releases.fetch import Fetched, fetch
     from hatch_ytupload.releases.promote import promote
     from hatch_ytupload.releases.publish_bundle import Published, default_artifact, publish_bundle
     from hatch_ytupload.releases.published import PublishedRelease, find_published
@@ -61,6 +67,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OPERATIONS",
+    "Agreement",
     "ArchiveCopy",
     "Artifact",
     "ArtifactError",
@@ -73,12 +80,15 @@ __all__ = [
     "Differences",
     "Explainer",
     "Explanation",
+    "Fetched",
     "FileUploader",
+    "Finding",
     "Manifest",
     "MissingSourceError",
     "ModuleNotFoundInEnvironmentError",
     "NoStagesError",
     "Outcome",
+    "PackedCode",
     "Plan",
     "Project",
     "Published",
@@ -91,17 +101,22 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SourceError",
+    "StageLock",
     "State",
     "Verification",
     "Whereabouts",
     "YtUploadError",
     "__version__",
     "add_checkpoint",
+    "build_again",
     "build_bundle",
     "build_code_locally",
     "build_map_dependencies",
     "build_stage_dependencies",
     "build_ytjobs_dependencies",
+    "check",
+    "code_of_archive",
+    "code_of_plan",
     "compare",
     "conditions_of",
     "copy_of",
@@ -109,11 +124,13 @@ __all__ = [
     "default_artifact",
     "delete",
     "described",
+    "fetch",
     "find_artifact",
     "find_project",
     "find_published",
     "load_manifest",
     "load_settings",
+    "lock_stages",
     "make_plan",
     "open_build_folder",
     "operation_command",
@@ -125,6 +142,7 @@ __all__ = [
     "read_state",
     "rollback",
     "run_operation",
+    "stale_locks",
     "upload_all_code",
     "upload_code_archive",
     "verify",
@@ -134,10 +152,15 @@ _PLACES = {
     "answers.artifacts": ("Artifact", "Described", "Whereabouts", "copy_of", "described", "find_artifact"),
     "answers.differences": ("Differences", "compare"),
     "answers.explanation": ("Explainer", "Explanation"),
+    "answers.locks": ("StageLock", "lock_stages", "stale_locks"),
+    "answers.second_build": ("Agreement", "build_again"),
     "answers.verification": ("Verification", "verify"),
     "archive_layout": ("OPERATIONS",),
     "build_folders.build_folder": ("BuildFolder",),
     "build_folders.destination": ("open_build_folder",),
+    "checks.checking": ("check",),
+    "checks.findings": ("Finding",),
+    "checks.packed_code": ("PackedCode", "code_of_archive", "code_of_plan"),
     "configuration.project": ("Project", "find_project"),
     "configuration.settings": ("Settings", "load_settings"),
     "errors": (
@@ -172,6 +195,7 @@ _PLACES = {
     "reading.contents": ("ArchiveCopy",),
     "releases.conditions": ("Conditions", "RefusedError", "conditions_of"),
     "releases.current": ("Outcome",),
+    "releases.fetch": ("Fetched", "fetch"),
     "releases.promote": ("promote",),
     "releases.publish_bundle": ("Published", "default_artifact", "publish_bundle"),
     "releases.published": ("PublishedRelease", "find_published"),
