@@ -19,14 +19,9 @@ def published_text(published: Published) -> str:
     outcome = published.outcome
     if not outcome.changed:
         return f"{shown_archive(published.folder)} is `{outcome.release}` already; nothing to upload"
-    replaced = outcome.replaced if outcome.replaced != outcome.release else None
-    return fields(
-        shown_archive(published.folder) + (" would become" if published.dry_run else ""),
-        ("release", _release(outcome, "kept there: nothing to upload", dry_run=published.dry_run)),
-        ("replaced", replaced or ""),
-        ("pruned", "\n".join(outcome.pruned)),
-        ("took", "" if published.dry_run else f"{published.seconds:.1f} s"),
-    )
+    release = _release(outcome, "kept there: nothing to upload", dry_run=published.dry_run)
+    took = "" if published.dry_run else f"{published.seconds:.1f} s"
+    return _outcome_text(outcome, published.folder, release, took=took, dry_run=published.dry_run)
 
 
 def published_data(published: Published) -> dict[str, Any]:
@@ -37,12 +32,7 @@ def published_data(published: Published) -> dict[str, Any]:
         "path": published.folder.path(ARCHIVE_NAME),
         "project": published.project,
         "version": published.version,
-        "release": outcome.release,
-        "size": outcome.size,
-        "changed": outcome.changed,
-        "uploaded": outcome.uploaded,
-        "replaced": outcome.replaced,
-        "pruned": list(outcome.pruned),
+        **_outcome_data(outcome),
         "seconds": round(published.seconds, 3),
         "dry_run": published.dry_run,
     }
@@ -52,13 +42,8 @@ def promoted_text(outcome: Outcome, source: BuildFolder, target: BuildFolder, *,
     """Tell what a promotion did, or would do."""
     if not outcome.changed:
         return f"{shown_archive(target)} is `{outcome.release}` already; nothing to do"
-    return fields(
-        shown_archive(target) + (" would become" if dry_run else ""),
-        ("release", _release(outcome, "nothing to send", dry_run=dry_run)),
-        ("from", shown_on_cluster(source, source.location)),
-        ("replaced", outcome.replaced if outcome.replaced and outcome.replaced != outcome.release else ""),
-        ("pruned", "\n".join(outcome.pruned)),
-    )
+    release = _release(outcome, "nothing to send", dry_run=dry_run)
+    return _outcome_text(outcome, target, release, source=shown_on_cluster(source, source.location), dry_run=dry_run)
 
 
 def promoted_data(outcome: Outcome, source: BuildFolder, target: BuildFolder, *, dry_run: bool) -> dict[str, Any]:
@@ -66,14 +51,34 @@ def promoted_data(outcome: Outcome, source: BuildFolder, target: BuildFolder, *,
     return {
         **folder_data(target),
         "path": target.path(ARCHIVE_NAME),
+        **_outcome_data(outcome),
+        "from": folder_data(source),
+        "dry_run": dry_run,
+    }
+
+
+def _outcome_text(
+    outcome: Outcome, folder: BuildFolder, release: str, *, source: str = "", took: str = "", dry_run: bool
+) -> str:
+    replaced = outcome.replaced if outcome.replaced != outcome.release else None
+    return fields(
+        shown_archive(folder) + (" would become" if dry_run else ""),
+        ("release", release),
+        ("from", source),
+        ("replaced", replaced or ""),
+        ("pruned", "\n".join(outcome.pruned)),
+        ("took", took),
+    )
+
+
+def _outcome_data(outcome: Outcome) -> dict[str, Any]:
+    return {
         "release": outcome.release,
         "size": outcome.size,
         "changed": outcome.changed,
         "uploaded": outcome.uploaded,
         "replaced": outcome.replaced,
         "pruned": list(outcome.pruned),
-        "from": folder_data(source),
-        "dry_run": dry_run,
     }
 
 
