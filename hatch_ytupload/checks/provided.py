@@ -15,9 +15,8 @@ from hatch_ytupload.checks.local_distributions import (
     wheel_content,
     wheel_modules,
 )
-from hatch_ytupload.requirements.markers import applies
 from hatch_ytupload.requirements.reading import requirement_name
-from hatch_ytupload.requirements.requirement import InvalidRequirementError, asked
+from hatch_ytupload.requirements.requirement import InvalidRequirementError, applies, asked
 from hatch_ytupload.requirements.tree import Tree
 from hatch_ytupload.sources.distributions import modules_of
 from hatch_ytupload.sources.ytjobs import FRAMEWORK

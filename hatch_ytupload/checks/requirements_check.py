@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.checks.findings import ERROR, WARNING, Finding
-from hatch_ytupload.requirements.markers import applies
+from hatch_ytupload.requirements.requirement import applies
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:

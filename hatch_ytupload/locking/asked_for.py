@@ -83,7 +83,7 @@ def _refuse_unsatisfied(lock: Lock, asked: AskedFor, shown: str, again: str) -> 
     """Check that a lock that does not say what it was made from has what is required, in allowed versions."""
     from packaging.specifiers import SpecifierSet
 
-    from hatch_ytupload.requirements.markers import applies
+    from hatch_ytupload.requirements.requirement import applies
 
     versions = {wheel.name: wheel.version for wheel in lock.wheels}
     for item in (*asked.requirements.required, *asked.requirements.constraints):

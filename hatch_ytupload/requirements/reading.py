@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.requirements.lines import DecodingError, decoded, has_variables, lines_of
+from hatch_ytupload.requirements.lines import (
+    DecodingError,
+    OptionError,
+    decoded,
+    has_variables,
+    lines_of,
+    split_options,
+    without_options,
+)
 from hatch_ytupload.requirements.masking import masked
-from hatch_ytupload.requirements.options import OptionError, split_options, without_options
 from hatch_ytupload.requirements.requirement import (
     InvalidRequirementError,
     Reference,
@@ -20,8 +27,7 @@ from hatch_ytupload.wording import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from hatch_ytupload.requirements.lines import Line
-    from hatch_ytupload.requirements.options import Given
+    from hatch_ytupload.requirements.lines import Given, Line
 
 INVALID = "invalid-requirement"
 MISSING = "missing-file"

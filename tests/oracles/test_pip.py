@@ -18,8 +18,7 @@ from pip._internal.req.constructors import install_req_from_editable, install_re
 from pip._vendor.packaging.markers import InvalidMarker
 from pip._vendor.packaging.utils import canonicalize_name
 
-from hatch_ytupload.requirements.lines import lines_of
-from hatch_ytupload.requirements.options import OptionError, split_options
+from hatch_ytupload.requirements.lines import OptionError, lines_of, split_options
 from hatch_ytupload.requirements.reading import read_requirements
 from hatch_ytupload.requirements.requirement import InvalidRequirementError, asked, asked_editable
 from hatch_ytupload.requirements.tree import Tree

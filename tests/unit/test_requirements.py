@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hatch_ytupload.requirements.lines import lines_of
-from hatch_ytupload.requirements.markers import applies
 from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.requirements.reading import INVALID, MISSING, read_requirements, requirement_name
+from hatch_ytupload.requirements.requirement import applies
 
 if TYPE_CHECKING:
     from hatch_ytupload.requirements.reading import Requirements
