@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
 from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.wording import describe
@@ -55,18 +56,26 @@ def flag(value: object) -> bool:
     return value
 
 
-def count(value: object) -> int:
-    """Read a whole number, 0 or more."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UnexpectedValueError("a whole number, 0 or more", value)
-    return value
+def _number(
+    expected: str, *, least: float, most: float = sys.float_info.max, whole: bool = False
+) -> Callable[[object], Any]:
+    """Return the reader of a number within limits."""
+
+    def read(value: object) -> Any:  # noqa: ANN401 - an integer or a number
+        kinds = int if whole else (int, float)
+        if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
+            raise UnexpectedValueError(expected, value)
+        return value
+
+    return read
 
 
-def size_in_mb(value: object) -> float:
-    """Read a size in MB, 0 or more."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        raise UnexpectedValueError("a number of megabytes, 0 or more", value)
-    return value
+count = _number("a whole number, 0 or more", least=0, whole=True)
+positive_count = _number("a whole number, 1 or more", least=1, whole=True)
+size_in_mb = _number("a number of megabytes, 0 or more", least=0)
+_YEAR = 365 * 86400  # which is for ever
+seconds = _number("a number of seconds, 0 or more", least=0, most=_YEAR)
+positive_seconds = _number("a number of seconds, more than 0", least=sys.float_info.min, most=_YEAR)
 
 
 _MOST_REPLICAS = 20
@@ -88,32 +97,6 @@ _NODE_ATTRIBUTES: dict[str, Callable[[object], bool]] = {
     "primary_medium": lambda value: isinstance(value, str) and bool(value.strip()),
     "account": lambda value: isinstance(value, str) and bool(value.strip()),
 }
-
-
-def positive_count(value: object) -> int:
-    """Read a whole number, 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UnexpectedValueError("a whole number, 1 or more", value)
-    return value
-
-
-def seconds(value: object) -> float:
-    """Read a time in seconds, 0 or more; a year is for ever."""
-    if not _is_time(value):
-        raise UnexpectedValueError("a number of seconds, 0 or more", value)
-    return value
-
-
-def positive_seconds(value: object) -> float:
-    """Read a time in seconds, more than 0."""
-    if not _is_time(value) or value == 0:
-        raise UnexpectedValueError("a number of seconds, more than 0", value)
-    return value
-
-
-def _is_time(value: object) -> TypeGuard[float]:
-    longest = 365 * 86400
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= longest
 
 
 def mode(value: object) -> str:
