@@ -21,12 +21,16 @@ from hatch_ytupload.archive_layout import ARCHIVE_NAME, REQUIREMENTS, stage_file
 from hatch_ytupload.file_lock import locked_file
 from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.jobs.interpreter import Interpreter, JobPythonError, find_interpreter, run_command
+from hatch_ytupload.jobs.sealed_tree import SealedTree
 from hatch_ytupload.packing.cache import DIRECTORY_VARIABLE
-from hatch_ytupload.packing.user_cache import ENVIRONMENTS, cache_directory
+from hatch_ytupload.packing.user_cache import ENVIRONMENTS, user_cache
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from hatch_ytupload.packing.cache import Cache
 
 _COMPLETE = ".complete"
 # An environment that nobody used for so long is removed when another one is made.
@@ -39,18 +43,8 @@ import ensurepip, glob, os, sysconfig, zipfile
 wheels = glob.glob(os.path.join(os.path.dirname(ensurepip.__file__), "_bundled", "pip-*.whl"))
 zipfile.ZipFile(wheels[0]).extractall(sysconfig.get_path("purelib"))
 """
-# Says what an environment is, if the files of all that is installed in it are there.
-_LOOK_AT_ENVIRONMENT = """
-import csv, json, os, sys, sysconfig
-site = sysconfig.get_path("purelib")
-for name in os.listdir(site):
-    if name.endswith(".dist-info"):
-        with open(os.path.join(site, name, "RECORD"), encoding="utf-8", newline="") as record:
-            for path, _, size in csv.reader(record):
-                found = os.path.getsize(os.path.join(site, path)) if not path.endswith(".pyc") else None
-                assert found is None or not size or int(size) == found, path
-json.dump([sys.version, sys.prefix], sys.stdout)
-"""
+# Says what an environment is.
+_LOOK_AT_ENVIRONMENT = "import json, sys; json.dump([sys.version, sys.prefix], sys.stdout)"
 _OF_IMAGE = "of_the_image.pth"
 
 
@@ -101,15 +95,19 @@ def job_python(wanted: Wanted, notice: Callable[[str], None]) -> Iterator[JobPyt
         )
     making = _Making(interpreter, wanted, notice)
     programs = os.path.dirname(interpreter.executable) if wanted.named is not None else None
-    root = cache_directory(wanted.environ, notice)
-    kept = making.kept(root) if root is not None else None
+    cache = user_cache(wanted.environ, notice)
+    kept = making.kept(cache) if cache is not None else None
     if kept is not None:
-        yield JobPython(kept, programs)
+        try:
+            yield JobPython(kept.directory, programs)
+        finally:
+            kept.let_go()
         return
     temporary = tempfile.mkdtemp(prefix="hatch-ytupload-")
     try:
         try:
-            directory = making.ready(temporary, purpose="this run")
+            directory = os.path.join(temporary, making.key())
+            making.make(directory, purpose="this run")
         except OSError as error:
             problem = f"cannot make an environment in `{one_line(temporary)}`: {error.strerror or error}"
             raise JobPythonError(f"{problem}; name another place with `TMPDIR`") from None
@@ -126,58 +124,48 @@ class _Making:
     wanted: Wanted
     notice: Callable[[str], None]
 
-    def kept(self, root: str) -> str | None:
-        """Return the directory of the environment in a cache; None: it cannot be there, which is said.
+    def kept(self, cache: Cache) -> _Kept | None:
+        """Return the environment in a cache, ready; None: it cannot be there, which is said.
 
         Args:
-            root: of the cache.
+            cache: of this user.
 
         Raises:
             JobPythonError: it cannot be made wherever that is tried.
         """
         problem = f"it has a `{os.pathsep}`, which no `PATH` can hold"
-        if os.pathsep not in root:
+        if os.pathsep not in cache.directory:
+            kept = _Kept(cache, self.key())
             try:
-                return self.ready(os.path.join(root, ENVIRONMENTS), purpose="this and later runs")
+                kept.get_ready(self)
             except OSError as error:
                 problem = error.strerror or str(error)
+            else:
+                return kept
         self.notice(
-            f"cannot keep an environment in the cache `{one_line(root)}`: {problem}; "
+            f"cannot keep an environment in the cache `{one_line(cache.directory)}`: {problem}; "
             f"it is made for this run alone (name another place with `{DIRECTORY_VARIABLE}`)"
         )
         return None
 
-    def ready(self, base: str, *, purpose: str) -> str:
-        """Return the directory of the environment.
+    def make(self, directory: str, *, purpose: str) -> None:
+        """Make the environment.
 
         Args:
-            base: where environments lie.
+            directory: where; what is there is removed.
             purpose: which runs it is made for, as the notice says it.
 
         Raises:
             JobPythonError: it cannot be made wherever that is tried.
             OSError: it cannot be made here.
         """
-        directory = os.path.join(base, self._key())
-        mark = os.path.join(directory, _COMPLETE)
-        os.makedirs(base, mode=0o700, exist_ok=True)
-        with locked_file(f"{directory}.lock"):
-            if os.path.exists(mark) and self._is_sound(directory):
-                os.utime(mark)
-            else:
-                _remove_unused(base)
-                # One that a killed run left has no mark of being complete.
-                shutil.rmtree(directory, ignore_errors=True)
-                self._make(directory)
-                if self.wanted.requirements:
-                    stage = one_line(self.wanted.stage)
-                    self.notice(f"installing the requirements of the stage `{stage}` for {purpose}")
-                    self._install(directory)
-                with open(mark, "wb"):
-                    pass
-        return directory
+        shutil.rmtree(directory, ignore_errors=True)
+        self._make(directory)
+        if self.wanted.requirements:
+            self.notice(f"installing the requirements of the stage `{one_line(self.wanted.stage)}` for {purpose}")
+            self._install(directory)
 
-    def _key(self) -> str:
+    def key(self) -> str:
         """Return the name of the environment: equal ones may be shared."""
         found = self.interpreter
         about = [found.version, found.base, found.sites, self.wanted.named is None]
@@ -186,8 +174,8 @@ class _Making:
             digest.update(f"{content} {path}\0".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()[:24]
 
-    def _is_sound(self, directory: str) -> bool:
-        """Tell whether an environment's Python starts, is the one it should be, and has all its files."""
+    def starts(self, directory: str) -> bool:
+        """Tell whether the Python of an environment starts, and is the one that it should be."""
         try:
             command = [_python_of(directory), "-I", "-c", _LOOK_AT_ENVIRONMENT]
             version, prefix = json.loads(run_command(command, self.wanted.environ, capture=True).stdout)
@@ -232,6 +220,42 @@ class _Making:
             raise JobPythonError(
                 f"cannot install `{one_line(shown)}`: a job would fail here, too; see what pip says above"
             )
+
+
+class _Kept:
+    """An environment that is kept between runs, as what it was when the last of them ended.
+
+    Args:
+        cache: in which it lies.
+        key: its name.
+    """
+
+    def __init__(self, cache: Cache, key: str) -> None:
+        self.directory = os.path.join(cache.directory, ENVIRONMENTS, key)
+        self._tree = SealedTree(cache, f"{ENVIRONMENTS}/{key}", _COMPLETE)
+
+    def get_ready(self, making: _Making) -> None:
+        """Make it where it is missing, damaged, or changed by somebody else than its jobs.
+
+        Raises:
+            JobPythonError: it cannot be made wherever that is tried.
+            OSError: it cannot be made here.
+        """
+        base = os.path.dirname(self.directory)
+        os.makedirs(base, mode=0o700, exist_ok=True)
+        with self._locked():
+            if not (self._tree.holds() and making.starts(self.directory)):
+                _remove_unused(base)
+                making.make(self.directory, purpose="this and later runs")
+                self._tree.seal()
+
+    def let_go(self) -> None:
+        """Take what jobs have left in it for its own: most of all the bytecode of what they imported."""
+        with suppress(OSError), self._locked():
+            self._tree.renew()
+
+    def _locked(self) -> AbstractContextManager[None]:
+        return locked_file(f"{self.directory}.lock")
 
 
 def _python_of(directory: str) -> str:
