@@ -194,7 +194,7 @@ class StageImports:
             message += f" (as {listed(self._provided.judged)} installed here shows)"
         named = distribution_with(top)
         require = self._provided.way_to_require("it" if named is None else f"`{named}`", self._stage)
-        image = f"or `{one_line(top)}` to `provided_modules` if the jobs' image has it"
+        image = f"or name `{one_line(top)}` in `provided_modules` if the jobs' image has it"
         message = f"{message}: {', '.join([require, *self._way_to_lock(file, top), image])}"
         self._report(kind, "missing-import", file, line, message, about=top, module=top)
 

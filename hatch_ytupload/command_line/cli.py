@@ -152,7 +152,10 @@ def _global_options() -> list[click.Option]:
     cls=_Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
     params=_global_options(),
-    epilog="Settings stand in `[tool.ytupload]` of pyproject.toml, see docs/settings.md.",
+    epilog=(
+        "Settings stand in `[tool.ytupload]` of pyproject.toml: "
+        "https://github.com/hatch-ytupload/hatch-ytupload/blob/main/docs/settings.md"
+    ),
 )
 @click.option(
     "-C",

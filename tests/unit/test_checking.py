@@ -528,8 +528,8 @@ def test_a_missing_module_is_one_finding_with_the_way_that_leads_there(tmp_path:
     assert (finding.severity, finding.path, finding.line) == ("error", "pkg/deep.py", 3)
     assert finding.via == ("stages/first/src/mapper.py:2", "pkg/reader.py:2", "pkg/deep.py:3")
     assert finding.message.endswith(
-        ": add `pyyaml` to `requirements.txt` of the stage, or `yaml` to `provided_modules` if the jobs' image has it "
-        "(and in 1 more place)"
+        ": add `pyyaml` to `requirements.txt` of the stage, or name `yaml` in `provided_modules` if the jobs' image "
+        "has it (and in 1 more place)"
     )
     assert checked(tmp_path / "b", files, settings=f'{settings}\nprovided_modules = ["yaml"]') == []
     files["stages/first/requirements.txt"] = "pyyaml==6\n"
@@ -579,7 +579,7 @@ OLD: dict[str, str | bytes] = {MAPPER: "import old\n", "old/__init__.py": "", "o
     [
         (LIB, "", "add `lib` to `upload_modules`", {}, 'upload_modules = ["lib"]'),
         ({MAPPER: "import one\n"}, "", "add it to `requirements.txt`", {REQUIREMENTS: "one==1\n"}, ""),
-        ({MAPPER: "import one.two\n"}, "", "or `one` to `provided_modules`", {}, 'provided_modules = ["one"]'),
+        ({MAPPER: "import one.two\n"}, "", "or name `one` in `provided_modules`", {}, 'provided_modules = ["one"]'),
         ({MAPPER: "import sklearn\n"}, "", "add `scikit-learn` to", {REQUIREMENTS: "scikit-learn==1\n"}, ""),
         ({REQUIREMENTS: "six\n"}, "", "has no version", {REQUIREMENTS: "six==1\n"}, ""),
         (
