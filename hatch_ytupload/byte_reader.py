@@ -34,10 +34,10 @@ class Reader(Protocol):
 
 
 class Progress(Protocol):
-    """Is told how far something is that may take long: a build, a transfer, a reading."""
+    """Called with how far something is that may take long: a build, a transfer, a reading."""
 
     def __call__(self, done: int, size: int, /, counted: str = "") -> None:
-        """Take note.
+        """Note how far it is.
 
         Args:
             done: bytes that are done.
@@ -47,7 +47,7 @@ class Progress(Protocol):
 
 
 def no_progress(_done: int, _size: int, /, counted: str = "") -> None:
-    """Take no note."""
+    """Note nothing."""
 
 
 class FileReader:

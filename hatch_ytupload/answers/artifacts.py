@@ -149,7 +149,7 @@ def described(artifact: Artifact, *, progress: Progress = no_progress) -> Descri
 
     Args:
         artifact: what to look at.
-        progress: is told how many bytes of how many have been read.
+        progress: called with how many bytes of how many have been read.
 
     Raises:
         ArtifactError: the archive is damaged, or plainly not that of its manifest.
@@ -335,7 +335,7 @@ def copy_of(artifact: Artifact, *, sha256: str | None = None, progress: Progress
     Args:
         artifact: the archive.
         sha256: what it has to be; None: anything.
-        progress: is told how many bytes of how many have been copied.
+        progress: called with how many bytes of how many have been copied.
 
     Raises:
         ArtifactError: there is a manifest alone, the archive is something else, or it cannot be copied.

@@ -138,7 +138,7 @@ def text_diffs(
         old: where the old contents are; only what holds such files is read.
         new: where the new ones are.
         changes: between the two.
-        progress: is told how many bytes of how many have been read.
+        progress: called with how many bytes of how many have been read.
 
     Raises:
         ArtifactError: an archive is damaged, or not what its manifest says.

@@ -60,8 +60,8 @@ def lock_stages(
         packages: take the newest versions of these.
         cache_directory: where wheels are kept; None: nowhere.
         environ: the environment.
-        notice: is told, in a line, what the user may want to know.
-        progress: is told how much of each wheel is fetched.
+        notice: called with a line that says what the user may want to know.
+        progress: called with how much of each wheel is fetched.
 
     Raises:
         LockError: a stage cannot be locked; nothing is written then.

@@ -62,7 +62,7 @@ def build_again(
         project: what to build.
         settings: of the pipeline.
         environ: the environment; the process's own where None.
-        progress: is told how many bytes of how many have been read.
+        progress: called with how many bytes of how many have been read.
 
     Raises:
         ArtifactError: the artifact is damaged, has no archive, or is of another project.

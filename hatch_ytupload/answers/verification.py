@@ -46,7 +46,7 @@ def verify(artifact: Artifact, signers: Signers | None = None, *, progress: Prog
     Args:
         artifact: which.
         signers: whose signatures count; None: nobody is asked.
-        progress: is told how many bytes of how many have been read.
+        progress: called with how many bytes of how many have been read.
 
     Raises:
         ArtifactError: there is no archive, or no manifest to compare it with.

@@ -41,9 +41,9 @@ def open_build_folder(
     Args:
         settings: of the pipeline.
         environ: the environment; the process's own where None.
-        notice: is told, in a line, what we wait for.
-        warn: is told what could not be done beside what was, and why.
-        progress: is told how many bytes of how many have been sent.
+        notice: called with a line that says what we wait for.
+        warn: called with what could not be done beside what was, and why.
+        progress: called with how many bytes of how many have been sent.
 
     Raises:
         SettingsError: something is missing, or what publishing needs is wrong.

@@ -86,7 +86,7 @@ def exclusive(
         location: what is locked, for messages.
         purpose: why, for the others.
         wait_seconds: how long to wait.
-        notice: is told once when there is something to wait for.
+        notice: called once when there is something to wait for.
         above: the lock files of what contains it, from the top; they are shared with others who do the same.
 
     Raises:

@@ -163,7 +163,7 @@ def code_of_archive(archive: Reader, manifest: Manifest | None, shown: str, *, p
         archive: its bytes.
         manifest: of it; it tells the pipeline's own packages from installed ones.
         shown: its name in messages.
-        progress: is told how many bytes of how many have been read.
+        progress: called with how many bytes of how many have been read.
 
     Raises:
         ArtifactError: it is damaged, or holds what no archive of code does.

@@ -127,7 +127,7 @@ class Console:
 
         Args:
             settings: of the pipeline.
-            progress: is told how many bytes of how many have been sent.
+            progress: called with how many bytes of how many have been sent.
 
         Raises:
             SettingsError: something is missing, or what publishing needs is wrong.

@@ -22,7 +22,7 @@ def build_stage_dependencies(build_folder: str, stage_dir: Path, logger: logging
     Args:
         build_folder: its path in Cypress.
         stage_dir: the directory of the stage.
-        logger: is told how many there are.
+        logger: gets a line that says how many there are.
 
     Returns:
         Pairs of a Cypress path and a path in the sandbox; the config first, then sorted.
@@ -46,7 +46,7 @@ def build_ytjobs_dependencies(build_folder: str, logger: logging.Logger) -> list
 
     Args:
         build_folder: its path in Cypress.
-        logger: is told how many there are.
+        logger: gets a line that says how many there are.
 
     Returns:
         Pairs of a Cypress path and a path in the sandbox, sorted.
@@ -77,7 +77,7 @@ def build_map_dependencies(
         stage_dir: the directory of the stage.
         model_name: the file of a checkpoint, None for no checkpoint.
         checkpoint_base: the Cypress folder of checkpoints.
-        logger: is told how many there are.
+        logger: gets a line that says how many there are.
 
     Returns:
         The Cypress path of `mapper.py`, and pairs of a Cypress path and a path in the sandbox.
@@ -106,7 +106,7 @@ def add_checkpoint(
         dependencies: pairs of a Cypress path and a path in the sandbox; this list stays as it is.
         model_name: the file of the checkpoint.
         checkpoint_base: the Cypress folder of checkpoints.
-        logger: is told what was added, and warned where only one of the two is known.
+        logger: gets a line on what was added, and a warning where only one of the two is known.
 
     Returns:
         A list with the checkpoint at its end, or the same list.

@@ -50,7 +50,7 @@ def build_code_locally(  # noqa: PLR0917 - the signature is YT Framework's
     Args:
         build_dir: the directory to make; it must not exist yet.
         pipeline_dir: the pipeline.
-        logger: is told each step.
+        logger: gets a line for each step.
         create_wrappers: write the scripts `operation_wrapper_*.sh` too.
         upload_modules: names of importable packages and modules.
         upload_paths: `{"source": ..., "target": ...}`, the target optional.
@@ -99,7 +99,7 @@ def create_code_archive(build_dir: Path, archive_path: Path, logger: logging.Log
     Args:
         build_dir: everything in it is packed.
         archive_path: the file to write; its directory is made, an older one is replaced when the new one is whole.
-        logger: is told each step.
+        logger: gets a line for each step.
 
     Raises:
         FileNotFoundError: there is no such directory.
@@ -135,7 +135,7 @@ def upload_code_archive(yt_client: FileUploader, archive_path: Path, build_folde
         yt_client: uploads it.
         archive_path: the archive.
         build_folder: its path in Cypress.
-        logger: is told each step.
+        logger: gets a line for each step.
 
     Raises:
         Exception: whatever the client raises.
@@ -163,7 +163,7 @@ def upload_all_code(  # noqa: PLR0917 - the signature is YT Framework's
         yt_client: uploads it.
         build_folder: its path in Cypress.
         pipeline_dir: the pipeline.
-        logger: is told each step.
+        logger: gets a line for each step.
         upload_modules: names of importable packages and modules.
         upload_paths: `{"source": ..., "target": ...}`, the target optional.
 

@@ -82,7 +82,7 @@ def job_python(wanted: Wanted, notice: Callable[[str], None]) -> Iterator[JobPyt
 
     Args:
         wanted: what it is made of.
-        notice: is told what takes long, and what could not be kept.
+        notice: called with what takes long, and what could not be kept.
 
     Raises:
         JobPythonError: it cannot be made, or the requirements cannot be installed.

@@ -85,7 +85,7 @@ def run_operation(
         pipeline_dir: absolute path of the pipeline directory, which the sandbox is made in.
         run: what to run.
         environ: our own environment.
-        notice: is told, in a line, what the user may want to know.
+        notice: called with a line that says what the user may want to know.
 
     Raises:
         ArtifactError: the archive cannot be read, or holds what no archive of code does.

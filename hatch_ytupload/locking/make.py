@@ -66,8 +66,8 @@ def make_locks(
         upgrade: keep no versions.
         packages: keep no versions of these.
         environ: the environment.
-        notice: is told, in a line, what the user may want to know.
-        progress: is told how much of each wheel is fetched.
+        notice: called with a line that says what the user may want to know.
+        progress: called with how much of each wheel is fetched.
 
     Raises:
         LockError: a stage cannot be locked; the message names it and the way out.

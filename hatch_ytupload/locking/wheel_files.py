@@ -37,7 +37,7 @@ class WheelFiles:
     Args:
         directory: where; made when it is missing.
         environ: the environment.
-        progress: is told how many bytes of how many have been fetched.
+        progress: called with how many bytes of how many have been fetched.
     """
 
     def __init__(self, directory: str, environ: Mapping[str, str], progress: Progress = no_progress) -> None:

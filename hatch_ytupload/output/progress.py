@@ -42,7 +42,7 @@ class Bar:
             self._draw(0, "")
 
     def __call__(self, done: int, size: int, /, counted: str = "") -> None:
-        """Take note of the bytes that are done, of so many."""
+        """Note how many bytes are done, of so many."""
         now = self._clock()
         if done == 0 or size != self._size:
             self._start, self._size = now, size

@@ -57,7 +57,7 @@ def pack(
         keep_times: members get their files' times instead.
         memory: parts of earlier builds; the bytes are the same with it and without.
         threads: how many compress at once; None: as many as there are cores for this process.
-        progress: is told how many bytes and files of how many have been read.
+        progress: called with how many bytes and files of how many have been read.
 
     Raises:
         SourceError: a file cannot be read, is not what it was when the plan was made, or is a private key.

@@ -93,7 +93,7 @@ def build_bundle(
         cache: what earlier builds left; the result is the same with it and without.
         wheels: directory of a cache with wheels; that of `cache` where None.
         environ: the environment; the process's own where None.
-        progress: is told how many bytes and files of how many have been packed.
+        progress: called with how many bytes and files of how many have been packed.
 
     Raises:
         SettingsError: `SOURCE_DATE_EPOCH` is no time.

@@ -58,7 +58,7 @@ def user_cache(environ: Mapping[str, str], warn: Callable[[str], None]) -> Cache
 
     Args:
         environ: the environment.
-        warn: is told why it cannot be used.
+        warn: called with why it cannot be used.
     """
     directory = cache_directory(environ, warn)
     if directory is None:
@@ -75,7 +75,7 @@ def cache_directory(environ: Mapping[str, str], warn: Callable[[str], None]) -> 
 
     Args:
         environ: the environment.
-        warn: is told why it cannot be used.
+        warn: called with why it cannot be used.
     """
     if environ.get(OFF_VARIABLE, "") not in ("", "0", "false"):
         return None

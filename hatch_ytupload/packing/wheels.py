@@ -32,7 +32,7 @@ def plan_with_wheels(
         plan: of an archive.
         cache_directory: where wheels are kept; None: nowhere.
         environ: the environment.
-        progress: is told how much of each wheel is fetched.
+        progress: called with how much of each wheel is fetched.
 
     Raises:
         LockError: a wheel cannot be had, is not what was locked, or does not work in jobs.

@@ -54,7 +54,7 @@ def read_members(
         archive: its bytes.
         name: of it, for messages.
         limit: the most that it may unpack to, in bytes.
-        progress: is told how many bytes of how many have been read.
+        progress: called with how many bytes of how many have been read.
 
     Raises:
         ArtifactError: it is damaged, or holds what no archive of code does.
@@ -108,7 +108,7 @@ def read_files(
         manifest: of that archive; None: all of it is read.
         wanted: paths in the archive.
         name: of the archive, for messages.
-        progress: is told how many bytes of how many have been read.
+        progress: called with how many bytes of how many have been read.
 
     Raises:
         ArtifactError: the archive is damaged, or not what its manifest says.

@@ -35,7 +35,7 @@ class Unpacked:
         start: of the range, in bytes.
         size: of the range; None: all that follows.
         limit: the most that it may unpack to, in bytes.
-        progress: is told how many compressed bytes of how many have been read.
+        progress: called with how many compressed bytes of how many have been read.
     """
 
     def __init__(

@@ -53,7 +53,7 @@ class Conditions:
     ask: Callable[[str], bool] | None = None
     """Asks the user a question; None: there is nobody to ask."""
     warn: Callable[[str], None] = lambda _text: None
-    """Is told, in a line, what the user should know."""
+    """Called with a line that says what the user should know."""
     spelling: Spelling = field(default=publisher_option, compare=False)
     """How messages write `force` and `yes`."""
 

@@ -50,7 +50,7 @@ def fetch(
         release: its name or the beginning of it; None: the current one.
         directory: where to, absent or empty; None: a directory in this one that is named after the release.
         extract: put the files of the archive there instead of the archive and what lies beside it.
-        progress: is told how many bytes of how many have come.
+        progress: called with how many bytes of how many have come.
 
     Raises:
         ArtifactError: the release is damaged, or the directory cannot be written.

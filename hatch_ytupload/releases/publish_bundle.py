@@ -60,8 +60,8 @@ def publish_bundle(
         is_own: the bundle has to be that project's.
         conditions: of the build folder, and what its user says; None: those of the settings, and nobody to ask.
         dry_run: only tell what would be done.
-        notice: is told, in a line, what we wait for.
-        progress: is told how many bytes of how many have been sent.
+        notice: called with a line that says what we wait for.
+        progress: called with how many bytes of how many have been sent.
 
     Raises:
         SettingsError: something that publishing needs is missing or wrong.

@@ -62,7 +62,7 @@ class Cluster:
         token: None: ytsaurus-client looks for one.
         timeout_seconds: how long a request may take that moves no data.
         attempts: how often a request is tried.
-        notice: is told, in a line, that a request is tried again.
+        notice: called with a line that says that a request is tried again.
         connection: None: a new one is made.
     """
 
@@ -96,7 +96,7 @@ class Cluster:
             client: is left alone.
             timeout_seconds: how long a request may take that moves no data.
             attempts: how often a request is tried.
-            notice: is told, in a line, that a request is tried again.
+            notice: called with a line that says that a request is tried again.
         """
         proxy, token = client.config["proxy"]["url"], client.config["token"]
         connection = Connection(proxy, token, timeout_seconds, client.config)
@@ -247,7 +247,7 @@ class Cluster:
         """Call `step` until it works, it fails for good, or patience ends.
 
         Args:
-            step: is told which attempt it is, from 1 on.
+            step: called with the number of the attempt, from 1 on.
             attempts: how many there are at most; None: as set.
             heavy: it sends a file.
 

@@ -203,7 +203,7 @@ class LastAnswer:
         self.status = self.retry_after = None
 
     def note(self, response: Any) -> None:  # noqa: ANN401 - of an untyped module
-        """Take note of an answer."""
+        """Note an answer."""
         self.status = response.status_code
         self.retry_after = response.headers.get("Retry-After")
 

@@ -76,7 +76,7 @@ def upload(
         path: of the file.
         transaction_id: whose lock on the file nobody else has.
         content: what to write.
-        progress: is told how many bytes of how many have been sent.
+        progress: called with how many bytes of how many have been sent.
         there: how many bytes the file has already, which are not sent.
 
     Raises:

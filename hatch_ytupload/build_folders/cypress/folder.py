@@ -37,9 +37,9 @@ class CypressFolder:
         cluster: which one.
         path: of the folder, beginning with `//`.
         wait_seconds: how long to wait while another publisher is at work.
-        notice: is told when there is something to wait for.
-        warn: is told what could not be done beside what was.
-        progress: is told how many bytes of how many have been sent.
+        notice: called when there is something to wait for.
+        warn: called with what could not be done beside what was.
+        progress: called with how many bytes of how many have been sent.
         node_attributes: of the files that are written, in the words of Cypress: `account`, `primary_medium` and
             `replication_factor`, as far as they are not to be the folder's own.
     """

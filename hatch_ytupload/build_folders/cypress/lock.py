@@ -33,7 +33,7 @@ class Waiting:
     Args:
         cluster: where.
         seconds: how long to wait for other publishers and programs.
-        notice: is told once of each node that there is to wait for.
+        notice: called once of each node that there is to wait for.
     """
 
     def __init__(self, cluster: Cluster, seconds: float, notice: Callable[[str], None]) -> None:

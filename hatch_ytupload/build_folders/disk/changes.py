@@ -41,8 +41,8 @@ class Staging:
     Args:
         folder: the build folder, which may not exist yet; no link.
         prefix: a path on the same file system; staging directories are named so, with a random end.
-        warn: is told what failed after everything was visible.
-        progress: is told how many bytes of a file have been written.
+        warn: called with what failed after everything was visible.
+        progress: called with how many bytes of a file have been written.
     """
 
     def __init__(self, folder: str, prefix: str, warn: Callable[[str], None], progress: Progress) -> None:

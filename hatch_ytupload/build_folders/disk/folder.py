@@ -35,9 +35,9 @@ class LocalFolder:
         pipeline_dir: absolute path of the pipeline directory.
         cypress_path: of the build folder, beginning with `//`.
         wait_seconds: how long to wait while another publisher is at work.
-        notice: is told when there is something to wait for.
-        warn: is told what failed after everything was visible.
-        progress: is told how many bytes of how many have been written.
+        notice: called when there is something to wait for.
+        warn: called with what failed after everything was visible.
+        progress: called with how many bytes of how many have been written.
     """
 
     def __init__(
