@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -137,7 +138,14 @@ class Selection(NamedTuple):
         value = getattr(self, key)
         if isinstance(value, str):
             return value
-        return sorted(each if isinstance(each, str) else " as ".join(filter(None, each)) for each in value)
+        return sorted(each if isinstance(each, str) else _path_and_place(each) for each in value)
+
+
+def _path_and_place(path: UploadPath) -> str:
+    """Write a path with its place in the archive, unless that is where it goes without saying."""
+    source = posixpath.normpath(path.source)
+    target = posixpath.normpath(path.target or posixpath.basename(source))
+    return source if target == posixpath.basename(source) else f"{source} as {target}"
 
 
 class GitInfo(NamedTuple):

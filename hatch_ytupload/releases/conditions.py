@@ -192,10 +192,13 @@ def find_conflicts(folder: BuildFolder, state: State, manifest: Manifest, condit
 
 def find_other_selection(made_for: Selection, asked: Selection) -> list[str]:
     """Say, in a line each, what a bundle was made for, and what is asked for where it goes."""
-    places = (made_for.environment, asked.environment)
-    made, wanted = (f"the environment `{one_line(place)}`" if place else "no environment" for place in places)
+    made, wanted = "", "the settings have"
+    if made_for.environment is not None:
+        made = f" for the environment `{one_line(made_for.environment)}`"
+    if asked.environment is not None:
+        wanted = f"the environment `{one_line(asked.environment)}` has"
     return [
-        f"the bundle was built for {made} with {made_for.listed(key)}, and {wanted} has {asked.listed(key)}; "
+        f"the bundle was built{made} with {made_for.listed(key)}, and {wanted} {asked.listed(key)}; "
         "build it for where it goes"
         for key in made_for.differing(asked)
     ]

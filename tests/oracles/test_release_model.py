@@ -55,7 +55,7 @@ IS_LONG = EXAMPLES > 1200
 
 KINDS = {
     "project": "of the project `",
-    "selection": "the bundle was built for ",
+    "selection": "the bundle was built (for|with) ",
     "stale": " since the bundle was built",
     "higher": "has a higher version than",
     "version": "was published with other content",

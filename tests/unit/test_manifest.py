@@ -34,6 +34,7 @@ from hatch_ytupload.packing.manifest import (
     load_manifest,
     manifest_bytes,
 )
+from hatch_ytupload.releases.conditions import find_other_selection
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -366,3 +367,36 @@ def test_a_bundle_is_read_with_its_manifest(pipeline: Pipeline) -> None:
 def test_what_would_fill_memory_is_not_parsed(data: bytes) -> None:
     """A few megabytes of text can be hundreds in memory."""
     assert "is too large for a manifest" in refusal(lambda: load_manifest(data))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_the_same"),
+    [
+        (UploadPath("lib", None), UploadPath("lib", "lib"), True),
+        (UploadPath("./a/lib", None), UploadPath("a/lib", "lib/"), True),
+        (UploadPath("lib", None), UploadPath("lib", "other"), False),
+        (UploadPath("lib", "other"), UploadPath("src", "other"), False),
+    ],
+)
+def test_a_place_that_goes_without_saying_may_be_said(one: UploadPath, other: UploadPath, is_the_same: bool) -> None:  # noqa: FBT001 - of parametrize
+    """Two ways to ask for the same archive are no other selection."""
+    first, second = (Selection(None, None, (), (path,), "all") for path in (one, other))
+    assert (first.differing(second) == []) is is_the_same
+
+
+@pytest.mark.parametrize(
+    ("places", "sentence"),
+    [
+        ((None, None), "the bundle was built with `stages` all, and the settings have `stages` one; "),
+        (
+            ("a", None),
+            "the bundle was built for the environment `a` with `stages` all, and the settings have `stages` one; ",
+        ),
+        ((None, "b"), "the bundle was built with `stages` all, and the environment `b` has `stages` one; "),
+    ],
+)
+def test_another_selection_is_a_sentence(places: tuple[str | None, str | None], sentence: str) -> None:
+    """With and without environments."""
+    made, asked = Selection(places[0], None, (), (), "all"), Selection(places[1], None, (), (), ("one",))
+    (line,) = find_other_selection(made, asked)
+    assert line.startswith(sentence)
