@@ -80,8 +80,10 @@ class _RollingBack:
         if conditions.signers is not None:
             require_signed(look, folder, self.record, conditions.signers)
         self.scripts: Mapping[str, bytes] = {}
-        if conditions.standalone_wrappers:
-            manifest, _ = read_manifest(look, folder, self.record)
+        # Of the others the record says that the manifest is what we write today; it may be one that we no longer read.
+        is_older = self.record.manifest_md5 is None
+        manifest = read_manifest(look, folder, self.record)[0] if conditions.standalone_wrappers or is_older else None
+        if manifest is not None and conditions.standalone_wrappers:
             with look.open(archive_of(self.record.release)) as file:
                 self.scripts = read_wrappers(file, manifest, folder.path(archive_of(self.record.release)))
         current = self.state.current

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from build_folders import PATH, Bundle, current, make_bundle, on_cluster, publish_to, roll_back
@@ -19,12 +19,17 @@ from hatch_ytupload.build_folders.cypress import client as cypress_client
 from hatch_ytupload.build_folders.cypress import files as cypress_files
 from hatch_ytupload.build_folders.cypress.errors import CypressError
 from hatch_ytupload.byte_reader import blocks
-from hatch_ytupload.errors import BuildFolderError
+from hatch_ytupload.errors import BuildFolderError, YtUploadError
 from hatch_ytupload.releases import outgoing
+from hatch_ytupload.releases.conditions import Conditions
+from hatch_ytupload.releases.fetch import fetch
+from hatch_ytupload.releases.promote import promote
 from hatch_ytupload.releases.published import CURRENT, find_published
+from hatch_ytupload.releases.retention import delete, pin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from proxy import Fault
     from proxy.faults import Action
@@ -304,6 +309,123 @@ def test_a_rollback_survives_a_failure_of_any_request(proxy: ProxyServer, bundle
         expected.reverse()
     written = [record for record in proxy.log.of("write_file") if str(record.path).endswith(".gz")]
     assert written == []
+    proxy.cypress.remove("//home/demo")
+
+
+def one_of_two(proxy: ProxyServer, place: str) -> tuple[str, dict[str, bool]]:
+    """Return what a folder has: the current release, and which are pinned; see that all of it is whole."""
+    cypress = proxy.cypress
+    pinned = {
+        name: bool(cypress.get(f"{place}/releases/{name}/@ytupload/pinned"))
+        for name in cypress.keys(f"{place}/releases")
+    }
+    assert cypress.keys(place) == ["releases", ARCHIVE_NAME]
+    for name in pinned:
+        assert cypress.keys(f"{place}/releases/{name}") == ["manifest.json", "sbom.cdx.json", ARCHIVE_NAME]
+    release = str(cypress.get(f"{place}/{ARCHIVE_NAME}/@ytupload/release"))
+    assert cypress.read(f"{place}/{ARCHIVE_NAME}") == cypress.read(f"{place}/releases/{release}/{ARCHIVE_NAME}")
+    assert not cypress.exists("//tmp/yt_wrapper")
+    return release, pinned
+
+
+class Team:
+    """What a team does with releases, there and back."""
+
+    target = "//home/demo/target"
+
+    def __init__(
+        self, source: ProxyServer, proxy: ProxyServer, bundles: tuple[Bundle, Bundle], place: Path, attempts: int
+    ) -> None:
+        self._proxies, self._place = (source, proxy), place
+        self._source = on_cluster(source, attempts=attempts)
+        self._target = on_cluster(proxy, self.target, attempts=attempts)
+        for bundle in bundles:
+            publish_to(self._source, bundle)
+            publish_to(self._target, bundle)
+        self._names = [bundle.release for bundle in bundles]
+        self._numbers = count()
+
+    def states(self) -> dict[str, tuple[str, dict[str, bool]]]:
+        """Return what both folders have."""
+        return {
+            "source": one_of_two(self._proxies[0], PATH),
+            "target": one_of_two(self._proxies[1], self.target),
+        }
+
+    def do(self, deed: str) -> None:
+        """Do what is named, or what takes it back."""
+        now, pinned = one_of_two(self._proxies[1], self.target)
+        (other,) = set(self._names) - {now}
+        if deed == "promote":
+            promote(self._source, self._target, other, Conditions(keep_releases=1))
+        elif deed == "pin":
+            pin(self._target, self._names[0], pinned=not pinned[self._names[0]])
+        elif deed == "delete":
+            delete(self._target, [other])
+        else:
+            directory = self._place / str(next(self._numbers))
+            try:
+                fetch(self._target, other, str(directory))
+            finally:
+                assert list(self._place.glob(f"{directory.name}.*")) == []
+                files = [path.name for path in directory.iterdir()] if directory.exists() else None
+                assert files is None or sorted(files) == ["manifest.json", "sbom.cdx.json", ARCHIVE_NAME]
+
+    def restore(self, bundles: tuple[Bundle, Bundle]) -> None:
+        """Have both releases again, where one was deleted."""
+        now, pinned = one_of_two(self._proxies[1], self.target)
+        for bundle in bundles:
+            if bundle.release not in pinned:
+                publish_to(self._target, bundle)
+                roll_back(self._target, now)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("deed", "when", "attempts"),
+    [
+        ("promote", "after", 1),
+        ("promote elsewhere", "before", 1),
+        ("promote elsewhere", "after", 4),
+        ("promote from elsewhere", "after", 1),
+        ("pin", "before", 1),
+        ("pin", "after", 4),
+        ("delete", "before", 1),
+        ("delete", "after", 4),
+        ("fetch", "after", 1),
+    ],
+)
+def test_whatever_a_team_does_is_done_or_not(
+    request: pytest.FixtureRequest, tmp_path: Path, deed: str, when: Literal["before", "after"], attempts: int
+) -> None:
+    """Each request fails once, and is repeated or not: the old state or the new one, nothing left, one line."""
+    proxy: ProxyServer = request.getfixturevalue("proxy")
+    bundles: tuple[Bundle, Bundle] = request.getfixturevalue("bundles")
+    verb, *where = deed.split(" ", 1)
+    with ProxyServer() as elsewhere:
+        ends = {"elsewhere": (proxy, elsewhere), "from elsewhere": (elsewhere, proxy)}
+        source, target = ends[where[0]] if where else (proxy, proxy)
+        team = Team(source, target, bundles, tmp_path, attempts)
+        failed = 0
+        for fault in each_request(proxy, Drop(when), at_least=4):
+            before, line = team.states(), ""
+            try:
+                team.do(verb)
+            except YtUploadError as error:
+                line = str(error)
+            proxy.faults.clear()
+            for each in (proxy, elsewhere):
+                each.cypress.expire_transactions()
+                assert not each.cypress.transactions
+            after = team.states()
+            assert "\n" not in line
+            assert not line or (attempts == 1 and fault.hits), line
+            is_commit = bool(fault.hits) and proxy.log.requests()[fault.hits[0]].command == "commit_transaction"
+            if verb != "fetch" and not (line and is_commit):
+                assert (before == after) == bool(line)
+            failed += bool(line)
+            team.restore(bundles)
+        assert bool(failed) == (attempts == 1)
     proxy.cypress.remove("//home/demo")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 import shutil
 from operator import methodcaller
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from build_folders import NOW, Bundle, current, names, on_cluster, publish_to, read_current, watched
+from build_folders import NOW, Bundle, current, make_bundle, names, on_cluster, publish_to, read_current, watched
 from pipelines import make_pipeline, refusal, refusal_lines
 from proxy import ProxyServer
 
@@ -204,6 +205,31 @@ def test_a_source_that_changes_while_it_is_sent_is_noticed(
     monkeypatch.undo()
     assert "is not what" in line
     assert read_state(way.target).missing
+
+
+@pytest.mark.parametrize(("where", "most", "moved"), [("cluster", 42, 0), ("elsewhere", 44, 1)])
+def test_a_promotion_needs_few_requests(
+    tmp_path: Path, proxies: tuple[ProxyServer, ProxyServer], where: str, most: int, moved: int
+) -> None:
+    """Within a cluster the archive does not travel; between two it is read once and sent once."""
+    one, other = proxies
+    pipeline = make_pipeline(tmp_path / "demo", {"stages/first/src/noise": random.Random(1).randbytes(3_000_000)})
+    bundle = make_bundle(pipeline, "")
+    publish_to(on_cluster(one), bundle)
+    for proxy in proxies:
+        proxy.log.clear()
+    promote(on_cluster(one), on_cluster(one if where == "cluster" else other, "//home/demo/production"))
+    requests = [record for proxy in proxies for record in proxy.log.requests()]
+    sent, read = (sum(getattr(each, name) for each in requests) for name in ("body_bytes", "response_bytes"))
+    small = 40_000
+    size = len(bundle.data)
+    assert size > 3_000_000
+    assert len(requests) <= most
+    assert moved * size <= sent <= moved * size + small
+    assert moved * size <= read <= moved * size + small
+    for proxy in proxies:
+        if proxy.cypress.exists("//home/demo"):
+            proxy.cypress.remove("//home/demo")
 
 
 def test_readers_see_the_old_release_or_the_new_one(way: Way, bundles: list[Bundle]) -> None:

@@ -585,6 +585,30 @@ def test_what_an_earlier_version_published_is_a_release(folder: BuildFolder, bun
 _LATER_KEYS = ("made_current_by", "made_current_at", "pinned", "promoted_from")
 
 
+def test_a_release_of_an_older_schema_is_not_rolled_back_to(
+    folder: BuildFolder, bundles: list[Bundle], tamper: Tamper
+) -> None:
+    """Nor promoted, nor run: nothing else reads what it says."""
+    publish_to(folder, bundles[0])
+    publish_to(folder, bundles[1])
+    release = bundles[0].release
+    older = (bundles[0].directory / MANIFEST_NAME).read_bytes().replace(b'"schema": 2', b'"schema": 1', 1)
+    (found,) = (each.record() for each in read_state(folder).history if each.release == release)
+    del found["manifest_md5"]
+
+    def publish_long_ago(changes: Changes) -> None:
+        changes.write(manifest_of(release), content_of(older))
+        changes.set_attribute(directory_of(release), found)
+
+    tamper(publish_long_ago)
+    before = read_state(folder).history
+    for dry_run in (True, False):
+        line = refusal(partial(roll_back, folder, release, dry_run=dry_run))
+        assert "is no manifest of schema 2 (found the integer 1); build again" in line
+    assert read_state(folder).history == before
+    assert current(folder) == bundles[1].release
+
+
 def test_a_rollback_can_be_tried(folder: BuildFolder, bundles: list[Bundle]) -> None:
     """It tells what it would do, and what stands in its way."""
     publish_to(folder, bundles[0])
