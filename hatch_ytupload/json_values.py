@@ -91,6 +91,8 @@ def field_of(item: object, name: str, *kinds: type) -> Any:  # noqa: ANN401 - as
     Raises:
         JsonValueError: as there; the list holds something else.
     """
+    if type(item) is dict and type(value := item.get(name)) is str and str in kinds:
+        return value  # most of a manifest
     value = value_of(item, name, *kinds)
     if type(value) is not list:
         return value

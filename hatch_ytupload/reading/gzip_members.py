@@ -67,6 +67,12 @@ class Unpacked:
         Raises:
             ArtifactError: the archive is damaged, or unpacks to more than the limit.
         """
+        end = self._used + size
+        if end <= len(self._chunk):  # nearly always: headers and small files
+            piece = self._chunk[self._used : end]
+            self._used = end
+            self.position += size
+            return piece
         pieces = []
         missing = size
         while missing and (piece := self.some(missing)):

@@ -8,6 +8,7 @@ Formats: the manual of GNU tar, "Basic Tar Format"; POSIX.1-2017, `pax`, "ustar 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.packing.tar_format import BLOCK, LATEST_TIME
@@ -313,8 +314,8 @@ def parse_header(block: bytes) -> Fields:
         mtime=_number(block[136:148]),
         uid=uid,
         gid=gid,
-        owner=_text(block[265:297]).decode("utf-8", "backslashreplace") if owners else "",
-        group=_text(block[297:329]).decode("utf-8", "backslashreplace") if owners else "",
+        owner=_owner(block[265:297]) if owners else "",
+        group=_owner(block[297:329]) if owners else "",
     )
 
 
@@ -322,6 +323,13 @@ def _text(field: bytes) -> bytes:
     return field.partition(b"\0")[0]
 
 
+# What these read stands in header after header.
+@lru_cache(maxsize=256)
+def _owner(field: bytes) -> str:
+    return _text(field).decode("utf-8", "backslashreplace")
+
+
+@lru_cache(maxsize=256)
 def _number(field: bytes) -> int:
     return int.from_bytes(field[1:], "big") if field[:1] == _BINARY else _octal(field)
 
