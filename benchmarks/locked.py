@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 SETS = {
     "numpy, pandas": (("numpy==2.3.5", "pandas==2.3.3"), "numpy, pandas"),
     "requests, PyYAML, numpy": (("requests==2.32.5", "PyYAML==6.0.3", "numpy==2.3.5"), "requests, yaml, numpy"),
+    "numpy, pandas, scipy, scikit-learn, pyarrow": (
+        ("numpy==2.3.5", "pandas==2.3.3", "scipy==1.16.3", "scikit-learn==1.7.2", "pyarrow==22.0.0"),
+        "numpy, pandas, scipy.stats, sklearn.linear_model, pyarrow",
+    ),
 }
 QUICK = {"PyYAML": (("PyYAML==6.0.3",), "yaml")}
 ARCHIVE = "source.tar.gz"
@@ -78,7 +82,12 @@ class Comparison:
         self.mapper = f"import {modules}\n"
         self.caches = directory / "caches"
         self.job = directory / "job"
-        venv.create(self.job, with_pip=True)
+        self.full = directory / "full"
+        for image in (self.job, self.full):
+            venv.create(image, with_pip=True)
+        install: list[str | Path] = [python.parent / "uv", "pip", "install", "--quiet", "--compile-bytecode"]
+        measured([*install, "--python", self.full, *requirements], directory, self._environ())
+        self.of_image: list[Measured] = []
         tools = python.parent
         pex, site = directory / "pex/out.pex", directory / "site"
         project, plain = (self._project(name) for name in ("locked", "plain"))
@@ -145,7 +154,10 @@ class Comparison:
             shutil.rmtree(self.caches, ignore_errors=True)
             way.cold.append(self._build(way))
             way.warm.append(self._build(way))
-            way.starts.append(self._start(way))
+            way.starts.append(self._start(way, self.job))
+        # Python alone decides there: nothing is unpacked.
+        image = Way("", [], self.directory, self.project / "pyproject.toml", "none", "exec python3 mapper.py")
+        self.of_image.append(self._start(image, self.full))
 
     def _build(self, way: Way) -> Measured:
         way.result.unlink(missing_ok=True)
@@ -154,13 +166,13 @@ class Comparison:
         seconds, processor_seconds, peaks = zip(*done, strict=True)
         return Measured(sum(seconds), sum(processor_seconds), max(peaks))
 
-    def _start(self, way: Way) -> Measured:
+    def _start(self, way: Way, of: Path) -> Measured:
         sandbox = self.directory / "sandbox"
         sandbox.mkdir()
         shutil.copyfile(way.result, sandbox / way.name)
         (sandbox / "mapper.py").write_text(self.mapper, encoding="utf-8")
         # What pip installs must not be there for the next job.
-        image = Path(shutil.copytree(self.job, self.directory / "image", symlinks=True))
+        image = Path(shutil.copytree(of, self.directory / "image", symlinks=True))
         path = os.pathsep.join([str(image / "bin"), os.environ["PATH"]])
         environ = {"PATH": path, "HOME": str(sandbox), "PEX_ROOT": str(sandbox / ".pex"), "PIP_CACHE_DIR": ""}
         try:
@@ -180,6 +192,8 @@ class Comparison:
             ratio = _ratio(way.starts, self.ways[-1].starts)
             size = way.result.stat().st_size / 1e6
             lines.append(f"| {way.title} | {cold} | {warm} | {size:.1f} MB | {start} | {ratio:.2f} |")
+        ratio = _ratio(self.of_image, self.ways[-1].starts)
+        lines.append(f"| an image that has them | | | | {_shown(self.of_image)} | {ratio:.2f} |")
         return "\n".join(lines)
 
     def ratios(self) -> str:
