@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, FILE, FOLDER, Node, content_of
-from hatch_ytupload.build_folders.cypress.client import Command
-from hatch_ytupload.build_folders.cypress.errors import CONFLICT, LOST, MISSING, OTHER, CypressError
-from hatch_ytupload.build_folders.cypress.files import CypressReader, Written, arrival_of, compare_written, upload
+from hatch_ytupload.build_folders.cypress.changes import CypressChanges
+from hatch_ytupload.build_folders.cypress.errors import LOST, MISSING, OTHER, CypressError
 from hatch_ytupload.build_folders.cypress.lock import FolderLock, Waiting
-from hatch_ytupload.build_folders.cypress.means import Means
 from hatch_ytupload.build_folders.cypress.nodes import look_at, open_file
 from hatch_ytupload.build_folders.cypress.shapes import text, value_of
 from hatch_ytupload.build_folders.cypress.transaction import transaction
 from hatch_ytupload.build_folders.folder_lock import user_name
 from hatch_ytupload.byte_reader import no_progress
-from hatch_ytupload.details import detail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from hatch_ytupload.build_folders.build_folder import Base, Changes, Content, Plain, Result
+    from hatch_ytupload.build_folders.build_folder import Changes, Node, Plain, Result
     from hatch_ytupload.build_folders.cypress.client import Cluster
+    from hatch_ytupload.build_folders.cypress.files import CypressReader
     from hatch_ytupload.byte_reader import Progress
-
-
-# What a node may have of its own, and a copy has not.
-_RIGHTS = ("acl", "inherit_acl")
 
 
 class CypressFolder:
@@ -149,7 +142,7 @@ class CypressFolder:
             waiting = Waiting(self._cluster, self._wait_seconds, self._notice)
             try:
                 FolderLock(self._cluster, self.location, opened, waiting).acquire()
-                changes = _CypressChanges(
+                changes = CypressChanges(
                     self._cluster, self, opened.id, waiting, warn=self._warn, progress=self._progress
                 )
                 result = action(changes)
@@ -162,229 +155,3 @@ class CypressFolder:
                 raise
         changes.adjust_copies()
         return result
-
-
-class _CypressChanges:
-    """The changes of one publisher, in his transaction."""
-
-    def __init__(
-        self,
-        cluster: Cluster,
-        folder: CypressFolder,
-        transaction_id: str,
-        waiting: Waiting,
-        *,
-        warn: Callable[[str], None],
-        progress: Progress,
-    ) -> None:
-        self._cluster = cluster
-        self._folder = folder
-        self._location = folder.location
-        self._transaction_id = transaction_id
-        self._waiting = waiting
-        self._warn = warn
-        self._progress = progress
-        self._written: dict[str, Written] = {}
-        """What was sent to which path."""
-        self._copied: dict[str, dict[str, Plain]] = {}
-        """What copies shall have besides, by their paths: no transaction may change it."""
-
-    def look(self, *directories: str) -> list[Mapping[str, Node] | None]:
-        """List directories."""
-        return look_at(self._cluster, self._location, directories, self._transaction_id)
-
-    @contextmanager
-    def open(self, path: str) -> Iterator[CypressReader]:
-        """Open a file."""
-        place = self._place(path)
-        yield open_file(self._cluster, place, self._transaction_id, place)
-
-    def make_directory(self, path: str, attribute: Plain) -> None:
-        """Make an empty directory in place of whatever lies there, and the directories above it."""
-        place = self._place(path)
-        how = {"type": FOLDER, "recursive": True, "force": True, "attributes": {ATTRIBUTE: attribute}}
-        self._change("create", f"make `{place}`", place, path=place, **how)
-        self._forget(path)
-
-    def write(
-        self,
-        path: str,
-        content: Content,
-        *,
-        attribute: Plain = None,
-        executable: bool = False,
-        base: Base | None = None,
-    ) -> bool:
-        """Write a file in place of whatever lies there; False: not all of it was there that it should begin with."""
-        if base is not None:
-            if not self._begin(path, base, attribute):
-                return False
-            self._upload(path, content, there=base.size)
-        elif content.node is not None:
-            self._copy(content.node, path)
-            self.set_attribute(path, attribute)
-        else:
-            place = self._place(path)
-            self._change("create", f"make `{place}`", place, **self._new(path, attribute, executable=executable))
-            self._upload(path, content)
-        return True
-
-    def write_all(self, files: Mapping[str, bytes], *, attribute: Plain = None, executable: bool = False) -> None:
-        """Write small files, by path: they are made in one request."""
-        inside = {"transaction_id": self._transaction_id}
-        new = [self._new(path, attribute, executable=executable) for path in files]
-        commands = [Command("create", {**parameters, **inside}) for parameters in new]
-        answers = (
-            self._cluster.change_many(f"make {len(files)} files in `{self._location}`", commands) if commands else []
-        )
-        for parameters, answer in zip(new, answers, strict=True):
-            # By itself it is waited for, or says what is wrong.
-            if isinstance(answer, CypressError):
-                self._change("create", f"make `{parameters['path']}`", parameters["path"], **parameters)
-        for path, data in files.items():
-            self._upload(path, content_of(data))
-
-    def copy(self, source: str, target: str) -> None:
-        """Copy a file with its attribute: only its name is new, no data is moved."""
-        # A copy is everything that its source is, but belongs to the account of the folder unless told otherwise.
-        self._copy(self._place(source), target, **self._accounting())
-
-    def set_attribute(self, path: str, value: Plain) -> None:
-        """Set the attribute of a node."""
-        self._set(self._place(path), ATTRIBUTE, value)
-
-    def remove(self, path: str) -> None:
-        """Remove a node and all below it."""
-        place = self._place(path)
-        self._waiting.until_free(place, lambda: self._remove(place))
-        self._forget(path)
-
-    def remove_unless_held(self, path: str) -> str | None:
-        """Remove a node and all below it, unless somebody else holds something there: then return who."""
-        place = self._place(path)
-        try:
-            self._remove(place)
-        except CypressError as error:
-            if error.kind != CONFLICT:
-                raise
-            return self._waiting.holder(place, error)
-        self._forget(path)
-        return None
-
-    def require_means(self, replaced: Collection[str], size: int, nodes: int) -> None:
-        """Find out whether all that comes will be allowed."""
-        means = Means(self._cluster, self._location, self._transaction_id, self._folder.node_attributes)
-        means.require(self._folder.user(), [self._place(path) for path in replaced], size, nodes)
-
-    def require_arrival(self) -> None:
-        """Compare what has arrived with what was sent.
-
-        Raises:
-            BuildFolderError: it is something else.
-        """
-        written = {self._place(path): known for path, known in self._written.items()}
-        compared = arrival_of(written, self._transaction_id)
-        # Outside of the transaction lies what a copy takes the place of, with rights of its own perhaps.
-        rights = [Command("get", {"path": f"{place}/@{name}"}) for place in self._copied for name in _RIGHTS]
-        if compared or rights:
-            answers = self._cluster.read_many("compare what has arrived", [*compared, *rights])
-            compare_written(written, answers[: len(compared)])
-            self._keep_rights(answers[len(compared) :])
-
-    def _accounting(self) -> dict[str, Plain]:
-        """Have a copy belong to the account of what it is copied from, where that is not the folder's."""
-        return {"preserve_account": True} if "account" in self._folder.node_attributes else {}
-
-    def _copy(self, source: str, target: str, **how: Plain) -> None:
-        place = self._place(target)
-        self._change("copy", f"replace `{place}`", place, source_path=source, destination_path=place, force=True, **how)
-        self._forget(target)
-        self._copied[place] = dict(self._folder.node_attributes)
-
-    def _begin(self, path: str, base: Base, attribute: Plain) -> bool:
-        """Copy what a file begins with, and with it the state of its MD5; tell whether it is what it should be.
-
-        What was copied is compared, not what it was copied from: nobody but us can change it any more.
-        """
-        source, place, inside = self._place(base.path), self._place(path), {"transaction_id": self._transaction_id}
-        paths = {"source_path": source, "destination_path": place}
-        commands = [
-            Command("copy", {**paths, "force": True, **self._accounting(), **inside}),
-            Command("set", {"path": f"{place}/@{ATTRIBUTE}", **inside}, value=attribute),
-            *arrival_of([place], self._transaction_id),
-        ]
-        *done, size, md5 = self._cluster.change_many(f"make `{place}`", commands)
-        problem = next((answer for answer in done if isinstance(answer, CypressError)), None)
-        if problem is not None or (size, md5) != (base.size, base.md5):
-            why = problem or "it was changed just now"
-            detail("`%s` cannot be used (%s): the archive is sent whole", source, why)
-            return False
-        self._forget(path)
-        self._copied[place] = dict(self._folder.node_attributes)
-        return True
-
-    def _new(self, path: str, attribute: Plain, *, executable: bool) -> dict[str, Plain]:
-        """Return the parameters with which a file is made."""
-        attributes = dict(self._folder.node_attributes)
-        if attribute is not None:
-            attributes[ATTRIBUTE] = attribute
-        if executable:
-            attributes["executable"] = True
-        return {"type": FILE, "path": self._place(path), "recursive": True, "force": True, "attributes": attributes}
-
-    def _upload(self, path: str, content: Content, *, there: int = 0) -> None:
-        place = self._place(path)
-        self._written[path] = upload(self._cluster, place, self._transaction_id, content, self._progress, there=there)
-
-    def _keep_rights(self, answers: Sequence[Plain | CypressError]) -> None:
-        """Note the rights of what copies take the place of, where these are not those of the folder."""
-        found = [None if isinstance(answer, CypressError) else answer for answer in answers]
-        for wanted, acl, inherits in zip(self._copied.values(), found[::2], found[1::2], strict=True):
-            if acl or inherits is False:
-                wanted.update(acl=acl or [], inherit_acl=inherits is not False)
-
-    def adjust_copies(self) -> None:
-        """Give copies, once they are visible, what no copy in a transaction can have; what fails is told."""
-        wanted = [(place, name, value) for place, known in self._copied.items() for name, value in known.items()]
-        commands = [Command("get", {"path": f"{place}/@{name}"}) for place, name, _ in wanted]
-        found: list[Plain | CypressError] = [None] * len(commands)
-        with suppress(CypressError):
-            found = self._cluster.read_many(f"look at the copies in `{self._location}`", commands) if commands else []
-        for (place, name, value), known in zip(wanted, found, strict=True):
-            if known == value:
-                continue
-            try:
-                self._cluster.change("set", f"set `{place}/@{name}`", path=f"{place}/@{name}", value=value)
-            except CypressError as error:
-                self._warn(f"{error}; `{place}` is published all the same")
-
-    def _set(self, place: str, name: str, value: Plain) -> None:
-        self._change("set", f"set `{place}/@{name}`", place, path=f"{place}/@{name}", value=value)
-
-    def _forget(self, path: str) -> None:
-        """What was written here is no longer there."""
-        for known in [known for known in self._written if known == path or known.startswith(f"{path}/")]:
-            del self._written[known]
-        place = self._place(path)
-        for known in [known for known in self._copied if known == place or known.startswith(f"{place}/")]:
-            del self._copied[known]
-
-    def _place(self, path: str) -> str:
-        return f"{self._location}/{path}"
-
-    def _remove(self, place: str) -> None:
-        self._cluster.change(
-            "remove",
-            f"remove `{place}`",
-            path=place,
-            recursive=True,
-            force=True,
-            transaction_id=self._transaction_id,
-        )
-
-    def _change(self, command: str, action: str, place: str, **parameters: Plain) -> None:
-        """Do a command, as soon as nobody else holds what it changes."""
-        self._waiting.until_free(
-            place,
-            lambda: self._cluster.change(command, action, **parameters, transaction_id=self._transaction_id),
-        )
