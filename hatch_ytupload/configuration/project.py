@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.configuration.keys import KEYS, TABLE
 from hatch_ytupload.errors import NoProjectError, SettingsError
-from hatch_ytupload.programs import without_secrets
 from hatch_ytupload.wording import cannot, describe, one_line
 
 if TYPE_CHECKING:
@@ -139,10 +137,12 @@ def load_project(pyproject: Pyproject) -> Project:
     root, content, _ = pyproject
     table = pyproject.table
     metadata = _table(content, "project")
-    name, version = _text(metadata, "name", "project."), _text(metadata, "version", "project.")
+    name, version = text_in(metadata, "name", "project."), text_in(metadata, "version", "project.")
     where = f"in `{PYPROJECT}`"
     if name is None or version is None:
-        name, version = _ask_build_backend(root, content)
+        from hatch_ytupload.configuration.build_backend import ask_build_backend
+
+        name, version = ask_build_backend(root, _table(content, "build-system"))
         where = "of the build backend"
     return Project(
         root,
@@ -241,8 +241,17 @@ def _table(content: dict[str, Any], key: str) -> dict[str, Any]:
     return value
 
 
-def _text(table: dict[str, Any], key: str, above: str) -> str | None:
-    """Return a string, None where it is missing."""
+def text_in(table: dict[str, Any], key: str, above: str) -> str | None:
+    """Return a string of `pyproject.toml`, None where it is missing.
+
+    Args:
+        table: that holds it.
+        key: in it.
+        above: the dotted name of the table, with a dot at its end.
+
+    Raises:
+        SettingsError: it is something else.
+    """
     value = table.get(key)
     if value is not None and not isinstance(value, str):
         raise SettingsError([f"`{above}{key}` in `{PYPROJECT}` must be a string, found {describe(value)}"])
@@ -287,58 +296,3 @@ def _read_toml(path: str) -> dict[str, Any]:
         raise SettingsError([cannot("read", path, error)]) from None
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are both the former
         raise SettingsError([f"`{one_line(path)}` is not valid TOML: {one_line(error)}"]) from None
-
-
-_ASK = """
-import sys
-sys.path[:] = [place for place in sys.path if place]  # not the project's directory, whose modules are nobody's library
-import json, os, tempfile
-from email.parser import BytesHeaderParser
-from importlib import import_module
-answer = os.dup(1)
-os.dup2(2, 1)  # backends print
-sys.path[:0] = json.loads(sys.argv[2])
-name, _, attribute = sys.argv[1].partition(":")
-try:
-    backend = import_module(name)
-    for part in filter(None, attribute.split(".")):
-        backend = getattr(backend, part)
-    with tempfile.TemporaryDirectory() as directory:
-        info = backend.prepare_metadata_for_build_wheel(directory)
-        with open(os.path.join(directory, info, "METADATA"), "rb") as file:
-            headers = BytesHeaderParser().parse(file)
-    found = [str(headers["Name"]), str(headers["Version"])]
-except BaseException as error:
-    found = type(error).__name__ + ": " + str(error).strip().partition("\\n")[0]
-os.write(answer, json.dumps(found).encode())
-"""
-
-
-def _ask_build_backend(root: str, content: dict[str, Any]) -> tuple[str, str]:
-    """Have the project's build backend say name and version (PEP 517), in a process of its own."""
-    import subprocess
-
-    system = _table(content, "build-system")
-    backend = _text(system, "build-backend", "build-system.") or "setuptools.build_meta:__legacy__"
-    below = system.get("backend-path", [])
-    if not isinstance(below, list) or not all(isinstance(path, str) for path in below):
-        key = f"`build-system.backend-path` in `{PYPROJECT}`"
-        raise SettingsError([f"{key} must be a list of strings, found {describe(below)}"])
-    paths = [os.path.join(root, path) for path in below]
-    process = subprocess.run(
-        [sys.executable, "-c", _ASK, backend, json.dumps(paths)],
-        cwd=root,
-        env=without_secrets(os.environ),
-        capture_output=True,
-        check=False,
-    )
-    try:
-        answer = json.loads(process.stdout)
-    except ValueError:
-        answer = f"it ended with status {process.returncode}"
-    if isinstance(answer, list):
-        name, version = answer
-        return name, version
-    reason = one_line(answer)
-    problem = f"the build backend `{one_line(backend)}` cannot be asked for the project's name and version: {reason}"
-    raise SettingsError([f"{problem}; install the backend, or write both under `[project]` in `{PYPROJECT}`"])

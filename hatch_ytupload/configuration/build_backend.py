@@ -1,0 +1,73 @@
+"""Name and version of a project whose `pyproject.toml` leaves them to its build backend."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from hatch_ytupload.configuration.project import PYPROJECT, text_in
+from hatch_ytupload.errors import SettingsError
+from hatch_ytupload.programs import without_secrets
+from hatch_ytupload.wording import describe, one_line
+
+_ASK = """
+import sys
+sys.path[:] = [place for place in sys.path if place]  # not the project's directory, whose modules are nobody's library
+import json, os, tempfile
+from email.parser import BytesHeaderParser
+from importlib import import_module
+answer = os.dup(1)
+os.dup2(2, 1)  # backends print
+sys.path[:0] = json.loads(sys.argv[2])
+name, _, attribute = sys.argv[1].partition(":")
+try:
+    backend = import_module(name)
+    for part in filter(None, attribute.split(".")):
+        backend = getattr(backend, part)
+    with tempfile.TemporaryDirectory() as directory:
+        info = backend.prepare_metadata_for_build_wheel(directory)
+        with open(os.path.join(directory, info, "METADATA"), "rb") as file:
+            headers = BytesHeaderParser().parse(file)
+    found = [str(headers["Name"]), str(headers["Version"])]
+except BaseException as error:
+    found = type(error).__name__ + ": " + str(error).strip().partition("\\n")[0]
+os.write(answer, json.dumps(found).encode())
+"""
+
+
+def ask_build_backend(root: str, system: dict[str, Any]) -> tuple[str, str]:
+    """Have the project's build backend say name and version (PEP 517), in a process of its own.
+
+    Args:
+        root: of the project.
+        system: the table `build-system` of its `pyproject.toml`.
+
+    Raises:
+        SettingsError: the table is wrong, or the backend fails.
+    """
+    backend = text_in(system, "build-backend", "build-system.") or "setuptools.build_meta:__legacy__"
+    below = system.get("backend-path", [])
+    if not isinstance(below, list) or not all(isinstance(path, str) for path in below):
+        key = f"`build-system.backend-path` in `{PYPROJECT}`"
+        raise SettingsError([f"{key} must be a list of strings, found {describe(below)}"])
+    paths = [os.path.join(root, path) for path in below]
+    process = subprocess.run(
+        [sys.executable, "-c", _ASK, backend, json.dumps(paths)],
+        cwd=root,
+        env=without_secrets(os.environ),
+        capture_output=True,
+        check=False,
+    )
+    try:
+        answer = json.loads(process.stdout)
+    except ValueError:
+        answer = f"it ended with status {process.returncode}"
+    if isinstance(answer, list):
+        name, version = answer
+        return name, version
+    reason = one_line(answer)
+    problem = f"the build backend `{one_line(backend)}` cannot be asked for the project's name and version: {reason}"
+    raise SettingsError([f"{problem}; install the backend, or write both under `[project]` in `{PYPROJECT}`"])
