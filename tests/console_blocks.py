@@ -34,7 +34,7 @@ _KINDS = (
     (r"\b\d+\.\d+ s\b", "SECONDS"),
     (r'"seconds": [\d.]+', "SECONDS"),
     (r"\b\d+ files\b", "FILES"),
-    (r" by [\w-]+$", " by USER"),
+    (r" by [\w-]+(?= from DIGEST|$)", " by USER"),
     # The last column of `history`.
     (r"(SIZE +(?:-|[0-9a-f]{7,}\+?)) +[\w-]+(?=,|$)", r"\1 USER"),
 )

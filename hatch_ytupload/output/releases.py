@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.output.layout import fields
-from hatch_ytupload.wording import megabytes
+from hatch_ytupload.wording import megabytes, one_line, short_commit
 
 if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.releases.current import Outcome
     from hatch_ytupload.releases.publish_bundle import Published
+    from hatch_ytupload.releases.records import Record
 
 
 def published_text(published: Published) -> str:
@@ -43,7 +44,8 @@ def promoted_text(outcome: Outcome, source: BuildFolder, target: BuildFolder, *,
     if not outcome.changed:
         return f"{shown_archive(target)} is `{outcome.release}` already; nothing to do"
     release = _release(outcome, "nothing to send", dry_run=dry_run)
-    return _outcome_text(outcome, target, release, source=shown_on_cluster(source, source.location), dry_run=dry_run)
+    where = shown_on_cluster(source, source.location)
+    return _outcome_text(outcome, target, release, source=where, commit=commit_text(outcome.record), dry_run=dry_run)
 
 
 def promoted_data(outcome: Outcome, source: BuildFolder, target: BuildFolder, *, dry_run: bool) -> dict[str, Any]:
@@ -53,18 +55,27 @@ def promoted_data(outcome: Outcome, source: BuildFolder, target: BuildFolder, *,
         "path": target.path(ARCHIVE_NAME),
         **_outcome_data(outcome),
         "from": folder_data(source),
+        **{key: value for key, value in origin_data(outcome.record).items() if key.startswith("git")},
         "dry_run": dry_run,
     }
 
 
 def _outcome_text(
-    outcome: Outcome, folder: BuildFolder, release: str, *, source: str = "", took: str = "", dry_run: bool
+    outcome: Outcome,
+    folder: BuildFolder,
+    release: str,
+    *,
+    source: str = "",
+    commit: str = "",
+    took: str = "",
+    dry_run: bool,
 ) -> str:
     replaced = outcome.replaced if outcome.replaced != outcome.release else None
     return fields(
         shown_archive(folder) + (" would become" if dry_run else ""),
         ("release", release),
         ("from", source),
+        ("commit", commit),
         ("replaced", replaced or ""),
         ("pruned", "\n".join(outcome.pruned)),
         ("took", took),
@@ -90,6 +101,33 @@ def _release(outcome: Outcome, nothing: str, *, dry_run: bool) -> str:
     elif outcome.uploaded < outcome.size:
         size = f"{'sends' if dry_run else 'sent'} {megabytes(outcome.uploaded)} of {size}"
     return f"{outcome.release} ({size})"
+
+
+def origin_text(record: Record | None) -> str:
+    """Say who published a release first, when, and from which commit; nothing where that is not known."""
+    if record is None:
+        return ""
+    commit = commit_text(record)
+    who = f"{short_time(record.published_at)} UTC by {one_line(record.published_by)}"
+    return f"{who} from {commit}" if commit else who
+
+
+def origin_data(record: Record | None) -> dict[str, Any]:
+    """Return the same for programs."""
+    keys = ("published_by", "published_at", "git_commit", "git_dirty")
+    return {key: getattr(record, key) if record is not None else None for key in keys}
+
+
+def short_time(time: str) -> str:
+    """Return a time of a record to the minute."""
+    return one_line(time).replace("T", " ")[:16]
+
+
+def commit_text(record: Record | None) -> str:
+    """Return the commit of a release, with a plus where there were changes beside it; nothing where there is none."""
+    if record is None or record.git_commit is None:
+        return ""
+    return short_commit(record.git_commit) + ("+" if record.git_dirty else "")
 
 
 def folder_data(folder: BuildFolder) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, is_wrapper
@@ -32,6 +32,8 @@ class Outcome:
     pruned: tuple[str, ...] = ()
     held: tuple[tuple[str, str], ...] = ()
     """What should have been pruned and is held by somebody else, and who that is."""
+    record: Record | None = field(default=None, compare=False)
+    """Who published the release, when, and from which commit."""
 
 
 # The attribute of a wrapper script that lies beside the archive: it is ours, and we may remove it.

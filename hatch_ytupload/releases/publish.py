@@ -200,7 +200,7 @@ class _Publishing:
         return state.current == kept and scripts_are_right(state, self.outgoing.scripts)
 
     def _nothing(self, kept: Record) -> Outcome:
-        return Outcome(kept.release, changed=False, size=kept.size, replaced=kept.release)
+        return Outcome(kept.release, changed=False, size=kept.size, replaced=kept.release, record=kept)
 
     def _record(self, state: State, kept: Record | None) -> Record:
         """Describe the release as it will be; what is published again becomes the newest."""
@@ -284,6 +284,7 @@ class _Publishing:
             size=record.size,
             replaced=claimed.release if claimed is not None else None,
             pruned=pruned(history, record.release, self.conditions.keep_releases),
+            record=record,
         )
 
 

@@ -92,6 +92,7 @@ class _RollingBack:
             changed=current != self.record or not scripts_are_right(self.state, self.scripts),
             size=self.record.size,
             replaced=current.release if current is not None else None,
+            record=self.record,
         )
 
 

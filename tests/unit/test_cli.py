@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -416,6 +417,39 @@ class TestOutsideOfAProject:
             for arguments in (["inspect", "current"], ["verify", release["release"]], ["rollback", release["release"]]):
                 assert outside(*arguments, *folder)[0] == 0
             assert outside("inspect", "//home/elsewhere/build", *folder[2:])[0] == 0
+
+    def test_who_is_on_call_needs_no_project(self, pipeline: Pipeline, outside: Call, tmp_path: Path) -> None:
+        """Every command, with flags alone and with `-C` to a checkout; answers say who, when and from which commit."""
+        with (pipeline.root / "pyproject.toml").open("a") as file:
+            file.write('build_folder = "//home/demo/build"\nrequest_attempts = 2\n')
+        commit = pipeline.commit()
+        with ProxyServer() as proxy, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("YT_TOKEN", proxy.token)
+            flags = ("--build-folder", "//home/demo/build", "--proxy", proxy.address)
+            for text in ("one", "two"):
+                pipeline.write({"stages/first/src/text.txt": text})
+                assert outside("publish", pipeline.build().archive, *flags)[0] == 0
+            new, old = (each["release"] for each in json.loads(outside("history", "--json", *flags)[1])["releases"])
+            told = rf"20\d\d-\d\d-\d\d \d\d:\d\d UTC by tester from {commit[:12]}\+\n"
+            for number, where in enumerate((flags, ("--proxy", proxy.address))):
+                start = () if where is flags else ("-C", str(pipeline.root))
+                target = f"//home/demo/next{number}"
+                fetched = str(tmp_path / f"fetched{number}")
+                for arguments, expected in (
+                    (["history"], rf"\n {{3}}{old} .* {commit[:12]}\+ +tester"),
+                    (["status"], f"published {told}"),
+                    (["rollback", "--dry-run"], f"published  {told}"),
+                    (["rollback"], f"published  {told}"),
+                    (["rollback", new], f"published  {told}"),
+                    (["promote", old, "--to", target], rf"commit +{commit[:12]}\+?\n"),
+                    (["fetch", old, "-d", fetched], f"published  {told}"),
+                    (["inspect", old], commit[:12]),
+                    (["diff", old, "current"], r"~  stages/first/src/text\.txt"),
+                    (["verify"] if number else ["verify", "current"], ""),
+                ):
+                    status, said, errors = outside(*start, *arguments, *where)
+                    assert status == 0, (arguments, errors)
+                    assert re.search(expected, said), (arguments, said)
 
     def test_what_is_built_needs_a_project(self, outside: Call) -> None:
         """The flag does not help there."""

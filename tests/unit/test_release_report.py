@@ -125,6 +125,7 @@ def test_a_rollback(folder: LocalFolder) -> None:
         "size": 5,
         "changed": True,
         "replaced": "1.0-b",
+        **dict.fromkeys(("published_by", "published_at", "git_commit", "git_dirty")),
     }
     assert rollback_text(Outcome("1.0-a", changed=False), folder).endswith("is `1.0-a` already; nothing to do")
 

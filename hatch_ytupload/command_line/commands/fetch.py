@@ -10,7 +10,7 @@ from hatch_ytupload.command_line.completion import archives
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.file_names import shorter
 from hatch_ytupload.output.layout import fields
-from hatch_ytupload.output.releases import folder_data
+from hatch_ytupload.output.releases import folder_data, origin_data, origin_text
 from hatch_ytupload.releases.records import folder_and_release
 from hatch_ytupload.wording import megabytes, one_line
 
@@ -57,6 +57,11 @@ def command(console: Console, /, archive: str | None, directory: str | None, *, 
             "size": record.size,
             "directory": fetched.directory,
             "extracted": extract,
+            **origin_data(record),
         },
-        fields(one_line(shorter(fetched.directory)), ("release", f"{record.release} ({megabytes(record.size)})")),
+        fields(
+            one_line(shorter(fetched.directory)),
+            ("release", f"{record.release} ({megabytes(record.size)})"),
+            ("published", origin_text(record)),
+        ),
     )

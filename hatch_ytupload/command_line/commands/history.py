@@ -8,8 +8,8 @@ import click
 
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.output.layout import cut, table
-from hatch_ytupload.output.releases import folder_data, shown_on_cluster
-from hatch_ytupload.wording import megabytes, one_line, short_commit
+from hatch_ytupload.output.releases import commit_text, folder_data, short_time, shown_on_cluster
+from hatch_ytupload.wording import megabytes, one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder
@@ -47,7 +47,7 @@ def history_text(state: State, folder: BuildFolder) -> str:
             record.release,
             short_time(record.published_at),
             megabytes(record.size),
-            _commit(record),
+            commit_text(record) or "-",
             _story(record),
         )
         for record in state.history
@@ -69,11 +69,6 @@ def history_data(state: State, folder: BuildFolder) -> dict[str, Any]:
     return {**folder_data(folder), "releases": releases}
 
 
-def short_time(time: str) -> str:
-    """Return a time of a record to the minute."""
-    return one_line(time).replace("T", " ")[:16]
-
-
 def _story(record: Record) -> str:
     """Say who published a release, and in a word what became of it; the rest is told with `--json`."""
     marks = {
@@ -82,9 +77,3 @@ def _story(record: Record) -> str:
         "again": record.made_current_at is not None,
     }
     return ", ".join([record.published_by, *(mark for mark, is_so in marks.items() if is_so)])
-
-
-def _commit(record: Record) -> str:
-    if record.git_commit is None:
-        return "-"
-    return short_commit(record.git_commit) + ("+" if record.git_dirty else "")

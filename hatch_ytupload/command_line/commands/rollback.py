@@ -10,7 +10,7 @@ from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.command_line.completion import releases
 from hatch_ytupload.command_line.flags import destination_flags, yes_flag
 from hatch_ytupload.output.layout import fields
-from hatch_ytupload.output.releases import folder_data, shown_archive
+from hatch_ytupload.output.releases import folder_data, origin_data, origin_text, shown_archive
 from hatch_ytupload.wording import megabytes
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def rollback_text(outcome: Outcome, folder: BuildFolder, *, dry_run: bool = Fals
     return fields(
         shown_archive(folder) + (" would become" if dry_run else ""),
         ("release", f"{outcome.release} ({size})"),
+        ("published", origin_text(outcome.record)),
         ("replaced", outcome.replaced or ""),
     )
 
@@ -64,5 +65,6 @@ def rollback_data(outcome: Outcome, folder: BuildFolder, *, dry_run: bool = Fals
         "size": outcome.size,
         "changed": outcome.changed,
         "replaced": outcome.replaced,
+        **origin_data(outcome.record),
         "dry_run": dry_run,
     }

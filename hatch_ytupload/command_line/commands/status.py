@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
-from hatch_ytupload.command_line.commands.history import short_time
 from hatch_ytupload.command_line.flags import destination_flags, directory_flag
 from hatch_ytupload.errors import NoProjectError
 from hatch_ytupload.output.layout import fields
-from hatch_ytupload.output.releases import folder_data, shown_on_cluster
+from hatch_ytupload.output.releases import folder_data, origin_text, shown_on_cluster
 from hatch_ytupload.releases.records import State, release_name
 from hatch_ytupload.wording import counted, megabytes, one_line
 
@@ -99,7 +98,7 @@ def _current_text(state: State) -> str:
     current = state.current
     if current is not None:
         text = f"{current.release} ({megabytes(current.size)})"
-        return f"{text}\npublished {short_time(current.published_at)} UTC by {current.published_by}"
+        return f"{text}\npublished {origin_text(current)}"
     claimed = state.claimed
     return {
         "missing": "nothing is published",
