@@ -13,8 +13,9 @@ from hatch_ytupload.archive_layout import ARCHIVE_NAME, BOOTSTRAP, CONFIG, STAGE
 from hatch_ytupload.atomic_rename import replacing_file
 from hatch_ytupload.configuration.settings import load_settings
 from hatch_ytupload.framework.edge import log_header, log_success, python_errors
-from hatch_ytupload.packing.archive import pack, read_unchanged
+from hatch_ytupload.packing.archive import pack
 from hatch_ytupload.packing.build import source_date_epoch
+from hatch_ytupload.packing.planned_files import read_unchanged
 from hatch_ytupload.packing.user_cache import cache_directory
 from hatch_ytupload.packing.wheels import plan_with_wheels
 from hatch_ytupload.planning import targets
