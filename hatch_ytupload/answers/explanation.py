@@ -79,9 +79,24 @@ def outside_sources(planner: Planner, path: str, place: str, kind: str) -> Expla
         text = "it lies outside the pipeline directory, and in no uploaded module"
     elif names[:1] == [STAGES] and len(names) > 1:
         return _in_stage(planner, path, kind, names)
+    elif (above := _in_ignored_source(planner, path, place, kind, names)) is not None:
+        return above
     else:
         text = "no stage holds it, nor do `upload_modules` and `upload_paths`"
     return Explanation(path, kind, packed=False, reason="no-source", text=text)
+
+
+def _in_ignored_source(planner: Planner, path: str, place: str, kind: str, names: list[str]) -> Explanation | None:
+    """Explain a path in a source that is ignored as a whole, so that no plan holds it; None: it lies in none."""
+    top = planner.settings.pipeline_dir
+    sources = [os.path.realpath(os.path.join(top, entry.source)) for entry in planner.settings.upload_paths]
+    sources += [root.source for module in planner.modules for root in module.roots]
+    if all(below(place, source) is None for source in sources):
+        return None
+    excluding = _rule_above(planner, names, is_dir=kind == "directory" or path.endswith("/"))
+    if excluding is None or excluding.rule is None:
+        return None
+    return excluded(path, kind, excluding, excluding.rule, itself=excluding.at == "/".join(map(as_text, names)))
 
 
 def _in_stage(planner: Planner, path: str, kind: str, names: list[str]) -> Explanation:

@@ -206,6 +206,18 @@ class TestLinksAndTrouble:
         assert len(problems) == 2
         assert all("credentials" in problem for problem in problems)
 
+    @pytest.mark.parametrize(
+        "table", [{"upload_paths": [{"source": "lib"}]}, {"upload_modules": ["lib"]}], ids=["path", "module"]
+    )
+    def test_a_source_that_is_ignored_as_a_whole(self, pipeline: Pipeline, table: dict[str, object]) -> None:
+        """Of it and of all below, the rule is named that keeps it out; not that nobody asks for them."""
+        pipeline.write({".ytignore": "/lib/\n", "lib/__init__.py": "", "lib/deep/a.py": "", "other/a.py": ""})
+        for path, what in (("lib", "excludes it"), ("lib/", "excludes it"), ("lib/deep/a.py", "excludes `lib`")):
+            found = explain(pipeline, path, table)
+            assert (found.packed, found.reason) == (False, "ignored"), path
+            assert found.text.startswith(f"`/lib/` (line 1 of `.ytignore`) {what}")
+        assert explain(pipeline, "other/a.py", table).reason == "no-source"
+
     def test_a_stage_that_cannot_be_packed_is_not_called_missing(self, pipeline: Pipeline) -> None:
         """What keeps the only stage out of the archive is the problem, and that there is none left follows from it."""
         pipeline.write({"stages/first/src/.env": "x"})
