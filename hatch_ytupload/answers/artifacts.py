@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 CURRENT = "current"
 """Names the archive that jobs mount now."""
 
+_CHUNK = 4 << 20
 _ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")
 
 
@@ -323,9 +324,6 @@ def _fetch_manifest(folder: BuildFolder, path: str) -> tuple[Manifest, bytes]:
     with folder.open(path) as file:
         data = manifest_bytes(file, folder.path(path))
     return load_manifest(data, folder.path(path)), data
-
-
-_CHUNK = 4 << 20
 
 
 @contextmanager

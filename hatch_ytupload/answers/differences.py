@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     Components = tuple[ComponentInfo, ...]
 
 
+# The time to compare grows with the product of the lines.
+_MOST_BYTES = 1 << 20
+_NEVER = "/dev/null"
+
+
 class FactChange(NamedTuple):
     """What the manifests say differently: of what, which property, the two values; None: there is none."""
 
@@ -120,13 +125,6 @@ def _requirements(subject: str, texts: tuple[str, ...]) -> dict[tuple[str, str],
         key = subject, f"requirement {requirement_name(text) or text}"
         found[key] = f"{found[key]}, {text}" if key in found else text
     return found
-
-
-# The time to compare grows with the product of the lines.
-_MOST_BYTES = 1 << 20
-
-
-_NEVER = "/dev/null"
 
 
 def text_diffs(

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+PYPROJECT = "pyproject.toml"
+_HATCH_TOML = "hatch.toml"
+
+
 class Project(NamedTuple):
     """A project as far as a build needs to know it."""
 
@@ -47,10 +51,6 @@ def normalize_name(name: str) -> str:
     Source: https://packaging.python.org/en/latest/specifications/name-normalization/
     """
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-PYPROJECT = "pyproject.toml"
-_HATCH_TOML = "hatch.toml"
 
 
 class Pyproject(NamedTuple):

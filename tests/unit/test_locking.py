@@ -724,7 +724,7 @@ class TestCommands:
         errors = [finding["message"] for finding in found if finding["severity"] == "error"]
         assert len(errors) == 2
         assert "imports `app`, which neither the archive nor the lock of the stage nor" in errors[0]
-        assert "add it to `requirements.txt` of the stage and run `hatch-ytupload lock first`, or `app` to" in errors[0]
+        assert "add it to `requirements.txt` of the stage and run `hatch-ytupload lock first`, or name" in errors[0]
         assert "imports `ns.other`" in errors[1]
 
     def test_the_metadata_of_a_locked_distribution_is_there(self, here: Locking) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.checks.packed_code import PackedCode
     from hatch_ytupload.command_line.console import Console
 
+_COLOURS = {ERROR: "red", WARNING: "yellow", NOTE: "cyan"}
 _OLDEST = 7
 
 
@@ -99,9 +100,6 @@ def _coloured(line: str) -> str:
         return line
     severity = click.style(match[1], fg=_COLOURS[match[1]], bold=match[1] == ERROR)
     return line[: match.start(1)] + severity + line[match.end(1) :]
-
-
-_COLOURS = {ERROR: "red", WARNING: "yellow", NOTE: "cyan"}
 
 
 def check_text(found: Sequence[Finding], code: PackedCode, *, notes: bool) -> str:

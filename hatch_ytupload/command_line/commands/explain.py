@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from hatch_ytupload.sources.ignoring import Rule
 
 
+_SHOWN_NAMES = 3
+
+
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", shell_complete=files)
 @settings_flags
@@ -45,9 +48,6 @@ def command(console: Console, /, paths: tuple[str, ...], **flags: object) -> Non
         {"problems": list(explainer.problems), "paths": [explanation_data(explanation) for explanation in found]},
         "\n".join(explanation_text(explanation) for explanation in found),
     )
-
-
-_SHOWN_NAMES = 3
 
 
 def explanation_text(found: Explanation) -> str:
