@@ -113,6 +113,14 @@ class IgnoreRules:
                     return file.rule(number)
         return rule
 
+    def is_ignored(self, name: str, *, is_dir: bool) -> bool:
+        """Tell whether an entry of this directory is left out; the arguments are those of `decide`.
+
+        The question of `git check-ignore`, for programs that hold these rules against git.
+        """
+        rule = self.decide(name, is_dir=is_dir)
+        return rule is not None and not rule.negated
+
 
 def _own(text: bytes | None, file: str) -> tuple[tuple[_RuleFile, bytes], ...]:
     return ((_RuleFile(text, file), b""),) if text else ()

@@ -41,12 +41,6 @@ NOT_ALWAYS = [
 ]
 
 
-def is_ignored(rules: IgnoreRules, name: str, *, is_dir: bool) -> bool:
-    """Tell whether an entry is left out."""
-    rule = rules.decide(name, is_dir=is_dir)
-    return rule is not None and not rule.negated
-
-
 @pytest.mark.parametrize(("name", "is_dir", "pattern"), ALWAYS)
 @pytest.mark.parametrize("text", [None, b"!*\n!.*\n!*/\n", b"*\n"])
 def test_some_names_are_left_out_whatever_is_written(
@@ -56,7 +50,7 @@ def test_some_names_are_left_out_whatever_is_written(
     rules = IgnoreRules.root(text, IGNORE_FILE_NAME)
     for inside in (rules, rules.child("below", text, "below/.ytignore")):
         assert inside.decide(name, is_dir=is_dir) == Rule("", 0, pattern, negated=False)
-        assert is_ignored(inside, name, is_dir=is_dir)
+        assert inside.is_ignored(name, is_dir=is_dir)
 
 
 @pytest.mark.parametrize(("name", "is_dir"), NOT_ALWAYS)
@@ -64,7 +58,7 @@ def test_names_that_only_look_built_in_are_kept(name: str, *, is_dir: bool) -> N
     """A file that is named like a directory, another case or another suffix is no built-in name."""
     rules = IgnoreRules.root(None)
     assert rules.decide(name, is_dir=is_dir) is None
-    assert not is_ignored(rules, name, is_dir=is_dir)
+    assert not rules.is_ignored(name, is_dir=is_dir)
 
 
 def test_the_last_matching_line_of_a_file_decides() -> None:
@@ -79,8 +73,8 @@ def test_a_negated_rule_decides_that_an_entry_stays() -> None:
     """The rule is told, though nothing is ignored."""
     rules = IgnoreRules.root(b"*\n!*.py\n", "pipeline/.ytignore")
     assert rules.decide("mapper.py", is_dir=False) == Rule("pipeline/.ytignore", 2, "!*.py", negated=True)
-    assert not is_ignored(rules, "mapper.py", is_dir=False)
-    assert is_ignored(rules, "mapper.txt", is_dir=False)
+    assert not rules.is_ignored("mapper.py", is_dir=False)
+    assert rules.is_ignored("mapper.txt", is_dir=False)
 
 
 def test_the_innermost_file_with_a_matching_rule_decides() -> None:
@@ -97,11 +91,11 @@ def test_rules_of_a_directory_do_not_reach_its_siblings() -> None:
     """Making the rules of one directory changes neither those of its parent nor those of another child."""
     top = IgnoreRules.root(b"/a/x\n/b/y\n")
     first, second = top.child("a", b"*\n"), top.child("b", None)
-    assert is_ignored(first, "z", is_dir=False)
-    assert not is_ignored(second, "z", is_dir=False)
-    assert not is_ignored(top, "z", is_dir=False)
-    assert not is_ignored(second, "x", is_dir=False)
-    assert is_ignored(second, "y", is_dir=False)
+    assert first.is_ignored("z", is_dir=False)
+    assert not second.is_ignored("z", is_dir=False)
+    assert not top.is_ignored("z", is_dir=False)
+    assert not second.is_ignored("x", is_dir=False)
+    assert second.is_ignored("y", is_dir=False)
 
 
 def test_a_rule_with_a_slash_counts_from_the_directory_of_its_file() -> None:
@@ -129,12 +123,12 @@ def test_nothing_below_an_ignored_directory_can_be_kept() -> None:
 def test_a_slash_at_the_end_means_directories() -> None:
     """`data/` is about a directory; a file or a symbolic link of that name stays."""
     rules = IgnoreRules.root(b"data/\n*.d/\nx/y/\n")
-    assert is_ignored(rules, "data", is_dir=True)
-    assert is_ignored(rules, "conf.d", is_dir=True)
-    assert not is_ignored(rules, "data", is_dir=False)
-    assert not is_ignored(rules, "conf.d", is_dir=False)
-    assert is_ignored(rules.child("x", None), "y", is_dir=True)
-    assert not is_ignored(rules.child("x", None), "y", is_dir=False)
+    assert rules.is_ignored("data", is_dir=True)
+    assert rules.is_ignored("conf.d", is_dir=True)
+    assert not rules.is_ignored("data", is_dir=False)
+    assert not rules.is_ignored("conf.d", is_dir=False)
+    assert rules.child("x", None).is_ignored("y", is_dir=True)
+    assert not rules.child("x", None).is_ignored("y", is_dir=False)
 
 
 def test_lines_are_counted_and_told_as_they_are_written() -> None:
@@ -161,8 +155,8 @@ def test_names_come_as_the_system_lists_them(tmp_path: Path) -> None:
     """A name that is no UTF-8 is compared by its bytes."""
     os.close(os.open(os.fsencode(tmp_path) + b"/\xe9t\xe9", os.O_CREAT))
     (name,) = os.listdir(tmp_path)
-    assert is_ignored(IgnoreRules.root(b"?t?"), name, is_dir=False)
-    assert not is_ignored(IgnoreRules.root("été".encode()), name, is_dir=False)
+    assert IgnoreRules.root(b"?t?").is_ignored(name, is_dir=False)
+    assert not IgnoreRules.root("été".encode()).is_ignored(name, is_dir=False)
 
 
 def test_rules_cannot_be_given_attributes() -> None:
@@ -215,7 +209,7 @@ def test_the_last_line_decides_among_thousands() -> None:
     between = b"".join(b"*a*a%d\n/p/*b%d\n" % (number, number) for number in range(1000))
     for first, last in (("*.py", "!m*"), ("/m.*", "!m.py"), ("m.py", "!/m.py"), ("?.py", "!/?.*")):
         start = first.encode() + b"\n" + between
-        assert is_ignored(IgnoreRules.root(start), "m.py", is_dir=False)
+        assert IgnoreRules.root(start).is_ignored("m.py", is_dir=False)
         rule = IgnoreRules.root(start + last.encode()).decide("m.py", is_dir=False)
         assert rule == Rule("", 2002, last, negated=True)
 
