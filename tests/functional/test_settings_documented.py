@@ -16,6 +16,7 @@ from pipelines import CHECKOUT
 from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload
 from hatch_ytupload.configuration.keys import KEYS
 from hatch_ytupload.packing.manifest import Manifest
+from hatch_ytupload.requirements.reading import INVALID, MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,6 +106,13 @@ def test_the_manifest_of_the_docs_is_that_of_builds() -> None:
         inner = next((part for part in (kind, *get_args(kind)) if hasattr(part, "_fields")), None)
         for name in getattr(inner, "_fields", ()):
             assert f"`{name}`" in rows[key]["content"], f"{key}.{name}"
+
+
+def test_the_rules_of_check_in_the_docs_are_those_of_the_code() -> None:
+    """A row for each, and none for others."""
+    code = "".join(path.read_text() for path in (CHECKOUT / "hatch_ytupload" / "checks").glob("*.py"))
+    rules = set(re.findall(r'(?:Finding\(\w+|_report\(\w+), "([a-z-]+)"', code)) | {INVALID, MISSING}
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", PAGES["checking.md"], re.MULTILINE)) == rules
 
 
 def commands() -> dict[str, click.Command]:
