@@ -46,17 +46,20 @@ def make_current(changes: Changes, record: Record, state: State, scripts: Mappin
     # The archive of a release that was published again still says who published it the first time.
     if carried != record.attribute():
         changes.set_attribute(ARCHIVE_NAME, record.attribute())
-    changed = {name: data for name, data in scripts.items() if not _is_script(state.nodes.get(name), data)}
-    changes.write_all(changed, attribute=_OUR_SCRIPT, executable=True)
+    changes.write_all(changed_scripts(state, scripts), attribute=_OUR_SCRIPT, executable=True)
     for name in _our_scripts(state):
         if name not in scripts:
             changes.remove(name)
 
 
+def changed_scripts(state: State, scripts: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return those of these scripts that do not lie beside the archive."""
+    return {name: data for name, data in scripts.items() if not _is_script(state.nodes.get(name), data)}
+
+
 def scripts_are_right(state: State, scripts: Mapping[str, bytes]) -> bool:
     """Tell whether exactly these scripts of ours lie beside the archive."""
-    right = all(_is_script(state.nodes.get(name), data) for name, data in scripts.items())
-    return right and all(name in scripts for name in _our_scripts(state))
+    return not changed_scripts(state, scripts) and all(name in scripts for name in _our_scripts(state))
 
 
 def _is_script(node: Node | None, data: bytes) -> bool:

@@ -10,7 +10,7 @@ from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SIGNATURE_NAME
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.releases.conditions import RefusedError, find_conflicts
-from hatch_ytupload.releases.current import Outcome, make_current, scripts_are_right
+from hatch_ytupload.releases.current import Outcome, changed_scripts, make_current, scripts_are_right
 from hatch_ytupload.releases.prefixes import PREFIXES, Prefixes, beginning, prefix_of
 from hatch_ytupload.releases.records import (
     Record,
@@ -242,7 +242,7 @@ class _Publishing:
         replaced = sorted({ARCHIVE_NAME, *self.outgoing.scripts} & set(state.nodes))
         removed = [*map(directory_of, outcome.pruned), *unused]
         # The directory of the release, its archive, and the current one; perhaps a prefix in its directory.
-        nodes = 3 + len(self.outgoing.beside) + len(self.outgoing.scripts)
+        nodes = 3 + len(self.outgoing.beside) + len(changed_scripts(state, self.outgoing.scripts))
         if self.prefix is not None and outcome.uploaded == outcome.size:
             nodes += 2
         changes.require_means([*replaced, *removed], outcome.uploaded, nodes)

@@ -6,6 +6,7 @@ import os
 import queue
 import signal
 import threading
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, ClassVar
 
@@ -409,6 +410,22 @@ class TestMeans:
             assert lack in line
             assert "remove old releases with `hatch-ytupload delete`, or ask for more; nothing was sent" in line
             assert proxy.log.of("write_file") == []
+
+    def test_room_that_just_suffices(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """What stays as it is, as a rule the scripts, needs none; nor is there any to spare."""
+        usage = "//sys/accounts/few/@resource_usage/node_count"
+        for room in (5, 6):
+            proxy.cypress.add_account("few")
+            proxy.cypress.create("map_node", PATH, attributes={"account": "few"})
+            publish_to(on_cluster(proxy), bundles[0], wrappers=True)
+            proxy.cypress.add_account("few", node_count_limit=int(str(proxy.cypress.get(usage))) + room)
+            publish = partial(publish_to, on_cluster(proxy), bundles[1], wrappers=True)
+            # The lock of the folder takes one.
+            if room == 5:
+                assert "room for 4 nodes, and 5 are needed" in refusal(publish)
+            else:
+                publish()
+            proxy.cypress.remove("//home/demo")
 
     def test_no_request_that_only_administrators_may_send(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
         """Nor is a publish refused where the cluster does not tell."""
