@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BLOCK = 16 << 10
+_LATE_SECONDS = 0.2
 
 
 class _Direction:
@@ -23,8 +24,11 @@ class _Direction:
 
     async def passed(self, size: int) -> None:
         """Wait until so many bytes have passed."""
-        self._free_at = max(self._free_at, time.monotonic()) + size / self._rate
-        await asyncio.sleep(self._free_at - time.monotonic())
+        now = time.monotonic()
+        # Whoever is woken late catches up.
+        self._free_at = max(self._free_at, now - _LATE_SECONDS) + size / self._rate
+        if self._free_at > now:
+            await asyncio.sleep(self._free_at - now)
 
 
 @contextlib.contextmanager

@@ -161,7 +161,7 @@ class PublishedCode(_Pipeline):
         with open_outgoing(bundle, project=project.name) as outgoing:
             require_stages(outgoing.manifest, stages, f"the bundle `{one_line(bundle)}`")
             log_success(self.logger, f"Bundle of {project.name}, as release it is {outgoing.release}")
-            self._serve(outgoing.archive.blocks(), outgoing.manifest, os.path.join(bundle, ARCHIVE_NAME))
+            self._serve(outgoing.archive.blocks(0), outgoing.manifest, os.path.join(bundle, ARCHIVE_NAME))
 
     def _serve(self, blocks: Iterable[bytes], manifest: Manifest, name: str) -> None:
         """Put an archive where dev mode looks for it."""

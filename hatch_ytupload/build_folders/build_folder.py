@@ -5,6 +5,7 @@ Paths are relative to the folder, with `/` between names; the empty one is the f
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -59,8 +60,9 @@ class Content:
 
     size: int
     """In bytes."""
-    blocks: Callable[[], Iterator[bytes]]
-    """Gives the bytes from the beginning, each time it is called."""
+    md5: str
+    blocks: Callable[[int], Iterator[bytes]]
+    """Gives the bytes from this position on, each time it is called."""
     node: str | None = None
     """The path of a file with this content on the cluster of the build folder, which is copied instead."""
 
@@ -212,4 +214,9 @@ class BuildFolder(Look, Protocol):
 
 def content_of(data: bytes) -> Content:
     """Return bytes as the content of a file."""
-    return Content(len(data), lambda: iter((data,)))
+    return Content(len(data), md5_of(data), lambda start: iter((data[start:],)))
+
+
+def md5_of(data: bytes) -> str:
+    """Return the digest that build folders know of their files."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()

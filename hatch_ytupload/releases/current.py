@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, is_wrapper
-from hatch_ytupload.build_folders.build_folder import FILE
-from hatch_ytupload.releases.records import archive_of, md5_of
+from hatch_ytupload.build_folders.build_folder import FILE, md5_of
+from hatch_ytupload.releases.records import archive_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

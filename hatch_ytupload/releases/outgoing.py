@@ -71,7 +71,8 @@ def open_outgoing(
             if os.path.lexists(signature):
                 with opened(signature) as file:
                     beside[SIGNATURE_NAME] = read_signature(file, one_line(signature))
-        content = Content(reader.size, lambda: _blocks(reader, manifest, bundle.archive))
+        info = manifest.archive
+        content = Content(info.size, info.md5, lambda start: _blocks(reader, manifest, bundle.archive, start))
         yield Outgoing(manifest, beside, content, scripts, bundle.directory)
 
 
@@ -98,16 +99,18 @@ def _check_names(manifest: Manifest, directory: str, project: str | None) -> Non
         )
 
 
-def _blocks(reader: FileReader, manifest: Manifest, name: str) -> Iterator[bytes]:
-    """Give the archive's bytes, and see to it that they are those that were checked."""
+def _blocks(reader: FileReader, manifest: Manifest, name: str, start: int) -> Iterator[bytes]:
+    """Give the archive's bytes; when they are all of them, see to it that they are those that were checked."""
     with DigestingReader(reader) as watched:
-        content = blocks(watched)
+        content = blocks(watched, start)
         while True:
             with _read_errors(name):
                 block = next(content, None)
             if block is None:
                 break
             yield block
+        if start:
+            return
         digests = watched.digests()
     if digests.sha256 != manifest.archive.sha256:
         raise ArtifactError(f"`{one_line(name)}` changed while it was being sent; nothing was published, try again")

@@ -18,7 +18,7 @@ from hatch_ytupload.reading.contents import places
 from hatch_ytupload.wording import megabytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from hatch_ytupload.build_folders.build_folder import Node
     from hatch_ytupload.packing.manifest import Manifest
@@ -98,20 +98,20 @@ def prefix_of(manifest: Manifest, archive: Content) -> Prefix | None:
         detail("only %s come before the first stage: the archive is sent whole", megabytes(size))
         return None
     sha256, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
-    for block in beginning(archive, size).blocks():
+    for block in _first(archive.blocks(0), size):
         sha256.update(block)
         md5.update(block)
     return Prefix(size, sha256.hexdigest(), md5.hexdigest())
 
 
-def beginning(content: Content, size: int) -> Content:
-    """Return the first bytes of a content as a content of its own."""
-    return Content(size, lambda: _first(content.blocks, size))
+def beginning(content: Content, prefix: Prefix) -> Content:
+    """Return the prefix of a content as a content of its own."""
+    return Content(prefix.size, prefix.md5, lambda start: _first(content.blocks(start), prefix.size - start))
 
 
-def _first(give: Callable[[], Iterator[bytes]], size: int) -> Iterator[bytes]:
+def _first(blocks: Iterator[bytes], size: int) -> Iterator[bytes]:
     left = size
-    for block in give():
+    for block in blocks:
         yield block[:left]
         left -= len(block)
         if left <= 0:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
+    from hatch_ytupload.byte_reader import Reader
     from hatch_ytupload.releases.current import Outcome
     from hatch_ytupload.releases.records import Record
 
@@ -69,10 +70,17 @@ def _open_kept(source: BuildFolder, target: BuildFolder, release: str, condition
             scripts = read_wrappers(reader, manifest, name) if conditions.standalone_wrappers else {}
             # Within a cluster no data moves.
             node = name if source.host is not None and source.host == target.host else None
-            content = Content(reader.size, lambda: as_published(blocks(reader), record.archive_sha256, name), node=node)
+            content = Content(
+                reader.size, manifest.archive.md5, lambda start: _blocks(reader, record, name, start), node=node
+            )
             origin = _origin(source, record)
             yield Outgoing(manifest, beside, content, scripts, promoted_from=origin, signed_by=record.signed_by)
 
 
 def _origin(source: BuildFolder, record: Record) -> dict[str, str | None]:
     return {"build_folder": source.location, "cluster": source.host, "release": record.release}
+
+
+def _blocks(reader: Reader, record: Record, name: str, start: int) -> Iterator[bytes]:
+    """Give an archive's bytes; when they are all of them, see to it that they are those that were published."""
+    return blocks(reader, start) if start else as_published(blocks(reader), record.archive_sha256, name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SIGNATURE_NAME
+from hatch_ytupload.build_folders.build_folder import md5_of
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.releases.conditions import RefusedError, find_conflicts
 from hatch_ytupload.releases.current import Outcome, changed_scripts, make_current, scripts_are_right
@@ -17,7 +18,6 @@ from hatch_ytupload.releases.records import (
     archive_of,
     directory_of,
     is_whole,
-    md5_of,
     read_state_with,
     timestamp,
 )
@@ -270,7 +270,7 @@ class _Publishing:
         if found is not None:
             yield found, self._to_send(None, found)
         if self.prefix is not None:
-            changes.write(self.prefix.base.path, beginning(self.outgoing.archive, self.prefix.size))
+            changes.write(self.prefix.base.path, beginning(self.outgoing.archive, self.prefix))
             yield self.prefix.base, self.outgoing.archive.size
         yield None, self._to_send(None, None)
 

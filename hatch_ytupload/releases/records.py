@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
-from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, RELEASES
+from hatch_ytupload.build_folders.build_folder import FILE, FOLDER, RELEASES, md5_of
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.json_values import JsonValueError, read_item
 from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
@@ -231,11 +230,6 @@ def read_manifest(look: Look, folder: BuildFolder, record: Record) -> tuple[Mani
     if not is_of_release or record.manifest_md5 not in (None, md5_of(data)):
         raise ArtifactError(f"`{name}` is not the manifest of this release; publish it again")
     return manifest, data
-
-
-def md5_of(data: bytes) -> str:
-    """Return the digest that build folders know of their files."""
-    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def find_release(folder: BuildFolder, state: State, name: str) -> Record:

@@ -5,7 +5,6 @@ Everything happens below a folder of its own in `//tmp`, which is removed at the
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
@@ -17,7 +16,7 @@ from cluster_rules import CLIENT, PROXY
 from pipelines import make_pipeline, refusal
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
-from hatch_ytupload.build_folders.build_folder import Content
+from hatch_ytupload.build_folders.build_folder import Content, md5_of
 from hatch_ytupload.build_folders.cypress.client import Cluster
 from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 from hatch_ytupload.releases.records import read_state
@@ -146,10 +145,11 @@ def test_a_file_of_many_pieces(path: str, monkeypatch: pytest.MonkeyPatch) -> No
     folder = folder_at(path)
 
     blocks = [data[start : start + 50_000] for start in range(0, len(data), 50_000)]
-    folder.change("writing", lambda changes: changes.write("large", Content(len(data), lambda: iter(blocks))))
+    content = Content(len(data), md5_of(data), lambda start: iter(blocks[start // 50_000 :]))
+    folder.change("writing", lambda changes: changes.write("large", content))
     (nodes,) = folder.look("")
     assert nodes is not None
-    assert nodes["large"].md5() == hashlib.md5(data, usedforsecurity=False).hexdigest()
+    assert nodes["large"].md5() == md5_of(data)
     with folder.open("large") as file:
         assert file.read(0, file.size) == data
 

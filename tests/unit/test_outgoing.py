@@ -78,9 +78,9 @@ def test_a_good_bundle_is_taken_by_any_of_its_names(original: Bundle) -> None:
     for path in (original.directory, original.archive, original.directory / MANIFEST_NAME):
         with open_outgoing(str(path), project="demo") as outgoing:
             assert outgoing.release == original.release
-            assert b"".join(outgoing.archive.blocks()) == original.data
+            assert b"".join(outgoing.archive.blocks(0)) == original.data
             # As often as asked for: a lost transaction is begun again.
-            assert b"".join(outgoing.archive.blocks()) == original.data
+            assert b"".join(outgoing.archive.blocks(0)) == original.data
 
 
 def test_scripts_come_out_of_the_archive(bundle: Path, original: Bundle) -> None:
@@ -208,7 +208,7 @@ def test_an_archive_that_changes_after_the_check_is_not_published(bundle: Path, 
     with open_outgoing(str(bundle)) as outgoing:
         with (bundle / ARCHIVE_NAME).open("r+b") as file:
             file.write(b"overwritten in place")
-        line = refusal(lambda: b"".join(outgoing.archive.blocks()))
+        line = refusal(lambda: b"".join(outgoing.archive.blocks(0)))
     assert line.endswith("changed while it was being sent; nothing was published, try again")
 
 
@@ -217,7 +217,7 @@ def test_an_archive_that_is_replaced_after_the_check_does_not_matter(bundle: Pat
     with open_outgoing(str(bundle)) as outgoing:
         (bundle / ARCHIVE_NAME).unlink()
         (bundle / ARCHIVE_NAME).write_bytes(b"another build")
-        assert b"".join(outgoing.archive.blocks()) == original.data
+        assert b"".join(outgoing.archive.blocks(0)) == original.data
 
 
 def test_an_archive_that_cannot_be_read_on_the_way_is_told(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +228,7 @@ def test_an_archive_that_cannot_be_read_on_the_way_is_told(bundle: Path, monkeyp
             raise OSError(5, "Input/output error")
 
         monkeypatch.setattr(os, "pread", fail)
-        line = refusal(lambda: b"".join(outgoing.archive.blocks()))
+        line = refusal(lambda: b"".join(outgoing.archive.blocks(0)))
     assert line == f"cannot read `{bundle / ARCHIVE_NAME}`: Input/output error"
 
 

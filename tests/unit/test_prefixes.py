@@ -228,8 +228,12 @@ def test_a_promotion_to_another_cluster_uses_the_prefix_there(proxy: ProxyServer
         assert promote(testing, production, conditions=Conditions()).uploaded == len(bundles[0].data)
         publish_to(testing, bundles[1])
         sent(other)
+        proxy.log.clear()
         assert promote(testing, production, conditions=Conditions()).uploaded < len(bundles[1].data)
         assert sent(other) < len(bundles[1].data)
+        # To know the prefix it has to be read, but only once.
+        reads = [record for record in proxy.log.of("read_file") if str(record.path).startswith("#")]
+        assert sum(record.response_bytes for record in reads) < 1.2 * len(bundles[1].data)
         assert read_current(production) == bundles[1].data
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.build_folders.cypress.client import Command
@@ -12,7 +11,7 @@ from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from hatch_ytupload.build_folders.build_folder import Content, Plain
     from hatch_ytupload.build_folders.cypress.client import Cluster
@@ -83,22 +82,10 @@ def upload(
         CypressError: it failed.
     """
     end = there
-    digest = hashlib.md5(usedforsecurity=False)
-    for piece in _pieces(_after(there, content.blocks(), digest.update), at_least=not there):
+    for piece in _pieces(content.blocks(there), at_least=not there):
         _Piece(cluster, path, transaction_id, piece, end).send(progress, there, content.size)
         end += sum(map(len, piece))
-    return Written(end, digest.hexdigest())
-
-
-def _after(start: int, blocks: Iterator[bytes], see: Callable[[bytes], object]) -> Iterator[bytes]:
-    """Give what comes after so many bytes, and show all of them to somebody."""
-    position = 0
-    for block in blocks:
-        see(block)
-        rest = block[max(start - position, 0) :]
-        position += len(block)
-        if rest:
-            yield rest
+    return Written(content.size, content.md5)
 
 
 def arrival_of(paths: Iterable[str], transaction_id: str) -> list[Command]:

@@ -96,7 +96,7 @@ class Staging:
         digest = hashlib.md5(usedforsecurity=False)
         size = 0
         with open(os.open(self._place(path), flags, 0o777 if executable else 0o666), "wb") as file:
-            for block in content.blocks():
+            for block in content.blocks(0):
                 file.write(block)
                 digest.update(block)
                 size += len(block)
