@@ -84,7 +84,8 @@ def is_credential_file(path: str) -> bool:
 def holds_private_key(head: bytes) -> bool:
     """Tell whether a file that starts with these bytes is a private key, or the JSON of an account that holds one.
 
-    Only blank, comment and attribute lines may precede its header: program text that quotes one passes.
+    Only blank, comment and attribute lines and other blocks of PEM, such as certificates, may precede its header:
+    program text that quotes one passes.
     """
     # Nearly every file is decided by its first line: this runs once for each.
     if head[:1] not in _MAY_PRECEDE and b"Attributes" not in head[: head.find(b"\n")]:
@@ -94,10 +95,17 @@ def holds_private_key(head: bytes) -> bool:
     text = head.removeprefix(b"\xef\xbb\xbf")
     if text.lstrip()[:1] in (b"{", b"["):
         return re.search(_JSON_KEY, text) is not None
+    in_block = False
     for line in text.splitlines():
         if re.match(_PRIVATE_KEY, line):
             return True
-        # `openssl pkcs12` writes "Bag Attributes" and "Key Attributes", with indented lines below, before the header.
-        if line.strip() and line[:1] not in b"# \t" and b"Attributes" not in line:
+        if in_block or line.startswith(b"-----BEGIN "):
+            in_block = not line.startswith(b"-----END ")
+        elif line.strip() and line[:1] not in b"# \t" and not _is_remark(line):
             return False
     return False
+
+
+def _is_remark(line: bytes) -> bool:
+    """Tell whether `openssl pkcs12` writes such a line between keys and certificates, or indented ones below it."""
+    return b"Attributes" in line or line.startswith((b"subject=", b"issuer="))

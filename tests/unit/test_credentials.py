@@ -63,6 +63,11 @@ def test_other_names_are_not(name: str) -> None:
         b'{"id": "a", "private_key": "PLEASE DO NOT REMOVE THIS LINE!\\n-----BEGIN PRIVATE KEY-----\\nMII"}',
         b'{"padding": "' + bytes(HEAD_SIZE // 2) + b'", "private_key": "-----BEGIN PRIVATE KEY-----"}',
         b"Bag Attributes\n    friendlyName: x\nKey Attributes: <No Attributes>\n-----BEGIN PRIVATE KEY-----\n",
+        b"-----BEGIN EC PARAMETERS-----\nBggq\n-----END EC PARAMETERS-----\n-----BEGIN EC PRIVATE KEY-----\n",
+        b"-----BEGIN CERTIFICATE-----\r\nMII\r\n-----END CERTIFICATE-----\r\n\r\n-----BEGIN PRIVATE KEY-----\r\n",
+        b"Bag Attributes\n    x: y\nsubject=CN = x\nissuer=CN = x\n"
+        + 2 * b"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
+        + b"Bag Attributes\n    x: y\nKey Attributes: <No Attributes>\n-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
     ],
 )
 def test_private_keys_are_known_by_their_header(head: bytes) -> None:
@@ -76,6 +81,8 @@ def test_private_keys_are_known_by_their_header(head: bytes) -> None:
         b"",
         b"-----BEGIN CERTIFICATE-----\n",
         b"-----BEGIN PUBLIC KEY-----\n",
+        b"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\nPRIVATE KEY\n",
+        b"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\ntext\n-----BEGIN PRIVATE KEY-----\n",
         b'KEY = """\n-----BEGIN PRIVATE KEY-----\n',
         b'"""Tests."""\n# -----BEGIN PRIVATE KEY-----\n',
         b"# -----BEGIN PRIVATE KEY----- is what a key starts with\n",
