@@ -49,6 +49,7 @@ class Corpus:
         self.root = directory / name
         self.out = directory / f"{name}-out"
         self.cache = directory / f"{name}-cache"
+        self.kept = directory / f"{name}-kept.ytarchive"
         self.dist = self.root / "dist"
         make_corpus(name, self.root, scale=QUICK_SCALE if quick else 1)
         ours: list[str | Path] = [python, "-m", "hatchling", "build", "-t", "ytarchive"]
@@ -69,6 +70,15 @@ class Corpus:
                 Series("`hatch-ytupload build`, nothing changed", command, ["warm"], archive),
                 Series("`hatch-ytupload build`, one stage file edited", command, ["warm", "edit"], archive),
             ]
+        else:
+            # What looks into a bundle of that size: the last one of the round.
+            command = [python, "-m", "hatch_ytupload", "--quiet"]
+            self.series += [
+                Series("`explain` of a file", [*command, "explain", "stages/stage_0/src/mapper.py"]),
+                Series("`inspect`", [*command, "inspect", archive]),
+                Series("`diff` with an earlier bundle", [*command, "diff", self.kept, archive.parent], ["kept"]),
+                Series("`verify`", [*command, "verify", archive]),
+            ]
         self.series += self._tar()
         self.peer = peer
         self.warmed = False
@@ -80,7 +90,7 @@ class Corpus:
         found = [Series("tar -czf", ["tar", "-C", source, "-czf", target, "."], [], target)]
         if shutil.which("pigz"):
             found.append(
-                Series("tar | pigz -p2", ["tar", "-C", source, "-I", "pigz -p2", "-cf", target, "."], [], target)
+                Series("tar \\| pigz -p2", ["tar", "-C", source, "-I", "pigz -p2", "-cf", target, "."], [], target)
             )
         return found
 
@@ -109,6 +119,10 @@ class Corpus:
         shutil.rmtree(self.dist, ignore_errors=True)
         self.warmed = False
 
+    def _kept(self, series: Series) -> None:
+        if not self.kept.exists():
+            shutil.copytree(series.command[-1], self.kept)
+
     def _sdist(self, _: Series) -> None:
         (self.dist / f"corpus_{self.name.lower()}-1.0.tar.gz").unlink(missing_ok=True)
 
@@ -125,8 +139,8 @@ class Corpus:
         file.write_text(file.read_text(encoding="utf-8") + f"# edit {self.edits}\n", encoding="utf-8")
         self.warmed = False
 
-    def same_files(self) -> str:
-        """Have YT Framework pack the very files of our archive, and return how large both archives are."""
+    def same_files(self) -> tuple[float, float]:
+        """Have YT Framework pack the very files of our archive, and return how large both archives are, in MB."""
         archive = self.series[1].result
         assert archive is not None
         self._out(self.series[0])
@@ -134,12 +148,29 @@ class Corpus:
         source.mkdir()
         subprocess.run(["tar", "-xzf", archive, "-C", source], check=True)
         subprocess.run([*self.peer, "--pack-only"], check=True)
-        ours, theirs = (path.stat().st_size / 1e6 for path in (archive, self.out / "source.tar.gz"))
-        return f"The files of our archive: {ours:.2f} MB, packed by YT Framework {theirs:.2f} MB."
+        return archive.stat().st_size / 1e6, (self.out / "source.tar.gz").stat().st_size / 1e6
+
+    def ratio(self, series: Series) -> float:
+        """Return how many times as long YT Framework takes."""
+        return statistics.median(
+            theirs / ours for theirs, ours in zip(self.series[0].seconds, series.seconds, strict=True)
+        )
+
+    def summary(self) -> list[str]:
+        """Return the lines of the table for all corpora: one for each front end."""
+        ours, theirs = self.same_files()
+        lines = []
+        for title, begin in ((self.name, "ours"), (f"{self.name}, `hatch-ytupload build`", "`hatch-ytupload build`")):
+            series = [found for found in self.series if found.title.startswith(f"{begin}, ")]
+            cells = [f"{statistics.median(found.seconds):.3f} s, 1/{self.ratio(found):.1f}" for found in series]
+            peak = max((found.peak_kb for found in series), default=0) / 1000
+            framework = statistics.median(self.series[0].seconds)
+            row = [title, f"{framework:.2f} s", *cells, f"{ours:.2f} ({theirs:.2f}) MB", f"{peak:.0f} MB"]
+            lines += [f"| {' | '.join(row)} |"] * bool(series)
+        return lines
 
     def table(self) -> str:
-        """Return the results as a Markdown table."""
-        peer = self.series[0]
+        """Return all results as a Markdown table."""
         lines = [
             f"### {self.name}: {SHAPES[self.name].title}",
             "",
@@ -147,12 +178,11 @@ class Corpus:
             "|---|---|---|---|---|---|",
         ]
         for series in self.series:
-            ratio = statistics.median(theirs / ours for theirs, ours in zip(peer.seconds, series.seconds, strict=True))
             low, high = min(series.seconds), max(series.seconds)
             size = f"{series.size / 1e6:.2f} MB" if series.size else ""
             lines.append(
                 f"| {series.title} | {statistics.median(series.seconds):.3f} s | {low:.3f} to {high:.3f} "
-                f"| 1/{ratio:.1f} | {size} | {series.peak_kb / 1000:.0f} MB |"
+                f"| 1/{self.ratio(series):.1f} | {size} | {series.peak_kb / 1000:.0f} MB |"
             )
         return "\n".join(lines)
 
@@ -169,6 +199,10 @@ def main() -> None:
     else:
         python = environment("bench", "--compile-bytecode", "yt-framework==1.4.4", *LARGE_REQUIREMENTS)
     rounds = 1 if arguments.quick else arguments.rounds
+    summary = [
+        "| | YT Framework | cold | nothing changed | one stage file edited | size (packed by YT Framework) | memory |",
+        "|---|---|---|---|---|---|---|",
+    ]
     with tempfile.TemporaryDirectory() as directory:
         for name in arguments.corpora:
             corpus = Corpus(name, Path(directory), python, quick=arguments.quick)
@@ -177,8 +211,10 @@ def main() -> None:
                     for series in corpus.series:
                         series.seconds.clear()
                 corpus.round()
-            print(corpus.table(), corpus.same_files(), sep="\n\n", end="\n\n", flush=True)
+            print(corpus.table(), end="\n\n", flush=True)
+            summary += corpus.summary()
             shutil.rmtree(corpus.root)
+    print(*summary, sep="\n")
 
 
 if __name__ == "__main__":
