@@ -25,7 +25,7 @@ import zlib
 ROOT = os.path.dirname(os.path.abspath(__file__))
 WHEELS = "wheels"
 # Bytes of a file that is written at once, and of a shebang that every kernel takes.
-AT_ONCE = 1 << 22
+AT_ONCE = 1 << 20
 LONGEST_SHEBANG = 127
 # Bytes to unpack from which on a process of its own helps, and bytes that take as long as making a file.
 WORTH_A_PROCESS = 8 << 20
