@@ -144,7 +144,7 @@ class Planner:
         self.stages: list[Stage] = []
         self.modules: list[Module] = []
         self.ignored = 0
-        self._places = targets.Places()
+        self._claims = targets.Claims()
         self._packed_roots: set[tuple[str, str]] = set()
         self._listings = listings or Listings()
         with self._going_on():
@@ -205,7 +205,7 @@ class Planner:
                 module = find_module(name, own)
                 description = f"`{one_line(name)}` of `upload_modules`"
                 if module.name == YTJOBS:
-                    self._places.claim(module.name, description, owner=module.name)  # which is refused
+                    self._claims.claim(module.name, description, owner=module.name)  # which is refused
                 elif module.name not in {known.name for known in self.modules}:
                     self._add_module(module, description)
 
@@ -259,7 +259,7 @@ class Planner:
         from hatch_ytupload.locking.locked_stage import bootstrap, locked_stage
 
         # Whoever has no lock may have a directory of that name.
-        self._places.claim(WHEELS, "the wheels of locked stages", owner=WHEELS, reserved=True)
+        self._claims.claim(WHEELS, "the wheels of locked stages", owner=WHEELS, reserved=True)
         stage = self.stages[number]
         found = locked_stage(stage.name, _contents(planned), self.settings.target_of(stage.name))
         self.stages[number] = stage._replace(locked=found)
@@ -282,7 +282,7 @@ class Planner:
             if (root.source, root.target) in self._packed_roots:
                 continue
             self._packed_roots.add((root.source, root.target))
-            self._places.claim(root.target, description, reserved=reserved, owner=module.name)
+            self._claims.claim(root.target, description, reserved=reserved, owner=module.name)
             # Of several portions of a namespace package the first wins, as it does on import.
             files = [file for file in self._module_files(root, description) if file.path not in seen]
             seen.update(file.path for file in files)
@@ -322,7 +322,7 @@ class Planner:
                 raise SourceError(f"{description} is a ring of symbolic links: `{one_line(real)}`; remove one of them")
             raise SourceError(f"{description} is not a directory: `{one_line(real)}`; name the one that holds it")
         target = targets.path_target(entry, top, description)
-        if not self._places.claim(target, description, owner=real):
+        if not self._claims.claim(target, description, owner=real):
             return
         source = Source(real, target, self.scopes.of(real), top, os.path.relpath(real, top), description, own=True)
         self._add(_PATHS, target, self._files(source))

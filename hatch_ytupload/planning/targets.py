@@ -60,7 +60,7 @@ def path_target(entry: UploadPath, pipeline_dir: str, description: str) -> str:
     return normal_target(entry.target or as_text(os.path.basename(source)), description)
 
 
-class Places:
+class Claims:
     """Remembers which source has which place."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pipelines import refusal
 
-from hatch_ytupload.planning.targets import Places, normal_target
+from hatch_ytupload.planning.targets import Claims, normal_target
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_target_must_be_a_path_that_can_be_extracted(target: str) -> None:
 )
 def test_reserved_places_are_refused(target: str, reason: str) -> None:
     """What always is in the archive belongs to nobody else."""
-    assert refusal(lambda: Places().claim(target, "entry #1", owner="x")) == (
+    assert refusal(lambda: Claims().claim(target, "entry #1", owner="x")) == (
         f"entry #1 would take `{target}`, and {reason}; choose another target or remove the entry"
     )
 
@@ -69,50 +69,50 @@ def test_reserved_places_are_refused(target: str, reason: str) -> None:
 def test_names_of_wrappers_are_refused(target: str) -> None:
     """Whether there is such a script or not."""
     line = f"entry #1 would take `{target}`, a name reserved for wrapper scripts; choose another"
-    assert refusal(lambda: Places().claim(target, "entry #1", owner="x")) == line
+    assert refusal(lambda: Claims().claim(target, "entry #1", owner="x")) == line
 
 
 @pytest.mark.parametrize("target", ["stages2", "ytjobs.py", "operation_wrapper_x", "lib/stages", "lib/ytjobs"])
 def test_similar_names_are_free(target: str) -> None:
     """Only the first component counts, and all of it."""
-    assert Places().claim(target, "entry #1", owner="x")
+    assert Claims().claim(target, "entry #1", owner="x")
 
 
 def test_two_sources_for_one_place_are_named() -> None:
     """Both of them."""
-    taken = Places()
-    taken.claim("lib", "entry #1", owner="one")
+    claims = Claims()
+    claims.claim("lib", "entry #1", owner="one")
     line = "entry #2 and entry #1 both want `lib` in the archive; give one another target"
-    assert refusal(lambda: taken.claim("lib", "entry #2", owner="two")) == line
+    assert refusal(lambda: claims.claim("lib", "entry #2", owner="two")) == line
 
 
 @pytest.mark.parametrize(("first", "second"), [("lib", "lib/sub/deep"), ("lib/sub/deep", "lib")])
 def test_one_source_inside_another_is_refused(first: str, second: str) -> None:
     """In either order, both places are named."""
-    taken = Places()
-    taken.claim(first, "entry #1", owner="one")
+    claims = Claims()
+    claims.claim(first, "entry #1", owner="one")
     line = f"entry #2 and entry #1 both want `{second}` and `{first}` in the archive; give one another target"
-    assert refusal(lambda: taken.claim(second, "entry #2", owner="two")) == line
+    assert refusal(lambda: claims.claim(second, "entry #2", owner="two")) == line
 
 
 def test_places_beside_each_other_are_free() -> None:
     """A common beginning of the name is no conflict."""
-    taken = Places()
-    assert taken.claim("lib/a", "entry #1", owner="one")
-    assert taken.claim("lib/ab", "entry #2", owner="two")
-    assert taken.claim("lib2", "entry #3", owner="three")
+    claims = Claims()
+    assert claims.claim("lib/a", "entry #1", owner="one")
+    assert claims.claim("lib/ab", "entry #2", owner="two")
+    assert claims.claim("lib2", "entry #3", owner="three")
 
 
 def test_an_owner_may_ask_twice() -> None:
     """The same source for the same place is packed once, and may take what is inside its own."""
-    taken = Places()
-    assert taken.claim("lib", "entry #1", owner="one")
-    assert not taken.claim("lib", "entry #2", owner="one")
-    assert taken.claim("lib/extra", "entry #3", owner="one")
+    claims = Claims()
+    assert claims.claim("lib", "entry #1", owner="one")
+    assert not claims.claim("lib", "entry #2", owner="one")
+    assert claims.claim("lib/extra", "entry #3", owner="one")
 
 
 def test_a_reserved_place_is_given_to_its_owner() -> None:
     """The framework's package takes `ytjobs`; whoever comes then is told."""
-    taken = Places()
-    assert taken.claim("ytjobs", "the framework's package", owner="ytjobs", reserved=True)
-    assert "reserved" in refusal(lambda: taken.claim("ytjobs", "`ytjobs` of `upload_modules`", owner="ytjobs"))
+    claims = Claims()
+    assert claims.claim("ytjobs", "the framework's package", owner="ytjobs", reserved=True)
+    assert "reserved" in refusal(lambda: claims.claim("ytjobs", "`ytjobs` of `upload_modules`", owner="ytjobs"))
