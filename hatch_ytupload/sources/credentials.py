@@ -34,7 +34,9 @@ _NAMES = frozenset(
     ]
 )
 _SUFFIXES = (".ppk", ".p12", ".pfx", ".jks", ".keystore", ".kdbx")
-_EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist")
+# Other editions of them: `.env.local`, `secrets.env.bak`; those for others to fill in hold none.
+_EDITIONS = (".env.", "secrets.env.")
+_EXAMPLES = (".example", ".sample", ".template", ".dist")
 # Where the name alone says nothing: the directory, and the file in it.
 _PATHS = frozenset(
     [
@@ -76,7 +78,7 @@ def is_credential_file(path: str) -> bool:
     return (
         name in _NAMES
         or name.endswith(_SUFFIXES)
-        or (name.startswith(".env.") and name not in _EXAMPLES)
+        or (name.startswith(_EDITIONS) and not name.endswith(_EXAMPLES))
         or f"{above.rpartition('/')[2]}/{name}" in _PATHS
     )
 

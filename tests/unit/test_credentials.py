@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         "secrets.env", "SECRETS.ENV", ".env", ".env.local", ".env.prod.example.bak", ".netrc", "_netrc", ".pgpass",
         ".pypirc", ".git-credentials", ".htpasswd", "id_rsa", "id_ed25519", "id_ecdsa_sk", "id_dsa", "x.ppk", "a.b.p12",
         "x.PFX", "x.jks", "my.keystore", "passwords.kdbx", "deep/.env", "/home/me/.netrc", ".vault-token", ".boto",
-        ".aws/credentials",
+        ".aws/credentials", "secrets.env.bak",
         "x/.AWS/credentials", ".yt/token", "/a/b/.yt/token", ".docker/config.json", ".kube/config",
         ".cargo/credentials", ".cargo/credentials.toml", "application_default_credentials.json", ".kaggle/kaggle.json",
         ".huggingface/token", ".azure/accessTokens.json", ".config/rclone/rclone.conf",
@@ -34,6 +34,7 @@ def test_names_of_credentials_are_known(name: str) -> None:
     "name",
     [
         "secrets.example.env", "secrets.env.example", ".env.example", ".env.sample", ".env.template", ".env.dist",
+        ".env.local.example",
         "env", ".envrc", "x.env", "id_rsa.pub", "id_rsa.py", "my_id_rsa", "netrc", "keystore.py", "p12", "secrets.py",
         "secrets.env\n", "token.py", "token", "credentials", "aws/credentials", "yt/token", ".yt/token/x",
         ".aws/config",
