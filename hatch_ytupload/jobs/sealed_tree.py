@@ -80,8 +80,9 @@ class SealedTree:
             found = self._look(known)
             for path in found.keys() - _lasting(found):
                 if path not in known or found[path].content != known[path].content:
-                    os.unlink(os.path.join(self._directory, path))
                     del found[path]
+                    with suppress(FileNotFoundError):
+                        os.unlink(os.path.join(self._directory, path))
         except OSError:
             return False
         if _lasting(known) != _lasting(found) or any(found[path].content != known[path].content for path in found):
@@ -104,20 +105,30 @@ class SealedTree:
         """Return what is there, by path; what is surely as it was known is not read."""
         now = time.time_ns()
         found = {}
-        for path, status in _files(self._directory):
-            if path == self._mark:
-                continue
-            place = os.path.join(self._directory, path)
-            if stat.S_ISLNK(status.st_mode):
-                found[path] = _Entry(os.readlink(place))
-                continue
-            facts = (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-            entry = known.get(path)
-            if entry is None or entry.status != facts:
-                settled = now - max(status.st_mtime_ns, status.st_ctime_ns) > UNSETTLED_NS
-                entry = _Entry(f"{stat.filemode(status.st_mode)} {_digest(place)}", facts if settled else None)
-            found[path] = entry
+        for path in _files(self._directory):
+            # Python writes bytecode under another name first: what has just been there may be gone.
+            with suppress(FileNotFoundError):
+                if path != self._mark:
+                    found[path] = _entry(os.path.join(self._directory, path), known.get(path), now)
         return found
+
+
+def _entry(path: str, known: _Entry | None, now_ns: int) -> _Entry:
+    """Return what a path is now.
+
+    Args:
+        path: of a file or link.
+        known: what it was.
+        now_ns: when the whole directory began to be looked at.
+    """
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode):
+        return _Entry(os.readlink(path))
+    status = (found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    if known is not None and known.status == status:
+        return known
+    settled = now_ns - max(found.st_mtime_ns, found.st_ctime_ns) > UNSETTLED_NS
+    return _Entry(f"{stat.filemode(found.st_mode)} {_digest(path)}", status if settled else None)
 
 
 def _lasting(paths: Iterable[str]) -> set[str]:
@@ -125,16 +136,14 @@ def _lasting(paths: Iterable[str]) -> set[str]:
     return {path for path in paths if f"/{_BYTECODE}/" not in path}
 
 
-def _files(directory: str, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
-    """Yield all that is in a directory and below and is no directory, by paths from the first one on."""
+def _files(directory: str, prefix: str = "") -> Iterator[str]:
+    """Yield the paths of all that is in a directory and below and is no directory, from the first one on."""
     with os.scandir(directory) as entries:
         for entry in entries:
-            path = prefix + entry.name
             if entry.is_dir(follow_symlinks=False):
-                yield from _files(entry.path, f"{path}/")
+                yield from _files(entry.path, f"{prefix}{entry.name}/")
             else:
-                with suppress(FileNotFoundError):  # Python writes its bytecode beside, and renames it
-                    yield path, entry.stat(follow_symlinks=False)
+                yield prefix + entry.name
 
 
 def _digest(path: str) -> str:

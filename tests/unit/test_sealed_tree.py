@@ -121,6 +121,19 @@ def test_bytecode_of_nobody_knows_whom_is_removed(tree: SealedTree, directory: P
     assert tree.holds()
 
 
+def test_bytecode_that_another_job_is_just_writing_disturbs_nobody(
+    tree: SealedTree, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is listed under a name that it has no more when it is looked at."""
+    passing = f"{BYTECODE}.140234"
+    files = [MODULE, BYTECODE, "bin/tool", "bin/python", "lib64", "lib/name\udcff"]
+    monkeypatch.setattr("hatch_ytupload.jobs.sealed_tree._files", lambda _: [*files, passing])
+    assert tree.holds()
+    files.remove(MODULE)
+    assert not tree.holds()
+    assert not (directory / passing).exists()
+
+
 def test_what_jobs_leave_is_taken_over(tree: SealedTree, directory: Path) -> None:
     """Bytecode, and what packages write beside their modules; where something is gone, nothing is."""
     (directory / "lib/site/__pycache__/other.pyc").write_text("bytecode")
