@@ -84,10 +84,16 @@ def _is_own(name: str, own: list[str]) -> bool:
 
 
 def _is_same(file: SourceFile, known: FileInfo, built_at_ns: int) -> bool:
-    if file.size > _ALWAYS_READ and max(file.mtime_ns, file.ctime_ns) < built_at_ns:
+    is_large = file.size > _ALWAYS_READ
+    if is_large and max(file.mtime_ns, file.ctime_ns) < built_at_ns:
         return True
     try:
-        with open(file.source, "rb") as opened:
-            return sha256_of(blocks(FileReader(opened.fileno()))) == known.sha256
+        opened = os.open(file.source, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            # There may be thousands of small ones: one system call for each.
+            content = blocks(FileReader(opened)) if is_large else [os.read(opened, file.size + 1)]
+            return sha256_of(content) == known.sha256
+        finally:
+            os.close(opened)
     except OSError:
         return False
