@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.build_folders.build_folder import Content
@@ -17,7 +17,7 @@ from hatch_ytupload.releases.records import archive_of
 from hatch_ytupload.releases.signed import read_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
@@ -63,18 +63,22 @@ def promote(
 @contextmanager
 def _open_kept(source: BuildFolder, target: BuildFolder, release: str, conditions: Conditions) -> Iterator[Outgoing]:
     """Open a release for being published elsewhere, and keep it there meanwhile."""
-    with find_kept(source, release) as record:
+    with find_kept(source, release) as record, ExitStack() as files:
         manifest, beside = read_beside(source, source, record)
         name = source.path(archive_of(record.release))
-        with source.open(archive_of(record.release)) as reader:
-            scripts = read_wrappers(reader, manifest, name) if conditions.standalone_wrappers else {}
-            # Within a cluster no data moves.
-            node = name if source.host is not None and source.host == target.host else None
-            content = Content(
-                reader.size, manifest.archive.md5, lambda start: _blocks(reader, record, name, start), node=node
-            )
-            origin = _origin(source, record)
-            yield Outgoing(manifest, beside, content, scripts, promoted_from=origin, signed_by=record.signed_by)
+        scripts: Mapping[str, bytes] = {}
+        md5 = manifest.archive.md5
+        # Within a cluster no data moves.
+        is_copied = source.host is not None and source.host == target.host
+        content = Content(record.size, md5, lambda _start: iter(()), node=name)
+        if not is_copied or conditions.standalone_wrappers:
+            reader = files.enter_context(source.open(archive_of(record.release)))
+            if conditions.standalone_wrappers:
+                scripts = read_wrappers(reader, manifest, name)
+            if not is_copied:
+                content = Content(reader.size, md5, lambda start: _blocks(reader, record, name, start))
+        origin = _origin(source, record)
+        yield Outgoing(manifest, beside, content, scripts, promoted_from=origin, signed_by=record.signed_by)
 
 
 def _origin(source: BuildFolder, record: Record) -> dict[str, str | None]:

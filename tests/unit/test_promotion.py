@@ -207,7 +207,7 @@ def test_a_source_that_changes_while_it_is_sent_is_noticed(
     assert read_state(way.target).missing
 
 
-@pytest.mark.parametrize(("where", "most", "moved"), [("cluster", 42, 0), ("elsewhere", 44, 1)])
+@pytest.mark.parametrize(("where", "most", "moved"), [("cluster", 38, 0), ("elsewhere", 44, 1)])
 def test_a_promotion_needs_few_requests(
     tmp_path: Path, proxies: tuple[ProxyServer, ProxyServer], where: str, most: int, moved: int
 ) -> None:
