@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -159,6 +160,37 @@ def test_links_lead_somewhere(page: str) -> None:
         headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE) if anchor else []
         slugs = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
         assert not anchor or anchor in slugs, target
+
+
+def test_the_symptoms_of_troubleshooting_are_what_is_printed() -> None:
+    """Those in backticks are messages: ours, or one of these of others."""
+    page = (CHECKOUT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    others = ("command not found", "Unknown ", "there are no versions of", "secrets are required", "ModuleNotFound")
+    ours = "".join(
+        node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    ).replace("`", "")
+    symptoms = re.findall(r"^\| (`.+?`)(?: in a job|, though .*|, but .*)? \|", page, re.MULTILINE)
+    assert len(symptoms) > 10
+    for symptom in (part for cell in symptoms for part in cell.split("`, `")):
+        shown = symptom.replace("`", "")
+        if not any(other in shown for other in others):
+            assert all(part.strip() in ours for part in shown.split("...")), symptom
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="yt-framework needs Python 3.11")
+def test_the_first_way_to_install_gives_both_commands(tmp_path: Path, shell: Shell) -> None:
+    """From a wheel, as if an index had it."""
+    readme = (CHECKOUT / "README.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^uv tool install hatch --with-executables-from .*$", readme, re.MULTILINE)
+    shell.type(f"export UV_TOOL_DIR={tmp_path}/tools UV_TOOL_BIN_DIR={tmp_path}/bin")
+    printed = shell.type(command)
+    assert sorted(path.name for path in (tmp_path / "bin").iterdir()) == ["hatch", "hatch-ytupload"], printed
+    # The publisher is there, too.
+    shell.type("cd ads && ../bin/hatch-ytupload init")
+    assert shell.type("../bin/hatch publish -p ytupload -o bad").startswith("option `bad` is not known")
 
 
 def test_every_page_is_in_the_table_of_contents() -> None:
