@@ -10,7 +10,7 @@ from hatch_ytupload.archive_layout import STAGES
 from hatch_ytupload.configuration.pipeline_config import DEFAULT_CONFIG, SECRETS_FILE
 from hatch_ytupload.configuration.project import PYPROJECT, file_name_component, normalize_name, parsed_toml
 from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.wording import cannot, one_line
+from hatch_ytupload.wording import cannot, listed, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +106,11 @@ def plan_project(directory: str) -> NewProject:
             f"the project's build backend is `{one_line(backend)}`, which stays: the command `hatch-ytupload build` "
             "builds the archive, not `hatch build`"
         )
+    if lacking := _lacking_dependencies(content):
+        hints.append(
+            f"the project does not depend on {listed(lacking)}, which a pipeline that runs releases imports: add to "
+            "`dependencies` under `[project]`"
+        )
     return NewProject(tuple(additions), tuple(hints))
 
 
@@ -140,6 +145,20 @@ def _missing(directory: str, content: dict[str, Any], backend: str) -> Iterator[
             yield _TARGET
         if "wheel" not in targets:
             yield _WHEEL
+
+
+def _lacking_dependencies(content: dict[str, Any]) -> list[str]:
+    """Name what a pipeline imports when it runs, and a project that is there does not require."""
+    project = content.get("project")
+    if not isinstance(project, dict):
+        return []
+    dynamic, dependencies = (
+        found if isinstance(found := project.get(key), list) else [] for key in ("dynamic", "dependencies")
+    )
+    if "dependencies" in dynamic:
+        return []
+    required = {normalize_name(re.split(r"[^\w.-]", str(text), maxsplit=1)[0]) for text in dependencies}
+    return [name for name in ("hatch-ytupload", "yt-framework") if name not in required]
 
 
 def _backend(directory: str, content: dict[str, Any]) -> str:

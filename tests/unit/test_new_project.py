@@ -78,8 +78,30 @@ def test_a_project_gets_what_it_lacks(bare: Pipeline, old: str, added: list[str]
     assert tables == added
     assert ("\r\n" in addition.text) is ("\r\n" in old)
     content, hints = init(bare)
-    assert hints == ()
+    assert [*map(bool, hints)] == ([] if "project" in added else [True])
     assert content["tool"]["hatch"]["build"]["targets"]["ytarchive"] == {"dependencies": ["hatch-ytupload[framework]"]}
+
+
+@pytest.mark.parametrize(
+    ("lines", "lacking"),
+    [
+        ("", "`hatch-ytupload`, `yt-framework`"),
+        ('dependencies = ["YT_Framework>=1.4"]', "`hatch-ytupload`"),
+        ('dependencies = ["hatch-ytupload[framework]", "x"]', "`yt-framework`"),
+        (
+            'dependencies = ["hatch.ytupload ; python_version > \'3\'", "yt-framework @ https://example.com/x.whl"]',
+            None,
+        ),
+        ('dynamic = ["dependencies"]', None),
+        ("dynamic = 1\ndependencies = 2", "`hatch-ytupload`, `yt-framework`"),
+    ],
+)
+def test_what_the_pipeline_itself_imports_is_asked_for(bare: Pipeline, lines: str, lacking: str | None) -> None:
+    """By a hint: dependencies that are there are nobody else's to change."""
+    bare.write({"pyproject.toml": f"{HATCHLING}{NAMED}{lines}\n"})
+    _, hints = init(bare)
+    wanted = f"the project does not depend on {lacking}, which a pipeline that runs releases imports: "
+    assert hints == (() if lacking is None else (f"{wanted}add to `dependencies` under `[project]`",))
 
 
 @pytest.mark.parametrize(
@@ -99,7 +121,7 @@ def test_another_backend_stays(bare: Pipeline, files: dict[str, str | bytes], ba
     """And the command builds then."""
     bare.write(files)
     before = (bare.root / "pyproject.toml").read_bytes()
-    _, (hint,) = init(bare)
+    _, (hint, *_) = init(bare)
     assert f"`{backend}`" in hint
     assert "`hatch-ytupload build` builds the archive" in hint
     assert (bare.root / "pyproject.toml").read_bytes() == before
