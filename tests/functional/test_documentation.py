@@ -20,7 +20,7 @@ from console_blocks import Shell, as_shown, steps_of
 from pipelines import CHECKOUT, Pipeline, make_pipeline
 from proxy import ProxyServer
 
-from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload
+from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload, main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -238,10 +238,13 @@ def test_the_workflows_of_github_and_gitlab_publish_and_promote(shell: Shell) ->
     )
 
 
-def test_the_reference_has_each_key_of_json(tmp_path: Path) -> None:
+def test_the_reference_has_each_key_of_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Those of the objects below as well, in the row of the command or in the paragraphs about it."""
     settings = 'mode = "dev"\nbuild_folder = "//home/demo/build"\n'
     pipeline = make_pipeline(tmp_path / "demo", settings=settings)
+    monkeypatch.chdir(pipeline.root)
     rows = dict(re.findall(r"^\| ((?:`[a-z]+`(?:, )?)+) \| (.*) \|$", REFERENCE, re.MULTILINE))
     paragraphs = dict(re.findall(r"(?ms)^`([a-z]+)`:(.*?)(?=^`[a-z]+`:|\Z)", REFERENCE))
     (tmp_path / "demo" / "rows").write_text("{}\n")
@@ -263,13 +266,15 @@ def test_the_reference_has_each_key_of_json(tmp_path: Path) -> None:
                 }
             )
         words = [versions[int(word) - 1] if word in ("1", "2") else word for word in call.split()]
-        done = pipeline.run(*words, "--json")
-        assert done.returncode == 0, done
+        with pytest.raises(SystemExit) as end:
+            main([*words, "--json"])
+        printed = capsys.readouterr()
+        assert end.value.code == 0, printed
         named = next((row for names, row in rows.items() if f"`{words[0]}`" in names), "")
         named += paragraphs.get(words[0], "")
         if words[0] == "promote":
             named += rows["`publish`"]
-        missing = {key for key in keys_of(json.loads(done.stdout)) if f"`{key}`" not in named}
+        missing = {key for key in keys_of(json.loads(printed.out)) if f"`{key}`" not in named}
         assert not missing, call
 
 
