@@ -35,10 +35,18 @@ def environment(name: str, *install: str, fresh: bool = False) -> Path:
     say(f"making the environment {directory.relative_to(ROOT)} (Python {sys.version.split()[0]})")
     shutil.rmtree(directory, ignore_errors=True)
     venv.create(directory, with_pip=True)
-    run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv>=0.5.23"])
-    run([python, "-m", "uv", "pip", "install", "--quiet", "--python", python, "--editable", ".", *install])
+    run([*_uv(python), "pip", "install", "--quiet", "--python", python, "--editable", ".", *install])
     stamp.write_text(wanted, encoding="utf-8")
     return python
+
+
+def _uv(python: Path) -> list[str | Path]:
+    """Return the command of a uv: of an environment that was made before, else of this one, where pip installs it."""
+    found = next(CACHE.glob("*/bin/uv"), None)
+    if found is not None:
+        return [found]
+    run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "uv>=0.5.23"])
+    return [python, "-m", "uv"]
 
 
 def run(

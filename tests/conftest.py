@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 from cluster_rules import Report
+from examples import EXAMPLES
 from pipelines import clean_environment, make_pipeline
 from unattended import EndOfHangingTests, reset_inherited_signals
 
 if TYPE_CHECKING:
-    from pipelines import Pipeline
+    from collections.abc import Iterator
 
-hypothesis.settings.register_profile("suite", deadline=None, database=None)
+    from pipelines import Pipeline
+    from proxy import ProxyServer
+
+hypothesis.settings.register_profile("suite", deadline=None, database=None, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("suite")
 reset_inherited_signals()
 
@@ -50,3 +54,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def pipeline(tmp_path: Path) -> Pipeline:
     """Return a small pipeline that builds."""
     return make_pipeline(tmp_path / "demo")
+
+
+@pytest.fixture
+def proxy() -> Iterator[ProxyServer]:
+    """Run a cluster with an empty tree."""
+    from proxy import ProxyServer
+
+    with ProxyServer() as server:
+        yield server

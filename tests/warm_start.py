@@ -114,7 +114,7 @@ _lock = threading.Lock()
 
 def _server() -> socket.socket:
     """Return the way to the process that waits, which is started where there is none."""
-    from pipelines import clean_environment
+    from pipelines import measured_environment
 
     with _lock:
         if os.getpid() not in _servers:
@@ -122,7 +122,7 @@ def _server() -> socket.socket:
             with theirs:
                 process = subprocess.Popen(
                     [sys.executable, __file__, str(theirs.fileno())],
-                    env=clean_environment(),
+                    env=measured_environment(),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pipelines import CHECKOUT, clean_environment, refusal
-from proxy import ProxyServer
 from signing_keys import allow, make_key, needs_openssh
 
 from hatch_ytupload.build_folders.destination import open_build_folder
@@ -23,9 +22,8 @@ from hatch_ytupload.releases.retention import delete
 from hatch_ytupload.yt_framework import PublishedCode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pipelines import Pipeline
+    from proxy import ProxyServer
 
 pytestmark = [
     pytest.mark.functional,
@@ -67,13 +65,6 @@ def publish(pipeline: Pipeline, text: str, *, mode: str = "dev") -> tuple[str, b
     settings = pipeline.settings(mode=mode, build_folder=FOLDER)
     published = publish_bundle(settings, str(Path(built.archive).parent))
     return published.outcome.release, Path(built.archive).read_bytes()
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    """Return a cluster."""
-    with ProxyServer() as server:
-        yield server
 
 
 def test_dev_mode_gets_the_current_release(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from checkout import HATCHLING, Hatch, make_environment, only_one, requirement, run
 from pipelines import Pipeline, clean_environment, make_pipeline
-from proxy import ProxyServer
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from proxy import ProxyServer
 
 pytestmark = pytest.mark.functional
 
@@ -72,13 +72,6 @@ def project(tmp_path: Path, hatch: Hatch) -> Project:
     """Return a project that is published to a folder on disk."""
     pipeline = make_pipeline(tmp_path / "demo", pyproject=PYPROJECT, settings=SETTINGS)
     return Project(pipeline.write({"version.py": '__version__ = "1.0"\n'}), hatch)
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    """Return a cluster."""
-    with ProxyServer() as server:
-        yield server
 
 
 def test_without_artifacts_the_current_version_is_published(project: Project) -> None:

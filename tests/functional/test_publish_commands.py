@@ -19,7 +19,6 @@ from pipelines import CHECKOUT, Pipeline, clean_environment, make_pipeline, refu
 from proxy import ProxyServer, Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from proxy import Record
@@ -28,13 +27,6 @@ pytestmark = pytest.mark.functional
 
 SETTINGS = 'build_folder = "//home/demo/build"\n'
 ON_DISK = ".dev/cypress/home/demo/build"
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    """Return a cluster."""
-    with ProxyServer() as server:
-        yield server
 
 
 class Publisher:

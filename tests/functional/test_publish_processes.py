@@ -18,7 +18,6 @@ from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.releases.records import read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from proxy import Record
@@ -28,13 +27,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.functional
 
 SETTINGS = f'build_folder = "{PATH}"\nstandalone_wrappers = true\n'
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    """Return a cluster."""
-    with ProxyServer() as server:
-        yield server
 
 
 @pytest.fixture

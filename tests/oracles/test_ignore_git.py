@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 from ignore_cases import AGREEMENTS, DEPARTURES, Case, decide_all
@@ -30,7 +31,6 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="needs a file system that tells case and takes any bytes"),
 ]
 
-EXAMPLES = int(os.environ.get("YTUPLOAD_FUZZ_EXAMPLES", "1200"))
 
 LETTERS = [b"a", b"b", b"c", b"x"]
 # Bytes of names that patterns have a meaning for, that are not ASCII, or not even UTF-8.
@@ -328,11 +328,10 @@ FORESTS = st.builds(
 )
 
 
-@pytest.mark.parametrize("half", ["first", "second"])
 @given(forest=FORESTS)
-@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
-def test_git_decides_every_path_by_the_same_rule(repository: Repository, half: str, forest: Forest) -> None:
-    """Whatever the names and the rules are, git names the same file and line, or none. Halves run side by side."""
+@settings(max_examples=examples(300), suppress_health_check=list(HealthCheck))
+def test_git_decides_every_path_by_the_same_rule(repository: Repository, forest: Forest) -> None:
+    """Whatever the names and the rules are, git names the same file and line, or none."""
     note(repr(forest))
     assume(not (repository.old_stars and any(map(has_stars_after_text, forest.ignore_files.values()))))
     assert_same(repository, forest.entries, forest.ignore_files)

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import assume, given
+from examples import examples
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pip._internal.exceptions import PipError
 from pip._internal.network.session import PipSession
@@ -216,6 +217,7 @@ LINES = [
 ]
 
 
+@settings(max_examples=examples(40))
 @given(st.fixed_dictionaries({name: st.lists(st.sampled_from(LINES), max_size=3) for name in FILES}))
 def test_includes(lines: dict[str, list[str]]) -> None:
     """Files that include each other, in rings, too, and such as are not there."""

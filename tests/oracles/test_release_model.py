@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import release_model as model
 from build_folders import on_cluster, read_current
+from examples import EXAMPLES
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -50,8 +51,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.oracle
 
-EXAMPLES = int(os.environ.get("YTUPLOAD_FUZZ_EXAMPLES", "0"))
-IS_LONG = EXAMPLES > 1200
+IS_LONG = EXAMPLES > 100
 
 KINDS = {
     "project": "of the project `",

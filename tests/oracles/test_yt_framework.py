@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 from checkout import COMMAND_LINE, install_into, installing_environment, make_environment, run
+from examples import examples
 from framework_builds import Framework
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -201,7 +202,7 @@ def pipelines(draw: st.DrawFn) -> dict[str, str | bytes]:
 
 @pytest.mark.slow
 @given(pipelines())
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_any_small_pipeline_is_packed_the_same(
     framework: Framework, tmp_path_factory: pytest.TempPathFactory, content: dict[str, str | bytes]
 ) -> None:

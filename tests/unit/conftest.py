@@ -1,4 +1,4 @@
-"""What tests of publishing share: a proxy for each, bundles that are built once, and no patience."""
+"""What tests of publishing share: bundles that are built once, and no patience."""
 
 from __future__ import annotations
 
@@ -8,19 +8,7 @@ import pytest
 from pipelines import make_pipeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from build_folders import Bundle
-    from proxy import ProxyServer
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    """Return a proxy with an empty tree."""
-    from proxy import ProxyServer
-
-    with ProxyServer() as server:
-        yield server
 
 
 @pytest.fixture(scope="session")

@@ -70,7 +70,7 @@ def changed(pipeline: Pipeline, steps: list[tuple[str, str, str]]) -> None:
             continue
 
 
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(STEPS, PATHS, st.lists(st.sampled_from(["geo", "lib", "a", "ytjobs"]), max_size=2))
 def test_any_pipeline_is_packed_as_it_is_or_refused(
     tmp_path_factory: pytest.TempPathFactory,

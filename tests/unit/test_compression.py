@@ -9,6 +9,7 @@ import threading
 from contextlib import closing
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -148,7 +149,7 @@ class TestBlocks:
             compressor.flush()
         assert [len(block) for block in sink.blocks] == [1, BLOCK_SIZE]
 
-    @settings(max_examples=20)
+    @settings(max_examples=examples(20))
     @given(st.lists(st.binary(max_size=50) | st.integers(0, BLOCK_SIZE * 2).map(bytes), max_size=5))
     def test_any_writes_are_read_back(self, writes: list[bytes]) -> None:
         """Whatever is written, in whatever pieces."""

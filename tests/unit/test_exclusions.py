@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from examples import examples
 from hatchling.builders.sdist import SdistBuilder
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -243,7 +244,7 @@ PATTERNS = st.builds(
 TREE = [f"lib/{above}{name}" for above in ("", "a/", "b/deep/", "deep/a/") for name in ("x.py", "y.log", "b.txt")]
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(patterns=st.lists(PATTERNS, min_size=1, max_size=4))
 def test_it_decides_as_hatch_does(tmp_path: Path, patterns: list[str]) -> None:
     """The oracle: what Hatch's own sdist would hold of the same files with the same patterns."""

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import make_pipeline
@@ -388,7 +389,7 @@ PATTERNS = st.sampled_from(
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     paths=st.sets(st.lists(NAMES, min_size=1, max_size=3).map(tuple), max_size=6),
     above=st.lists(PATTERNS, max_size=3),

@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from archives import archive_of, member, tar_gz
 from build_folders import Bundle, make_bundle, on_cluster, publish_to
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import make_pipeline, refusal
-from proxy import ProxyServer
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.releases.outgoing import open_outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
+
+    from proxy import ProxyServer
 
 SCRIPT = "operation_wrapper_first_map.sh"
 
@@ -38,13 +40,6 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 def bundle(original: Bundle, tmp_path: Path) -> Path:
     """Return the directory of a copy of it."""
     return shutil.copytree(original.directory, tmp_path / "demo-1.0.ytarchive")
-
-
-@pytest.fixture(scope="module")
-def proxy() -> Iterator[ProxyServer]:
-    """Return a cluster that must not hear of any of this."""
-    with ProxyServer() as server:
-        yield server
 
 
 def opened(directory: Path, **options: Any) -> None:
@@ -239,7 +234,7 @@ JSON = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(150))
 @given(data=st.data())
 def test_a_manifest_with_anything_changed_is_refused_or_means_the_same(
     original: Bundle, bundle: Path, proxy: ProxyServer, data: st.DataObject
@@ -274,7 +269,7 @@ def test_a_manifest_with_anything_changed_is_refused_or_means_the_same(
         assert same or path[0] in free or path[:2] in (["project", "name"], ["project", "version"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.floats(0, 1), junk=st.binary(max_size=20), cut=st.integers(0, 30))
 def test_a_file_of_a_bundle_with_junk_in_it_is_refused(
     original: Bundle, bundle: Path, position: float, junk: bytes, cut: int

@@ -44,7 +44,10 @@ def proxies() -> Iterator[tuple[ProxyServer, ProxyServer]]:
         yield one, other
 
 
-@pytest.fixture(params=["cluster", "two clusters", "disk", "disk to cluster", "cluster to disk"])
+WAYS = ("two clusters", "disk to cluster", "cluster to disk")
+
+
+@pytest.fixture(params=["cluster", "disk", *(pytest.param(way, marks=pytest.mark.slow) for way in WAYS)])
 def way(request: pytest.FixtureRequest, tmp_path: Path, proxies: tuple[ProxyServer, ProxyServer]) -> Iterator[Way]:
     """Return two empty build folders."""
     one, other = proxies
@@ -238,6 +241,6 @@ def test_readers_see_the_old_release_or_the_new_one(way: Way, bundles: list[Bund
         publish_to(way.source, bundle)
     publish_to(way.target, bundles[2])
     with watched(lambda: read_current(way.target)) as seen:
-        for number in range(10):
+        for number in range(4):
             promote(way.source, way.target, bundles[number % 2].release, Conditions(keep_releases=2))
     assert seen <= {bundle.data for bundle in bundles}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import archives
 import pytest
 from archives import Bytes, archive_of, member, tar, tar_gz
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipelines import contents, refusal
@@ -372,7 +373,7 @@ class TestDamaged:
         # Time, flags and system in the header of gzip, and what fills the last byte of the compressed data.
         assert unnoticed < 8 * 10
 
-    @settings(max_examples=150)
+    @settings(max_examples=examples(150))
     @given(st.data())
     def test_no_broken_tar_stream_ends_in_anything_but_one_line(self, data: st.DataObject) -> None:
         """Bytes changed before compression pass the checksums of gzip and reach our own parser."""
@@ -392,14 +393,13 @@ class TestDamaged:
             assert not path.startswith("/")
             assert ".." not in path.split("/")
 
-    @settings(max_examples=100)
     @given(st.binary(max_size=2000))
     def test_any_bytes_end_in_one_line(self, data: bytes) -> None:
         """Random bytes, plain and behind a valid header of gzip."""
         for stream in (data, gzip.compress(data), b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + data):
             read_or_refused(stream)
 
-    @settings(max_examples=60)
+    @settings(max_examples=examples(60))
     @given(
         st.dictionaries(
             st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=70).filter(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import Pipeline, contents, make_pipeline
@@ -237,7 +238,7 @@ def test_what_changed_a_moment_ago_is_not_kept(pipeline: Pipeline, cache: Cache,
 
 
 @pytest.mark.slow
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.sampled_from(sorted(MUTATIONS)), min_size=1, max_size=6))
 def test_any_sequence_of_changes(changes: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     """Random changes one after the other, each built with the same cache: always what a build without one makes."""

@@ -26,7 +26,6 @@ from build_folders import (
 from hypothesis import given
 from hypothesis import strategies as st
 from pipelines import Pipeline, make_pipeline, refusal, refusal_lines
-from proxy import ProxyServer
 
 from hatch_ytupload.answers.artifacts import Whereabouts, find_artifact
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
@@ -46,6 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from proxy import ProxyServer
+
     from hatch_ytupload.build_folders.build_folder import BuildFolder, Changes, Plain
 
 SCRIPT = "operation_wrapper_first_map.sh"
@@ -56,13 +57,6 @@ class Tamper(Protocol):
 
     def __call__(self, action: Callable[[Changes], object]) -> None:
         """Run the action as a change of its own."""
-
-
-@pytest.fixture(scope="module")
-def proxy() -> Iterator[ProxyServer]:
-    """Return a proxy for all tests of this file."""
-    with ProxyServer() as server:
-        yield server
 
 
 @pytest.fixture(params=["disk", "cluster"])

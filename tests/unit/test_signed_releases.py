@@ -369,6 +369,7 @@ def bundles(tmp_path: Path) -> list[Bundle]:
     return [make_bundle(pipeline, text) for text in ("one", "two")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tampered", ["archive", "bill of materials", "signature"])
 def test_on_a_cluster(proxy: ProxyServer, bundles: list[Bundle], tmp_path: Path, tampered: str) -> None:
     """The same, with the digests that the cluster has computed."""

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 from pipelines import CHECKOUT, Pipeline, clean_environment, make_pipeline
 from proxy.faults import Answer
-from proxy.server import ProxyServer
 
 from hatch_ytupload.build_folders.disk.folder import LocalFolder
 from hatch_ytupload.command_line.cli import main
 from hatch_ytupload.wording import one_line, printable, printable_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from proxy.server import ProxyServer
 
 EVIL = "x\x1b]0;owned\x07\x1b[31m\x9b2J\u202ey\r"
 """Title, colour, an eight-bit control sequence, text from right to left, and back to the start of the line."""
@@ -229,13 +229,6 @@ def test_what_git_says(published: Calls, tmp_path: Path) -> None:
         git.write_text(git.read_text().replace("exit 128", f"exit {status}"))
         for command in ("build", "check", "publish", "history", "inspect"):
             published(command, PATH=f"{git.parent}:{os.environ['PATH']}")
-
-
-@pytest.fixture
-def proxy() -> Iterator[ProxyServer]:
-    """Return a cluster."""
-    with ProxyServer() as server:
-        yield server
 
 
 @pytest.mark.parametrize("body", ["json", "html"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from archives import archive_of, member, tar, tar_gz
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import contents, make_pipeline, refusal
@@ -179,7 +180,7 @@ class TestAgainstTheManifest:
             "signed_by": None,
         }
 
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_no_change_of_the_archive_goes_unnoticed(self, built: Pipeline, data: st.DataObject) -> None:
         """Bytes changed, cut out or put in: there is always a problem, and never a traceback."""
@@ -193,7 +194,7 @@ class TestAgainstTheManifest:
         finally:
             built.archive().write_bytes(whole)
 
-    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(data=st.data())
     def test_no_change_of_the_manifest_ends_in_a_traceback(self, built: Pipeline, data: st.DataObject) -> None:
         """A manifest comes from anywhere, too."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yt.wrapper
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from proxy import ServerError, formats, values, ypath
@@ -27,7 +28,7 @@ trees = st.recursive(
 )
 
 
-unhurried = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+unhurried = settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def plain(value: object) -> object:
