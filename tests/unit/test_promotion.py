@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 import shutil
+from functools import partial
 from operator import methodcaller
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,8 @@ from pipelines import make_pipeline, refusal, refusal_lines
 from proxy import ProxyServer
 
 from hatch_ytupload.build_folders.build_folder import content_of
+from hatch_ytupload.build_folders.cypress.client import Cluster
+from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 from hatch_ytupload.build_folders.disk.folder import LocalFolder
 from hatch_ytupload.releases.conditions import Conditions
 from hatch_ytupload.releases.promote import promote
@@ -233,6 +236,21 @@ def test_a_promotion_needs_few_requests(
     for proxy in proxies:
         if proxy.cypress.exists("//home/demo"):
             proxy.cypress.remove("//home/demo")
+
+
+def test_a_cluster_is_the_same_however_it_is_written(
+    proxies: tuple[ProxyServer, ProxyServer], bundles: list[Bundle]
+) -> None:
+    """No data moves, and nothing is promoted to itself."""
+    proxy = proxies[0]
+    source = on_cluster(proxy, "//home/demo/testing")
+    publish_to(source, bundles[0])
+    for number, address in enumerate((proxy.url, f"{proxy.url}/", proxy.url.upper().replace("HTTP", "http"))):
+        cluster = Cluster(address, token=proxy.token, timeout_seconds=10, attempts=4)
+        assert promote(source, CypressFolder(cluster, f"//home/demo/production{number}")).uploaded == 0
+        same = CypressFolder(cluster, "//home/demo/testing")
+        assert "cannot be promoted to itself" in refusal(partial(promote, source, same))
+    proxy.cypress.remove("//home/demo")
 
 
 def test_readers_see_the_old_release_or_the_new_one(way: Way, bundles: list[Bundle]) -> None:
