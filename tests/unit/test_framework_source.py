@@ -54,8 +54,9 @@ def test_the_installed_package_is_found(site: Path) -> None:
 
 
 @pytest.mark.usefixtures("site")
-def test_where_it_is_missing_the_line_says_what_to_install() -> None:
+def test_where_it_is_missing_the_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """That of whoever has started the program; the target has one of its own."""
+    monkeypatch.setattr(framework_source, "FRAMEWORK_PYTHON", (3, 0))
     assert refusal(lambda: find_ytjobs([])) == (
         "the package `ytjobs` of yt-framework is not installed in this environment; install it beside "
         'hatch-ytupload: `pip install "hatch-ytupload[framework]"`'

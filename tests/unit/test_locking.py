@@ -45,6 +45,8 @@ OTHERS = {
 }
 THERE = "cp311-win_amd64, cp312-manylinux_2_28_x86_64"
 DEAD = "http://127.0.0.1:9"
+# Whose requirements say which boto3.
+needs_framework = pytest.mark.skipif(sys.version_info < (3, 11), reason="yt-framework needs Python 3.11")
 
 
 class Locking:
@@ -735,6 +737,7 @@ class TestCommands:
         here.pipeline.write({"stages/first/src/mapper.py": "from importlib.metadata import version\nversion('gone')\n"})
         assert "nor the lock of the stage have: add it" in self._found(here)[0]
 
+    @needs_framework
     def test_check_names_a_lock_where_that_brings_a_module(self, here: Locking) -> None:
         """What `ytjobs` needs, and what requirements that are not installed here lead to: then it is there."""
         here.index.add(make_wheel("boto3", "1.35.99"))
@@ -782,6 +785,7 @@ class TestCommands:
         done = here.command("lock", "--check", PIP_INDEX_URL=f"{DEAD}/simple")
         assert (done.returncode, done.stdout.count("\n")) == (1, 1)
 
+    @needs_framework
     def test_what_ytjobs_needs_and_nobody_brings_is_locked_too(self, here: Locking) -> None:
         """As far as the requirements of YT Framework name it, and the image does not provide it."""
         here.index.add(make_wheel("boto3", "1.35.99"), make_wheel("boto3", "1.40.0"))
@@ -791,6 +795,7 @@ class TestCommands:
         here.require("app", "boto3==1.40.0").command("lock")
         assert here.versions()["boto3"] == "1.40.0"
 
+    @needs_framework
     def test_what_another_stage_requires_is_no_help(self, here: Locking) -> None:
         here.index.add(make_wheel("boto3", "1.35.99"))
         here.pipeline.write({"ytjobs/s3.py": "import boto3\n", "stages/first/src/mapper.py": "import ytjobs.s3"})
