@@ -37,26 +37,21 @@ _SUFFIXES = (".ppk", ".p12", ".pfx", ".jks", ".keystore", ".kdbx")
 # Other editions of them: `.env.local`, `secrets.env.bak`; those for others to fill in hold none.
 _EDITIONS = (".env.", "secrets.env.")
 _EXAMPLES = (".example", ".sample", ".template", ".dist")
-# Where the name alone says nothing: the directory, and the file in it.
-_PATHS = frozenset(
-    [
-        ".aws/credentials",
-        ".yt/token",
-        ".docker/config.json",
-        ".kube/config",
-        ".cargo/credentials",
-        ".cargo/credentials.toml",
-        ".gem/credentials",
-        ".kaggle/kaggle.json",
-        ".huggingface/token",
-        ".huggingface/tokens",
-        ".huggingface/stored_token",
-        ".huggingface/stored_tokens",
-        ".azure/accesstokens.json",
-        ".azure/msal_token_cache.json",
-        ".terraform.d/credentials.tfrc.json",
-    ]
-)
+# Where the name alone says nothing: the directories in which it says something.
+_BELOW = {
+    "credentials": (".aws", ".cargo", ".gem"),
+    "credentials.toml": (".cargo",),
+    "credentials.tfrc.json": (".terraform.d",),
+    "token": (".yt", ".huggingface"),
+    "tokens": (".huggingface",),
+    "stored_token": (".huggingface",),
+    "stored_tokens": (".huggingface",),
+    "config": (".kube",),
+    "config.json": (".docker",),
+    "kaggle.json": (".kaggle",),
+    "accesstokens.json": (".azure",),
+    "msal_token_cache.json": (".azure",),
+}
 # RFC 7468 and the older headers of OpenSSL and OpenSSH.
 _PRIVATE_KEY = rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]"
 # In the JSON that clouds give out for service accounts; some write a remark before the header.
@@ -74,12 +69,13 @@ def is_credential_file(path: str) -> bool:
     >>> is_credential_file("conf/.aws/credentials"), is_credential_file("credentials")
     (True, False)
     """
-    above, _, name = path.lower().rpartition("/")
+    above, _, name = path.rpartition("/")
+    name = name.lower()
     return (
         name in _NAMES
         or name.endswith(_SUFFIXES)
         or (name.startswith(_EDITIONS) and not name.endswith(_EXAMPLES))
-        or f"{above.rpartition('/')[2]}/{name}" in _PATHS
+        or (name in _BELOW and above.rpartition("/")[2].lower() in _BELOW[name])
     )
 
 

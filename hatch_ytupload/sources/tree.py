@@ -209,6 +209,8 @@ class _Walker:
 
     def _without_excluded(self, directory: _Directory, listing: Listing) -> Listing:
         """Leave out what exclusions keep out."""
+        if not (listing.directories or listing.links or (self.exclusions and self.exclusions.concern_files)):
+            return listing
         exclusions, above = self.exclusions, self.place + directory.target[len(self.target) :]
 
         def stays(name: str, *, is_dir: bool) -> bool:
