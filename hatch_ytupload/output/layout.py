@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
@@ -81,6 +80,8 @@ def width_of(text: str) -> int:
     """
     if text.isascii():
         return len(text)
+    import unicodedata
+
     return sum(
         0
         if unicodedata.category(char) in ("Mn", "Me", "Cf")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from contextlib import contextmanager
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +12,7 @@ from hatch_ytupload.byte_reader import no_progress, sha256_of
 from hatch_ytupload.configuration.values import UploadPath
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.file_names import as_system_spells, as_text
+from hatch_ytupload.garbage import no_garbage
 from hatch_ytupload.packing.archive import pack
 from hatch_ytupload.packing.bundle import bundle_directory, replacing, write_file
 from hatch_ytupload.packing.manifest import (
@@ -107,7 +106,7 @@ def build_bundle(
     directory = bundle_directory(build_directory, project.file_name)
     memory = BuildMemory(cache, project.root, epoch, keep_times=not reproducible) if cache else None
     exclusions = exclusions_of(settings, build_directory)
-    with GitQuestion(project.root, exclusions.outputs) as git, _no_garbage():
+    with GitQuestion(project.root, exclusions.outputs) as git, no_garbage():
         selection = selection_of(settings)
         plan = make_plan(settings, memory.listings if memory else None, exclusions=exclusions)
         inputs = memory.inputs(project, settings, selection, plan) if memory else ""
@@ -150,18 +149,6 @@ def build_bundle(
         f"{megabytes(archive.size)} compressed), left out {plan.ignored} by `.ytignore`",
         tuple(warnings),
     )
-
-
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Do without the search for circles of objects: a plan is a hundred thousand objects and no circle."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def source_date_epoch(environ: Mapping[str, str]) -> int:

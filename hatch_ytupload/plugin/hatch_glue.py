@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.configuration.project import Project
 from hatch_ytupload.errors import MissingFrameworkError, YtUploadError
+from hatch_ytupload.garbage import no_garbage
 from hatch_ytupload.sources.module_errors import ModuleMissingError
 from hatch_ytupload.wording import one_line, printable
 
@@ -96,18 +97,20 @@ def run_build(project: Project, app: Application, *, reproducible: bool) -> str:
     Raises:
         YtUploadError: the user has something to mend.
     """
-    from hatch_ytupload.configuration.settings import load_settings
+    # What is imported now is a good part of a small build.
+    with no_garbage():
+        from hatch_ytupload.configuration.settings import load_settings
 
-    settings = load_settings(project.root, project.table)
-    # Only now: whoever has to mend the settings need not wait for it.
-    from hatch_ytupload.packing.build import build_bundle
-    from hatch_ytupload.packing.user_cache import user_cache
+        settings = load_settings(project.root, project.table)
+        # Only now: whoever has to mend the settings need not wait for it.
+        from hatch_ytupload.packing.build import build_bundle
+        from hatch_ytupload.packing.user_cache import user_cache
 
-    cache = user_cache(os.environ, lambda problem: app.display_warning(f"Warning: {problem}"))
-    with progress_bar(app) as progress:
-        built = build_bundle(
-            project, settings, project.build_directory, reproducible=reproducible, cache=cache, progress=progress
-        )
+        cache = user_cache(os.environ, lambda problem: app.display_warning(f"Warning: {problem}"))
+        with progress_bar(app) as progress:
+            built = build_bundle(
+                project, settings, project.build_directory, reproducible=reproducible, cache=cache, progress=progress
+            )
     for warning in (*settings.warnings, *built.warnings):
         warn(app, warning)
     say(app, built.summary)
