@@ -86,7 +86,7 @@ def holds_private_key(head: bytes) -> bool:
     program text that quotes one passes.
     """
     # Nearly every file is decided by its first line: this runs once for each.
-    if head[:1] not in _MAY_PRECEDE and b"Attributes" not in head[: head.find(b"\n")]:
+    if head[:1] not in _MAY_PRECEDE and not _is_remark(head[: head.find(b"\n")]):
         return False
     if b"PRIVATE KEY" not in head and not head.startswith(b"PuTTY-User-Key-File-"):
         return False

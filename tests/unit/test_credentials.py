@@ -64,6 +64,7 @@ def test_other_names_are_not(name: str) -> None:
         b'{"id": "a", "private_key": "PLEASE DO NOT REMOVE THIS LINE!\\n-----BEGIN PRIVATE KEY-----\\nMII"}',
         b'{"padding": "' + bytes(HEAD_SIZE // 2) + b'", "private_key": "-----BEGIN PRIVATE KEY-----"}',
         b"Bag Attributes\n    friendlyName: x\nKey Attributes: <No Attributes>\n-----BEGIN PRIVATE KEY-----\n",
+        b"subject=CN = x\nissuer=CN = y\n-----BEGIN PRIVATE KEY-----\n",
         b"-----BEGIN EC PARAMETERS-----\nBggq\n-----END EC PARAMETERS-----\n-----BEGIN EC PRIVATE KEY-----\n",
         b"-----BEGIN CERTIFICATE-----\r\nMII\r\n-----END CERTIFICATE-----\r\n\r\n-----BEGIN PRIVATE KEY-----\r\n",
         b"Bag Attributes\n    x: y\nsubject=CN = x\nissuer=CN = x\n"
