@@ -153,7 +153,7 @@ def test_what_is_not_the_release_asked_for_stops_the_run(pipeline: Pipeline) -> 
     manifest = json.loads((Path(pipeline.archive()).parent / "manifest.json").read_text())
     manifest["content_sha256"] = "0" * 64
     overwrite(pipeline, f"releases/{name}/manifest.json", json.dumps(manifest).encode())
-    assert "is not the manifest of this release" in refusal(run_of(pipeline, release=name).upload_code)
+    assert "is damaged" in refusal(run_of(pipeline, release=name).upload_code)
     pipeline.archive().write_bytes(b"x" * len(archive))
     assert "source.tar.gz` is no gzip file" in refusal(run_of(pipeline, release="bundle").upload_code)
     assert served(pipeline) == archive

@@ -406,6 +406,7 @@ def test_a_prefix_that_changes_just_before_it_is_used(
     assert publish_to(folder, bundles[2]).uploaded < len(bundles[2].data)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "command", "least"),
     [
