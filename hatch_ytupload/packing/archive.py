@@ -115,6 +115,7 @@ class _Packing:
     def finish(self) -> Packed:
         """End the archive."""
         end = _PartOutput("", self)
+        self.compressor.stores = False  # kept parts may have followed wheels
         self._write(tar_format.END, end)
         self.compressor.end_part(end)
         self.compressor.flush()

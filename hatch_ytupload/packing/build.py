@@ -28,7 +28,7 @@ from hatch_ytupload.packing.manifest import (
     content_digest,
     selection_at,
 )
-from hatch_ytupload.packing.memory import ArchiveIdentity, BuildMemory
+from hatch_ytupload.packing.memory import ArchiveIdentity, BuildMemory, BundleRecord, statuses_of
 from hatch_ytupload.packing.provenance import GitQuestion
 from hatch_ytupload.packing.sbom import components_of, sbom_of
 from hatch_ytupload.packing.sizes import size_warning
@@ -112,7 +112,7 @@ def build_bundle(
         inputs = memory.inputs(project, settings, selection, plan) if memory else ""
         archive = memory.unchanged(directory, inputs, git.answer) if memory else None
         changed = archive is None
-        replaced = _replaced(directory, selection)
+        replaced, made = _replaced(directory, selection), None
         if archive is None:
             with plan_with_wheels(plan, wheels, environ, progress) as whole, replacing(directory) as temporary:
                 with open(os.path.join(temporary, ARCHIVE_NAME), "wb") as file:
@@ -126,9 +126,11 @@ def build_bundle(
                 manifest = manifest._replace(sbom=SbomInfo(len(sbom), sha256_of([sbom])))
                 write_file(os.path.join(temporary, SBOM_NAME), [sbom])
                 _write_beside(temporary, manifest, plan if settings.standalone_wrappers else None)
-            archive = ArchiveIdentity(packed.size, packed.sha256, manifest.content_sha256)
+                archive = ArchiveIdentity(packed.size, packed.sha256, manifest.content_sha256)
+                # While it is ours alone: in its place, another build may replace it at any moment.
+                made = BundleRecord(inputs, statuses_of(temporary), manifest.git, archive)
         if memory:
-            memory.close(plan, directory, inputs, git.answer(), archive)
+            memory.close(plan, directory, made)
     wheels_in = wheel_sizes(plan)
     sizes = chain(((entry.path, entry_size(entry)) for entry in plan.entries()), wheels_in.items())
     warnings = [*replaced, *size_warning(archive.size, sizes, settings.max_archive_mb), *_credentials(plan)]

@@ -90,6 +90,7 @@ class PartMemory:
         self._settled_before = now_ns - UNSETTLED_NS
         self._base = f"{_FORMAT} {compression.identity()} {epoch} {keep_times}".encode()
         self._keys: dict[int, str] = {}
+        self._damaged: set[str] = set()
         self.grew = False
 
     def key(self, part: Part) -> str:
@@ -118,7 +119,7 @@ class PartMemory:
             first: it is the first part of its archive, whose first byte has a gzip member of its own.
         """
         name = self._name(part, first=first)
-        found = self._cache.open(name)
+        found = None if name in self._damaged else self._cache.open(name)
         if found is None:
             return None
         file, description = found
@@ -129,7 +130,7 @@ class PartMemory:
                 FileInfo(entry.path, entry_size(entry), octal_mode(entry.mode), sha256)
                 for entry, sha256 in zip(part.entries, digests, strict=True)
             ]
-            return KeptPart(file, partial(self._cache.remove, name), index["sha256"], index["members"], files)
+            return KeptPart(file, partial(self._remove, name), index["sha256"], index["members"], files)
         file.close()
         return None
 
@@ -140,6 +141,11 @@ class PartMemory:
             return None
         self.grew = True
         return Recorder(self._cache.new_file(self._name(part, first=first)))
+
+    def _remove(self, name: str) -> None:
+        # It may be impossible to remove.
+        self._damaged.add(name)
+        self._cache.remove(name)
 
     def _name(self, part: Part, *, first: bool) -> str:
         return f"part-{_digest(self.key(part), str(first))}"
@@ -185,6 +191,17 @@ class ArchiveIdentity(NamedTuple):
     content_sha256: str
 
 
+class BundleRecord(NamedTuple):
+    """What a bundle was made of, and what it became."""
+
+    inputs: str
+    """As `BuildMemory.inputs` returns it."""
+    statuses: dict[str, list[int]]
+    """As `statuses_of` returns them."""
+    git: GitInfo | None
+    archive: ArchiveIdentity
+
+
 class BuildMemory:
     """The memory of one build.
 
@@ -226,19 +243,24 @@ class BuildMemory:
         """
         with suppress(ValueError, TypeError):
             known_inputs, statuses, known_git, archive = self._json(_bundle_name(directory)) or (None, None, None, ())
-            if known_inputs == inputs and statuses == _statuses(directory) and known_git == _listed(git()):
+            if known_inputs == inputs and statuses == statuses_of(directory) and known_git == _listed(git()):
                 return ArchiveIdentity(*archive)
         return None
 
-    def close(self, plan: Plan, directory: str, inputs: str, git: GitInfo | None, archive: ArchiveIdentity) -> None:
-        """Remember this build, and keep the cache within its limit."""
+    def close(self, plan: Plan, directory: str, made: BundleRecord | None) -> None:
+        """Remember this build, and keep the cache within its limit.
+
+        Args:
+            plan: of the archive.
+            directory: of the bundle.
+            made: what this build has put there; None: it has left alone what was there.
+        """
         listings = self.listings.state()
         if listings is not None:
             self._cache.write(self._listings_name, _dump(listings))
         # What may change without a trace is looked at again by the next build.
-        if all(map(self.parts.is_settled, plan.parts)) and self.unchanged(directory, inputs, lambda: git) is None:
-            record = [inputs, _statuses(directory), _listed(git), archive]
-            self._cache.write(_bundle_name(directory), _dump(record))
+        if made is not None and all(map(self.parts.is_settled, plan.parts)):
+            self._cache.write(_bundle_name(directory), _dump(made))
         if self.parts.grew:
             self._cache.trim()
 
@@ -265,7 +287,8 @@ def _digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _statuses(directory: str) -> dict[str, list[int]]:
+def statuses_of(directory: str) -> dict[str, list[int]]:
+    """Return what changes with the files of a bundle, by their names; nothing where it cannot be looked at."""
     found = {}
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:

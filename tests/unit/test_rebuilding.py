@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import shutil
@@ -9,7 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from examples import examples
@@ -17,10 +18,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import Pipeline, contents, make_pipeline
 
+from hatch_ytupload.archive_layout import WHEELS
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.packing import compression
+from hatch_ytupload.packing.archive import pack
 from hatch_ytupload.packing.build import Built, build_bundle
 from hatch_ytupload.packing.cache import Cache
+from hatch_ytupload.packing.memory import BuildMemory, PartMemory
+from hatch_ytupload.planning.plan import Generated, Part
+from hatch_ytupload.sources.tree import single_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,6 +108,19 @@ class TestSameBytes:
         monkeypatch.setattr(compression, "compress", compress)
         assert built_bytes(pipeline, cache) == expected
         assert compressed == [10240]
+
+    def test_with_wheels(self, cache: Cache, tmp_path: Path) -> None:
+        """Wheels are packed as they are; what comes after kept parts is compressed as ever."""
+        wheel = tmp_path / "a.whl"
+        wheel.write_bytes(random.Random(1).randbytes(2**19))
+        file = single_file(str(wheel), "wheels/a.whl", str(tmp_path), own=False, shown="a.whl")
+        script = Generated("operation_wrapper_first_map.sh", b"#!/bin/bash\n", 0o755)
+        parts = Part(WHEELS, (file,)), Part("wrappers", (script,))
+        outputs = io.BytesIO(), io.BytesIO(), io.BytesIO()
+        for output in outputs:
+            memory = None if output is outputs[0] else PartMemory(cache, time.time_ns(), 0, keep_times=False)
+            pack(parts, output, epoch=0, memory=memory)
+        assert len({output.getvalue() for output in outputs}) == 1
 
     def test_an_edit_packs_its_part_only(self, pipeline: Pipeline, cache: Cache, tmp_path: Path) -> None:
         """The parts of all other sources stay as they are in the cache."""
@@ -289,6 +308,22 @@ class TestNothingChanged:
             assert build(pipeline, cache).changed
             assert place.read_bytes() == good
 
+    def test_a_bundle_that_another_build_replaced_at_once(
+        self, pipeline: Pipeline, cache: Cache, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A build remembers the bundle that it made, not the one that it finds in its place a moment later."""
+        close = BuildMemory.close
+
+        def another_first(*arguments: Any, **options: Any) -> None:
+            monkeypatch.setattr(BuildMemory, "close", close)
+            build(pipeline, None, standalone_wrappers=True)
+            close(*arguments, **options)
+
+        monkeypatch.setattr(BuildMemory, "close", another_first)
+        build(pipeline, cache)
+        assert build(pipeline, cache).changed
+        assert not build(pipeline, cache).changed
+
     def test_settings_that_change_the_bundle(self, pipeline: Pipeline, cache: Cache) -> None:
         """Wrapper scripts beside the archive appear and disappear with their setting."""
         build(pipeline, cache)
@@ -342,6 +377,26 @@ class TestDamage:
             )
         shutil.rmtree(pipeline.root / "dist")
         assert built_bytes(pipeline, cache) == good
+
+    def test_damaged_parts_that_cannot_be_removed(
+        self, pipeline: Pipeline, cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each is tried once, and then packed."""
+        good = built_bytes(pipeline, cache)
+        parts = [*(tmp_path / "cache").glob("part-*")]
+        for path in parts:
+            data = path.read_bytes()
+            path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+        kept = []
+
+        def keep(_cache: Cache, name: str) -> None:
+            kept.append(name)
+            assert len(kept) <= len(parts)
+
+        monkeypatch.setattr(Cache, "remove", keep)
+        shutil.rmtree(pipeline.root / "dist")
+        assert built_bytes(pipeline, cache) == good
+        assert sorted(kept) == sorted(path.name for path in parts)
 
     def test_a_cache_deleted_while_it_is_in_use(self, pipeline: Pipeline, tmp_path: Path) -> None:
         """Other processes may clean up in the middle of a build."""
