@@ -189,7 +189,7 @@ def missing_module(said: bytes) -> str | None:
     Args:
         said: the end of what it wrote to standard error.
 
-    >>> missing_module(b"Traceback:\\n ...\\nModuleNotFoundError: No module named 'a.b'\\n")
+    >>> missing_module(b"Traceback:\n ...\nModuleNotFoundError: No module named 'a.b'\n")
     'a.b'
     """
     match = _NOT_FOUND.search(said.decode("utf-8", "replace").rstrip())

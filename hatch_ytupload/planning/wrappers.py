@@ -59,7 +59,7 @@ def started_script(wrapper: bytes) -> str | None:
 
     >>> started_script(b"#!/bin/bash\nset -e\nexec python3 stages/parse/src/mapper.py\n")
     'stages/parse/src/mapper.py'
-    >>> started_script(b"exec python3 -I operation_bootstrap.py parse stages/parse/src/mapper.py\\n")
+    >>> started_script(b"exec python3 -I operation_bootstrap.py parse stages/parse/src/mapper.py\n")
     'stages/parse/src/mapper.py'
     """
     match = _START.search(wrapper.decode("utf-8", "replace"))

@@ -85,10 +85,10 @@ def decoded(content: bytes) -> str:
 
 
 def lines_of(text: str, environ: Mapping[str, str]) -> Iterator[Line]:
-    r"""Yield the lines that say something.
+    r"""Yield the lines that are not blank, comments as empty ones.
 
     >>> [line.text for line in lines_of("six==1 \\\n  --hash=x  # why\n\n# nothing\n", {})]
-    ['six==1   --hash=x']
+    ['six==1   --hash=x', '']
     """
     first, parts = 0, []
     lines = text.splitlines()
