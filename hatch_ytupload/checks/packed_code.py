@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 # Enough of a compiled module to see what it was compiled for.
 _HEADER = 64
+_PYTHON = r"3\.\d{1,2}"
 _READ = (".py", ".txt", ".yaml", ".sh")
 
 
@@ -116,7 +118,8 @@ class PackedCode:
             return None
         lines = (line.split(" ") for line in self.read(path).decode("utf-8", "replace").splitlines())
         words = [line for line in lines if not line[0].startswith("#")]
-        python = next((rest[0] for key, *rest in words if key == "python" and rest), "3.11")
+        versions = (rest[0] for key, *rest in words if key == "python" and rest)
+        python = next((version for version in versions if re.fullmatch(_PYTHON, version, re.ASCII)), "3.11")
         wheels = [rest[-1] for _, *rest in words if rest and rest[-1].endswith(".whl")]
         return PackedLock(python, tuple(name for file in wheels for name in self._wheel_members(f"{WHEELS}/{file}")))
 

@@ -324,7 +324,7 @@ def selection_at(path: str) -> Selection | None:
         path: of the manifest.
     """
     start = b'"selection": '
-    with suppress(OSError, ValueError), open(path, "rb") as file:
+    with suppress(OSError, RecursionError, ValueError), open(path, "rb") as file:
         for line in file.read(_HEAD).splitlines():
             if line.startswith(start):
                 return _selection(json.loads(line[len(start) :].rstrip(b",")))

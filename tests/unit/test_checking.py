@@ -663,6 +663,18 @@ def test_metadata_that_a_job_will_not_have_is_found(tmp_path: Path, code: str, s
     assert [(item.rule, item.severity) for item in findings] == ([("missing-metadata", severity)] if severity else [])
 
 
+@pytest.mark.parametrize("python", ["", "x", "3", "3.x", "3." + "1" * 5000, "\u0663.\u0661"])
+def test_a_list_of_wheels_for_no_python(tmp_path: Path, python: str) -> None:
+    """Whoever wrote the archive, it can be checked."""
+    files = {
+        "operation_wrapper_s_map.sh": b"exec python3 stages/s/src/mapper.py\n",
+        "stages/s/src/mapper.py": b"import os\n",
+        "stages/s/wheels.txt": f"python {python}\nwheel a b.whl\n".encode(),
+    }
+    code = code_of_archive(Bytes(archive_of(files)), None, "x", progress=no_progress)
+    assert check(code, make_pipeline(tmp_path / "demo").settings(), text_of(HERE), sources=False) == []
+
+
 def test_a_script_in_a_subdirectory_finds_what_lies_beside_it(tmp_path: Path) -> None:
     """And nothing of `src`; the message says so."""
     config = "job: {map_reduce_command: {mapper_script: code/map.py, reducer_script: code/red.py}}"

@@ -33,6 +33,7 @@ from hatch_ytupload.packing.manifest import (
     WheelInfo,
     load_manifest,
     manifest_bytes,
+    selection_at,
 )
 from hatch_ytupload.releases.conditions import find_other_selection
 
@@ -400,3 +401,11 @@ def test_another_selection_is_a_sentence(places: tuple[str | None, str | None], 
     made, asked = Selection(places[0], None, (), (), "all"), Selection(places[1], None, (), (), ("one",))
     (line,) = find_other_selection(made, asked)
     assert line.startswith(sentence)
+
+
+@pytest.mark.parametrize("selection", [b"5", b"{}", b'{"upload_paths": [1]}', b"\xff", b"[" * 60_000])
+def test_a_damaged_selection_says_nothing(tmp_path: Path, selection: bytes) -> None:
+    """What a bundle was made for only decides about a warning."""
+    manifest = tmp_path / "manifest.json"
+    manifest.write_bytes(b'{\n"selection": ' + selection + b",\n")
+    assert selection_at(str(manifest)) is None
