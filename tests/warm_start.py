@@ -114,7 +114,7 @@ _lock = threading.Lock()
 
 def _server() -> socket.socket:
     """Return the way to the process that waits, which is started where there is none."""
-    from pipelines import measured_environment
+    from pipelines import CHECKOUT, measured_environment
 
     with _lock:
         if os.getpid() not in _servers:
@@ -122,7 +122,8 @@ def _server() -> socket.socket:
             with theirs:
                 process = subprocess.Popen(
                     [sys.executable, __file__, str(theirs.fileno())],
-                    env=measured_environment(),
+                    # Another checkout, or an older one, may be installed.
+                    env=measured_environment(PYTHONPATH=str(CHECKOUT)),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
@@ -184,7 +185,8 @@ def _become(module: str, arguments: list[str], cwd: str, environ: dict[str, str]
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environ)
-    sys.path[:1] = [os.getcwd(), *filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))]
+    # In place of the directory of this file, and of the checkout.
+    sys.path[:2] = [os.getcwd(), *filter(None, environ.get("PYTHONPATH", "").split(os.pathsep))]
     name, main = _MAINS[module]
     loaded: Any = import_module(name)
     sys.argv = [loaded.__file__, *arguments]

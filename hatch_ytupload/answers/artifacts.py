@@ -142,7 +142,21 @@ def find_artifact(text: str | None, places: Whereabouts) -> Artifact:
         return _local(text)
     if "/" in text or text.endswith((*_ARCHIVE_SUFFIXES, ".json", ".ytarchive")):
         raise ArtifactError(f"there is no `{one_line(text)}`; {BUILD_IT}, or name another archive")
-    return _of_release(places.folder(None), text)
+    return release_in(places.folder(None), text)
+
+
+def release_in(folder: BuildFolder, name: str) -> Artifact:
+    """Find a release in a build folder by its name, or by what its name begins with, whatever lies on disk.
+
+    Raises:
+        ArtifactError: its manifest is damaged.
+        BuildFolderError: there is no such release, or it cannot be read.
+    """
+    record = find_release(folder, read_state(folder), name)
+    node = read_state_and(folder, record.release)[1].get(ARCHIVE_NAME)
+    if node is None or node.kind != FILE:
+        raise BuildFolderError(f"`{record.release}` in `{folder.location}` has no archive; publish it again")
+    return _kept(folder, archive_of(record.release), node, record)
 
 
 def described(artifact: Artifact, *, progress: Progress = no_progress) -> Described:
@@ -243,7 +257,7 @@ def _remote(text: str, places: Whereabouts) -> Artifact:
         raise SettingsError([f"the archive {error}"]) from None
     above, release = folder_and_release(path)
     if release is not None and read_state(places.folder(above)).find(release) is not None:
-        return _of_release(places.folder(above), release)
+        return release_in(places.folder(above), release)
     if not path.endswith(_ARCHIVE_SUFFIXES):
         return _current(places.folder(path))
     above, _, name = path.rpartition("/")
@@ -266,14 +280,6 @@ def _current(folder: BuildFolder, name: str = ARCHIVE_NAME) -> Artifact:
     if name == ARCHIVE_NAME and state.current is not None:
         return _kept(folder, name, node, state.current)
     return _published(folder, name, node, None, (None, b""))
-
-
-def _of_release(folder: BuildFolder, name: str) -> Artifact:
-    record = find_release(folder, read_state(folder), name)
-    node = read_state_and(folder, record.release)[1].get(ARCHIVE_NAME)
-    if node is None or node.kind != FILE:
-        raise BuildFolderError(f"`{record.release}` in `{folder.location}` has no archive; publish it again")
-    return _kept(folder, archive_of(record.release), node, record)
 
 
 def _kept(folder: BuildFolder, path: str, node: Node, record: Record) -> Artifact:

@@ -493,6 +493,50 @@ class TestPromotion:
         assert tried["differences"]["to"]["archive"].startswith(local)
         assert json.loads(called("promote", *ends, "--json")[1]) == {**tried, "dry_run": False, "differences": None}
 
+    def test_a_dry_run_compares_releases_whatever_else_there_is(self, called: Call, pipeline: Pipeline) -> None:
+        """Files with the name of a release, which `fetch` writes, and a current release that cannot be read."""
+        place = ("--mode", "dev", "--build-folder", "//home/testing")
+        promotion = ("promote", *place, "--to", "//home/prod", "--json", "--dry-run")
+        called("build")
+        called("publish", *place)
+        called(*promotion[:-1])
+        pipeline.write({"stages/first/src/mapper.py": "print(2)\n"})
+        called("build")
+        called("publish", *place)
+        assert called("fetch", *place, "--extract")[0] == 0
+        status, said, errors = called(*promotion)
+        assert (status, "cannot be told" in errors) == (0, False)
+        assert len(json.loads(said)["differences"]["files"]) == 1
+        (manifest,) = (pipeline.root / ".dev/cypress/home/prod/releases").glob("*/manifest.json")
+        manifest.write_text("{}", encoding="utf-8")
+        status, said, errors = called(*promotion)
+        assert (status, json.loads(said)["differences"]) == (0, None)
+        assert errors.splitlines()[-1].startswith("Warning: what would change cannot be told: ")
+        assert called(*promotion[:-1])[0] == 0
+
+    def test_a_cluster_that_is_named_is_no_folder_on_disk(
+        self, called: Call, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whatever `mode` is set."""
+        with (pipeline.root / "pyproject.toml").open("a") as file:
+            file.write('mode = "dev"\nbuild_folder = "//home/testing"\n')
+        called("build")
+        called("publish")
+        with ProxyServer() as proxy:
+            monkeypatch.setenv("YT_TOKEN", proxy.token)
+            assert called("promote", "--to", "//home/prod", "--to-proxy", proxy.address)[0] == 0
+            assert proxy.cypress.exists("//home/prod/source.tar.gz")
+            source = ("--from", "//home/prod", "--from-proxy", proxy.address)
+            assert called("promote", *source, "--to", "//home/next")[0] == 0
+            assert proxy.cypress.exists("//home/next/source.tar.gz")
+
+
+def test_a_lock_that_is_only_checked_is_not_upgraded(called: Call) -> None:
+    """Which is said, and changes no answer."""
+    status, said, errors = called("lock", "--check", "--upgrade")
+    assert (status, said) == (0, "all locks fit\n")
+    assert errors.startswith("Warning: `--check` asks for no newer versions")
+
 
 class TestOutput:
     """Standard output that cannot be written."""

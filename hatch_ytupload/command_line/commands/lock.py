@@ -49,6 +49,8 @@ def command(
 
     settings = console.settings(flags)
     if only_check:
+        if upgrade or packages:
+            console.warning("`--check` asks for no newer versions: `--upgrade` and `--upgrade-package` mean nothing")
         problems = stale_locks(settings, stages)
         console.result({"stale": problems}, "\n".join(problems) or "all locks fit")
         sys.exit(1 if problems else 0)

@@ -10,17 +10,19 @@ import click
 from hatch_ytupload.command_line.commands.diff import coloured, differences_data, summary_text
 from hatch_ytupload.command_line.completion import environments, releases
 from hatch_ytupload.command_line.flags import destination_flags, force_flag, yes_flag
+from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.file_names import as_text
 from hatch_ytupload.output.releases import promoted_data, promoted_text
 
 if TYPE_CHECKING:
-    from hatch_ytupload.answers.artifacts import Artifact
     from hatch_ytupload.answers.differences import Differences
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.command_line.console import Console
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.releases.current import Outcome
 
+# Whoever names a cluster means no folder on disk, whatever mode the settings have.
+_ON_A_CLUSTER = "prod"
 _OF_SOURCE_ALONE = ("YTUPLOAD_BUILD_FOLDER", "YTUPLOAD_PROXY", "YTUPLOAD_ENVIRONMENT")
 
 
@@ -73,11 +75,13 @@ def command(
 
     # What is set for this call or shell says where we are, not where a release may go.
     here = {key: flags.pop(key, None) for key in ("build_folder", "proxy", "mode")}
+    if from_proxy:
+        here["mode"] = here["mode"] or _ON_A_CLUSTER
     one = _settings(console, {**flags, **here}, "--from", source, from_proxy or here["proxy"])
     environ = {name: value for name, value in os.environ.items() if name not in _OF_SOURCE_ALONE}
     same_cluster = to_proxy or (one.proxy if target.startswith("//") else None)
-    mode = {"mode": one.mode} if target.startswith("//") and not to_proxy else {}
-    other = _settings(console, {**flags, **mode}, "--to", target, same_cluster, environ=environ)
+    mode = _ON_A_CLUSTER if to_proxy else one.mode if target.startswith("//") else None
+    other = _settings(console, {**flags, "mode": mode}, "--to", target, same_cluster, environ=environ)
     folder = console.build_folder(one)
     with console.progress(at_once=True) as progress:
         place = console.build_folder(other, progress=progress)
@@ -87,14 +91,20 @@ def command(
         console.warning(f"the release `{name}` is held by {holder}, and stays; the next publish tries again")
     data = promoted_data(outcome, folder, place, dry_run=dry_run)
     text = promoted_text(outcome, folder, place, dry_run=dry_run)
-    differences = _differences(folder, place, outcome) if dry_run else None
+    differences = None
+    if dry_run:
+        try:
+            differences = _differences(folder, place, outcome)
+        except (ArtifactError, BuildFolderError) as error:
+            # Such a release is no obstacle to being replaced.
+            console.warning(f"what would change cannot be told: {error}")
     data["differences"] = None if differences is None else differences_data(differences)
     console.result(data, text if differences is None else f"{text}\n\n{summary_text(differences)}", colour=coloured)
 
 
 def _differences(source: BuildFolder, target: BuildFolder, outcome: Outcome) -> Differences | None:
     """Compare what would become current with what is; None: nothing would change, or nothing is there to compare."""
-    from hatch_ytupload.answers.artifacts import Whereabouts, described, find_artifact
+    from hatch_ytupload.answers.artifacts import described, release_in
     from hatch_ytupload.answers.components import components_in
     from hatch_ytupload.answers.differences import compare
     from hatch_ytupload.releases.records import read_state
@@ -102,11 +112,7 @@ def _differences(source: BuildFolder, target: BuildFolder, outcome: Outcome) -> 
     current = read_state(target).current
     if current is None or not outcome.changed:
         return None
-
-    def find(folder: BuildFolder, release: str) -> Artifact:
-        return find_artifact(release, Whereabouts(str, lambda _path: folder))
-
-    before, after = find(target, current.release), find(source, outcome.release)
+    before, after = release_in(target, current.release), release_in(source, outcome.release)
     components = components_in(before), components_in(after)
     return compare(described(before), described(after), components=components)
 
