@@ -746,8 +746,9 @@ class TestCommands:
         here.pipeline.write(files)
         here.require("whole==1.0")
         framework, required = sorted(self._found(here))
-        assert "run `hatch-ytupload lock first`, which packs what `ytjobs` needs, or name `boto3` in" in framework
-        assert "run `hatch-ytupload lock first`, which packs all that the requirements lead to, or name `ns` in" in required
+        way = "run `hatch-ytupload lock first`, which packs"
+        assert f"{way} what `ytjobs` needs, or name `boto3` in" in framework
+        assert f"{way} all that the requirements lead to, or name `ns` in" in required
         settings = here.pipeline.settings()
         assert "`stages/first/requirements.txt` and build again" in what_provides("gone", "first", settings)
         here.lock()
