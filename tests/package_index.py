@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import os
+import socket
 import stat
+import struct
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -40,6 +42,8 @@ class PackageIndex:
         """`user:password` that every request must bring."""
         self.status: int | None = None
         """What every request is answered with."""
+        self.breaks_off: tuple[str, str] | None = None
+        """How answers stop in the middle (`length`, `chunk`, `reset`), and how their paths end."""
         self.port = 0
 
     @property
@@ -98,10 +102,19 @@ def package_index() -> Iterator[PackageIndex]:
             if status == 401:
                 self.send_header("WWW-Authenticate", 'Basic realm="index"')
             self.send_header("Location" if status == 302 else "Content-Type", kind)
-            self.send_header("Content-Length", str(len(data)))
+            how, end = index.breaks_off or ("", "")
+            if how == "chunk" and self.path.endswith(end):
+                self.send_header("Transfer-Encoding", "chunked")
+                data = b"%x\r\n%b" % (len(data) + 1, data)
+            else:
+                self.send_header("Content-Length", str(len(data) + bool(how and self.path.endswith(end))))
             self.end_headers()
             if self.command == "GET":
                 self.wfile.write(data)
+            if how == "reset" and self.path.endswith(end):
+                self.wfile.flush()
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
 
         do_HEAD = do_GET  # noqa: N815 - http.server's name
 

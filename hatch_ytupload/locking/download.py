@@ -19,9 +19,11 @@ import urllib.request
 from contextlib import suppress
 from html.parser import HTMLParser
 from http.client import HTTPException
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
+from hatch_ytupload.byte_reader import BLOCK_SIZE
 from hatch_ytupload.programs import without_secrets
 from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.wording import one_line
@@ -137,7 +139,7 @@ class Downloads:
         with self.open(url, _ACCEPT) as answer:
             kind = str(getattr(answer, "headers", {"Content-Type": ""})["Content-Type"] or "")
             base = getattr(answer, "url", url)
-            text = answer.read(_LARGEST_PAGE).decode("utf-8", "replace")
+            text = b"".join(islice(received(answer, url), _LARGEST_PAGE // BLOCK_SIZE)).decode("utf-8", "replace")
         if "json" not in kind:
             return _links(text, base)
         try:
@@ -244,6 +246,28 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if request is not None:
             self._downloads.authorize(request, request.full_url)
         return request
+
+
+def received(answer: IO[bytes], url: str) -> Iterator[bytes]:
+    """Yield what an opened file holds, block by block.
+
+    Args:
+        answer: from `Downloads.open`.
+        url: of the file.
+
+    Raises:
+        DownloadError: it breaks off.
+    """
+    reason = "it ended early"
+    try:
+        while block := answer.read(BLOCK_SIZE):
+            yield block
+        # What was announced and has not come, which is no error to the library.
+        if not getattr(answer, "length", None):
+            return
+    except (OSError, HTTPException) as error:
+        reason = str(getattr(error, "strerror", None) or error)
+    raise DownloadError(f"`{masked(_bare(url))}` broke off: {one_line(reason)}; try again")
 
 
 def _host(parts: SplitResult) -> str:

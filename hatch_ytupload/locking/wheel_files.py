@@ -9,10 +9,10 @@ import tempfile
 import time
 import zipfile
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from hatch_ytupload.byte_reader import BLOCK_SIZE, no_progress
-from hatch_ytupload.locking.download import DownloadError, Downloads
+from hatch_ytupload.locking.download import DownloadError, Downloads, received
 from hatch_ytupload.locking.lock_file import TOOL, LockError, without_credentials
 from hatch_ytupload.locking.ways_out import INTO_THE_IMAGE
 from hatch_ytupload.wording import one_line
@@ -152,23 +152,20 @@ class WheelFiles:
         try:
             for url in _places(wheel, downloads):
                 with downloads.open(url) as answer:
-                    return self.keep(self._blocks(answer, wheel), wheel.sha256)[0]
+                    return self.keep(self._blocks(answer, url, wheel), wheel.sha256)[0]
         except DownloadError as error:
             problem = error
         if wheel.url is not None and downloads.looks_elsewhere:
             with suppress(DownloadError), downloads.open(wheel.url) as answer:
-                return self.keep(self._blocks(answer, wheel), wheel.sha256)[0]
+                return self.keep(self._blocks(answer, wheel.url, wheel), wheel.sha256)[0]
         raise problem or _gone(wheel, downloads)
 
-    def _blocks(self, answer: object, wheel: LockedWheel) -> Iterator[bytes]:
-        done, read = 0, answer.read  # type: ignore[attr-defined]
-        try:
-            while block := read(BLOCK_SIZE):
-                done += len(block)
-                self._progress(done, wheel.size or done, wheel.file)
-                yield block
-        except OSError as error:
-            raise DownloadError(f"`{wheel.file}` broke off: {one_line(error)}") from None
+    def _blocks(self, answer: IO[bytes], url: str, wheel: LockedWheel) -> Iterator[bytes]:
+        done = 0
+        for block in received(answer, url):
+            done += len(block)
+            self._progress(done, wheel.size or done, wheel.file)
+            yield block
 
     def _remove_unused(self) -> None:
         now = time.time()

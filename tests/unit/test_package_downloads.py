@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,10 +12,11 @@ from wheels import make_wheel
 
 from hatch_ytupload.locking.download import DownloadError, Downloads
 from hatch_ytupload.locking.indexes import find_indexes
+from hatch_ytupload.locking.lock_file import LockedWheel, LockError
+from hatch_ytupload.locking.wheel_files import WheelFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 BOB = "Basic Ym9iOnNlY3JldA=="
 
@@ -115,3 +117,19 @@ def test_a_redirect_leads_to_the_web_only(index: PackageIndex, target: str, tmp_
     index.redirect = target
     with pytest.raises(DownloadError, match="app"):
         fetch(index.url_with_credentials, tmp_path)
+
+
+@pytest.mark.parametrize("how", ["length", "chunk", "reset"])
+def test_answers_that_break_off(other: PackageIndex, tmp_path: Path, how: str) -> None:
+    """Pages and files are whole, or are said to have broken off: nothing was exchanged, and no disk is full."""
+    environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": other.url}
+    indexes, made = find_indexes((), environ), make_wheel("app")
+    wheel = LockedWheel("app", "1.0", made.file, made.sha256, None, None)
+    files = WheelFiles(str(tmp_path / "wheels"), environ)
+    for end in ("/app/", ".whl"):
+        other.breaks_off = how, end
+        with pytest.raises(LockError, match=r"broke off.*; try again$"):
+            files.get(wheel, indexes, "first")
+        assert [*(tmp_path / "wheels").glob("*")] == []
+    other.breaks_off = None
+    assert Path(files.get(wheel, indexes, "first")).read_bytes() == made.data
