@@ -18,7 +18,7 @@ pytestmark = pytest.mark.functional
 CHECKOUT = Path(__file__).parents[2]
 
 ASK = """
-import json, sys
+import csv, json, sys  # csv reads RECORDs
 from hatch_ytupload.sources.modules import find_module
 loaded = set(sys.modules)
 modules = {name: find_module(name, []) for name in sys.argv[1:]}
