@@ -230,9 +230,10 @@ def test_a_command_that_never_works_ends_the_publish(proxy: ProxyServer, swap: S
 
 
 def test_a_commit_whose_answers_are_all_lost_is_told_as_a_failure(proxy: ProxyServer, swap: Swap) -> None:
-    """The archive is there all the same, and publishing again finds that there is nothing to do."""
+    """Which says that nobody knows: the archive is there, and publishing again finds that there is nothing to do."""
     proxy.faults.add(Drop("after"), command="commit_transaction", times=None)
-    refusal(lambda: swap.publish(attempts=2))
+    line = refusal(lambda: swap.publish(attempts=2))
+    assert line.endswith("; perhaps it was done all the same: `hatch-ytupload history` shows it")
     proxy.faults.clear()
     assert not publish_to(swap.folder(), swap.new, wrappers=True, keep=1).changed
     swap.old, swap.new = swap.new, swap.old

@@ -48,9 +48,16 @@ class Transaction:
         """Make everything that was done in it visible.
 
         Raises:
-            CypressError: it failed.
+            CypressError: it failed, or nobody knows whether it did, which the message says.
         """
-        self._cluster.change("commit_transaction", action, transaction_id=self.id)
+        try:
+            self._cluster.change("commit_transaction", action, transaction_id=self.id)
+        except CypressError as error:
+            if not error.passing:
+                raise
+            # The request may have arrived, and its answer not.
+            line = f"{error}; perhaps it was done all the same: `hatch-ytupload history` shows it"
+            raise CypressError(line, error.kind, passing=True) from None
         self.is_committed = True
 
 
