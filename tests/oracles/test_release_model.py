@@ -524,6 +524,7 @@ def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("YT_TOKEN", TOKEN)
 
 
+@pytest.mark.slow
 def test_a_month_of_a_team(world: World) -> None:
     """One in which everything happens that the contract names."""
     rival, one, other, higher, staged = world.bundles
@@ -586,6 +587,7 @@ def test_a_month_of_a_team(world: World) -> None:
     assert {*KINDS, "prefix"} - world.seen == set()
 
 
+@pytest.mark.slow
 def test_any_month_of_a_team(world: World) -> None:
     """A few short ones, always the same; with more than the usual `YTUPLOAD_FUZZ_EXAMPLES` long ones, ever new."""
 

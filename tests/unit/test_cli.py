@@ -418,6 +418,7 @@ class TestOutsideOfAProject:
                 assert outside(*arguments, *folder)[0] == 0
             assert outside("inspect", "//home/elsewhere/build", *folder[2:])[0] == 0
 
+    @pytest.mark.slow
     def test_who_is_on_call_needs_no_project(self, pipeline: Pipeline, outside: Call, tmp_path: Path) -> None:
         """Every command, with flags alone and with `-C` to a checkout; answers say who, when and from which commit."""
         with (pipeline.root / "pyproject.toml").open("a") as file:

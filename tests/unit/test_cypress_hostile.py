@@ -317,6 +317,7 @@ def published(proxy: ProxyServer, bundles: list[Bundle]) -> list[str]:
     return names(read_state(on_cluster(proxy)))
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     command=st.sampled_from(["publish", "rollback", "status"]),
@@ -357,6 +358,7 @@ def test_any_shape_of_any_answer(
     assert state.current.release == bundles[1].release
 
 
+@pytest.mark.slow
 def test_hostile_memory_is_bounded(proxy: ProxyServer) -> None:
     """The largest answer that is taken costs less than 200 MB."""
     import tracemalloc

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.releases.current import Outcome
 
-pytestmark = pytest.mark.usefixtures("hasty")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("hasty")]
 
 CURRENT = f"{PATH}/{ARCHIVE_NAME}"
 

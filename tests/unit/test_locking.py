@@ -691,6 +691,7 @@ class TestBuilds:
         assert beside == {"source.tar.gz", "manifest.json", "sbom.cdx.json", "operation_wrapper_first_map.sh"}
 
 
+@pytest.mark.slow
 class TestCommands:
     """`lock`, `build`, `check`, `run`, `inspect` and `diff`, as a shell sees them."""
 

@@ -17,6 +17,8 @@ from wheels import MadeWheel, make_wheel
 
 import hatch_ytupload.locking
 
+pytestmark = pytest.mark.slow
+
 BOOTSTRAP = Path(hatch_ytupload.locking.__file__).with_name("operation_bootstrap.py")
 MACHINE = f"processor {platform.machine()}\nlibc glibc 2.17"
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"

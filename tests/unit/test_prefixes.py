@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 
 
+pytestmark = pytest.mark.slow
+
 PREFIXES = f"{PATH}/prefixes"
 MEGABYTE = 1 << 20
 SMALLEST = 20_000

@@ -47,10 +47,10 @@ def proxies() -> Iterator[tuple[ProxyServer, ProxyServer]]:
         yield one, other
 
 
-WAYS = ("two clusters", "disk to cluster", "cluster to disk")
+WAYS = ("cluster", "two clusters", "disk to cluster", "cluster to disk")
 
 
-@pytest.fixture(params=["cluster", "disk", *(pytest.param(way, marks=pytest.mark.slow) for way in WAYS)])
+@pytest.fixture(params=["disk", *(pytest.param(way, marks=pytest.mark.slow) for way in WAYS)])
 def way(request: pytest.FixtureRequest, tmp_path: Path, proxies: tuple[ProxyServer, ProxyServer]) -> Iterator[Way]:
     """Return two empty build folders."""
     one, other = proxies

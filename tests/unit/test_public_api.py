@@ -30,6 +30,7 @@ for name in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 def test_no_name_loads_what_is_heavy() -> None:
     """Of the package, and of each of its names by itself."""
     wanted = ["-", *sorted(hatch_ytupload.__all__)]

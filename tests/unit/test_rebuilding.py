@@ -398,6 +398,7 @@ class TestDamage:
         assert built_bytes(pipeline, cache) == good
         assert sorted(kept) == sorted(path.name for path in parts)
 
+    @pytest.mark.slow
     def test_a_cache_deleted_while_it_is_in_use(self, pipeline: Pipeline, tmp_path: Path) -> None:
         """Other processes may clean up in the middle of a build."""
         good = built_bytes(pipeline, None)

@@ -59,7 +59,7 @@ class Tamper(Protocol):
         """Run the action as a change of its own."""
 
 
-@pytest.fixture(params=["disk", "cluster"])
+@pytest.fixture(params=["disk", pytest.param("cluster", marks=pytest.mark.slow)])
 def folder(request: pytest.FixtureRequest, tmp_path: Path, proxy: ProxyServer) -> Iterator[BuildFolder]:
     """Return an empty build folder, on disk and on a cluster."""
     if request.param == "disk":

@@ -75,6 +75,7 @@ def components(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
     return {component["name"]: component for component in document(pipeline)["components"]}
 
 
+@pytest.mark.slow
 def test_cyclonedx_takes_it(built: Pipeline) -> None:
     """The validator of its own library finds nothing, unknown keys included."""
     # Seconds, for the grammars of all kinds of strings that JSON Schema knows.
