@@ -6,6 +6,7 @@ import os
 import posixpath
 import secrets
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
@@ -59,6 +60,7 @@ def fetch(
     with find_kept(folder, release or CURRENT) as record:
         place = os.path.abspath(directory or record.release)
         temporary = f"{place}.{secrets.token_hex(8)}"
+        missing = list(_missing(os.path.dirname(place)))
         try:
             if os.path.lexists(place) and (not os.path.isdir(place) or os.listdir(place)):
                 raise ArtifactError(f"`{one_line(place)}` exists; name another directory with `--directory`")
@@ -70,7 +72,18 @@ def fetch(
             raise ArtifactError(cannot("write", place, error)) from None
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+            for parent in missing:
+                # Those that hold something now stay.
+                with suppress(OSError):
+                    os.rmdir(parent)
     return Fetched(record, place)
+
+
+def _missing(directory: str) -> Iterator[str]:
+    """Yield a directory and those that it lies in, as far as they are not there, from the innermost on."""
+    while not os.path.lexists(directory):
+        yield directory
+        directory = os.path.dirname(directory)
 
 
 def _download(folder: BuildFolder, record: Record, directory: str, *, extract: bool, progress: Progress | None) -> None:
