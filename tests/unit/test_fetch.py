@@ -12,7 +12,6 @@ from pipelines import refusal
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
 from hatch_ytupload.releases.fetch import fetch
-from hatch_ytupload.releases.records import archive_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,12 +67,13 @@ def test_nothing_is_overwritten(folder: LocalFolder, tmp_path: Path) -> None:
     assert tmp_path.joinpath("file").read_text() == "mine"
 
 
-def test_a_failure_leaves_nothing(folder: LocalFolder, bundles: list[Bundle], tmp_path: Path) -> None:
+def test_an_interruption_leaves_nothing(folder: LocalFolder, tmp_path: Path) -> None:
     """Of the directories that were made, either; one that was there stays."""
-    archive = next((tmp_path / "home").rglob(archive_of(bundles[0].release)))
-    data = bytearray(archive.read_bytes())
-    data[-1] ^= 1
-    archive.write_bytes(data)
+
+    def interrupt(_done: int, _size: int, _counted: str = "") -> None:
+        raise KeyboardInterrupt
+
     tmp_path.joinpath("there").mkdir()
-    assert "is damaged" in refusal(lambda: fetch(folder, bundles[0].release, str(tmp_path / "there/a/b")))
+    with pytest.raises(KeyboardInterrupt):
+        fetch(folder, None, str(tmp_path / "there/a/b"), progress=interrupt)
     assert list(tmp_path.joinpath("there").iterdir()) == []
