@@ -70,7 +70,7 @@ def test_nothing_is_overwritten(folder: LocalFolder, tmp_path: Path) -> None:
 def test_an_interruption_leaves_nothing(folder: LocalFolder, tmp_path: Path) -> None:
     """Of the directories that were made, either; one that was there stays."""
 
-    def interrupt(_done: int, _size: int, _counted: str = "") -> None:
+    def interrupt(*_args: object, **_kwargs: object) -> None:
         raise KeyboardInterrupt
 
     tmp_path.joinpath("there").mkdir()
