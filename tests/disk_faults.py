@@ -1,9 +1,10 @@
 """Makes every call that reaches the disk fail once, for a command that runs in this process.
 
 `python disk_faults.py DIRECTORY COMMAND...` runs `hatch-ytupload COMMAND` on a copy of the pipeline in DIRECTORY, and
-lets another call fail each time: of each place in the code that makes one, the first and the last. It prints a line of
-JSON for each run: which call failed, how the command ended, what it said, and what is found afterwards. Each run is a
-fork of this process, which has loaded everything already, so hundreds take seconds.
+lets another call fail each time: of each place in the code that makes one, the first or the last in turn, and both
+where `YTUPLOAD_FUZZ_EXAMPLES` asks for it. It prints a line of JSON for each run: which call failed, how the command
+ended, what it said, and what is found afterwards. Each run is a fork of this process, which has loaded everything
+already, so hundreds take seconds.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from contextlib import redirect_stdout
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from examples import IS_LONG
 
 from hatch_ytupload.command_line.cli import main as main_of_the_command
 
@@ -191,6 +195,21 @@ def look(arguments: list[str]) -> list[object]:
         return [before, sound, status_of(*arguments), current()]
 
 
+def chosen(places: list[tuple[str, str]]) -> list[int]:
+    """Return the numbers of the calls that are to fail."""
+    first = {place: number for number, place in reversed(list(enumerate(places, 1)))}
+    last = {place: number for number, place in enumerate(places, 1)}
+    if IS_LONG:
+        return sorted({*first.values(), *last.values()})
+    turns: Counter[str] = Counter()
+    numbers = []
+    for place in last:
+        name = place[0]
+        numbers.append((first, last)[turns[name] % 2][place])
+        turns[name] += 1
+    return sorted(numbers)
+
+
 def main() -> None:
     """Run the command with a fault at each place."""
     original, *arguments = sys.argv[1:]
@@ -211,9 +230,7 @@ def main() -> None:
         before, _ = in_a_fork(place, current)
         (_, places), _ = in_a_fork(place, partial(attempt, arguments, Faults()))
         after, _ = in_a_fork(place, current)
-        numbers = {tuple(at): number for number, at in reversed(list(enumerate(places, 1)))}
-        last = {tuple(at): number for number, at in enumerate(places, 1)}
-        for at in sorted({*numbers.values(), *last.values()}):
+        for at in chosen([(name, place) for name, place in places]):
             fresh()
             ended, said = in_a_fork(place, partial(attempt, arguments, Faults(at)))
             found, complaint = in_a_fork(place, partial(look, arguments))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import release_model as model
 from build_folders import on_cluster, read_current
-from examples import EXAMPLES
+from examples import EXAMPLES, IS_LONG
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder
 
 pytestmark = pytest.mark.oracle
-
-IS_LONG = EXAMPLES > 100
 
 KINDS = {
     "project": "of the project `",

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from examples import EXAMPLES
 from pipelines import CHECKOUT, clean_environment, make_pipeline
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def runs(pipeline: Pipeline, command: str) -> list[dict[str, Any]]:
     """Run the command with a fault at each place that calls the system."""
     process = subprocess.run(
         [sys.executable, "-W", "ignore", CHECKOUT / "tests/disk_faults.py", pipeline.root, command],
-        env=clean_environment(),
+        env=clean_environment(YTUPLOAD_FUZZ_EXAMPLES=str(EXAMPLES)),
         capture_output=True,
         text=True,
         check=False,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from build_folders import NOW, Bundle, current, make_bundle, names, on_cluster, publish_to, read_current, watched
+from examples import IS_LONG
 from pipelines import make_pipeline, refusal, refusal_lines
 from proxy import ProxyServer
 
@@ -25,6 +26,8 @@ from hatch_ytupload.releases.records import archive_of, directory_of, manifest_o
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from _pytest.mark import ParameterSet
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
 
@@ -47,10 +50,17 @@ def proxies() -> Iterator[tuple[ProxyServer, ProxyServer]]:
         yield one, other
 
 
-WAYS = ("cluster", "two clusters", "disk to cluster", "cluster to disk")
+USUAL_WAYS = ("cluster", "disk")
+OTHER_WAYS = ("two clusters", "disk to cluster", "cluster to disk")
+FILES = ("archive", "manifest.json", "sbom.cdx.json")
 
 
-@pytest.fixture(params=["disk", *(pytest.param(way, marks=pytest.mark.slow) for way in WAYS)])
+def case(way: str, *values: str) -> ParameterSet:
+    """Return the parameters of a test; only on a disk it is quick."""
+    return pytest.param(way, *values, marks=[] if way == "disk" else [pytest.mark.slow])
+
+
+@pytest.fixture(params=[case(way) for way in (*USUAL_WAYS, *OTHER_WAYS)])
 def way(request: pytest.FixtureRequest, tmp_path: Path, proxies: tuple[ProxyServer, ProxyServer]) -> Iterator[Way]:
     """Return two empty build folders."""
     one, other = proxies
@@ -66,6 +76,12 @@ def way(request: pytest.FixtureRequest, tmp_path: Path, proxies: tuple[ProxyServ
     for proxy in proxies:
         if proxy.cypress.exists("//home/demo"):
             proxy.cypress.remove("//home/demo")
+
+
+def by(way: str) -> pytest.MarkDecorator:
+    """Promote by the usual ways and one of the others, where those differ in nothing that the test is about."""
+    ways = (*USUAL_WAYS, *(OTHER_WAYS if IS_LONG else [way]))
+    return pytest.mark.parametrize("way", [case(each) for each in ways], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +117,7 @@ def test_the_current_release_becomes_current_elsewhere(way: Way, bundles: list[B
     assert not promote(way.source, way.target).changed
 
 
+@by("two clusters")
 def test_an_older_release_can_be_promoted_and_tried(way: Way, bundles: list[Bundle]) -> None:
     """By the beginning of its name; what was there is pruned as by a publish."""
     for bundle in bundles:
@@ -118,6 +135,7 @@ def test_an_older_release_can_be_promoted_and_tried(way: Way, bundles: list[Bund
     assert names(read_state(way.source)) == [bundle.release for bundle in reversed(bundles)]
 
 
+@by("disk to cluster")
 def test_what_is_kept_there_is_made_current(way: Way, bundles: list[Bundle]) -> None:
     """Nothing is sent; where it comes from is told all the same."""
     publish_to(way.source, bundles[0])
@@ -143,6 +161,7 @@ def test_the_manifest_is_the_very_same(way: Way, bundles: list[Bundle], tmp_path
     assert not promote(way.source, way.target).changed
 
 
+@by("cluster to disk")
 def test_scripts_come_along(way: Way, bundles: list[Bundle]) -> None:
     """Where they lie beside the archive."""
     publish_to(way.source, bundles[0])
@@ -151,6 +170,7 @@ def test_scripts_come_along(way: Way, bundles: list[Bundle]) -> None:
         assert file.read(0, file.size) == (bundles[0].directory / SCRIPT).read_bytes()
 
 
+@by("disk to cluster")
 def test_the_same_is_asked_as_before_a_publish(way: Way, bundles: list[Bundle], tmp_path: Path) -> None:
     """Whose the folder is, versions, whether the user agrees: all at once."""
     other = make_pipeline(tmp_path / "other", pyproject='[project]\nname = "other"\nversion = "2.0"\n')
@@ -164,7 +184,15 @@ def test_the_same_is_asked_as_before_a_publish(way: Way, bundles: list[Bundle], 
     assert promote(way.source, way.target, None, Conditions(confirm=True, yes=True, force=True)).changed
 
 
-@pytest.mark.parametrize("name", ["archive", "manifest.json", "sbom.cdx.json"])
+# Each file by the usual ways, and by one of the others.
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [
+        *(case(way, name) for way in USUAL_WAYS for name in FILES),
+        *(case(way, name) for number, way in enumerate(OTHER_WAYS) for name in (FILES if IS_LONG else [FILES[number]])),
+    ],
+    indirect=["way"],
+)
 def test_a_damaged_release_stays_where_it_is(way: Way, bundles: list[Bundle], name: str) -> None:
     """Whichever of its files is damaged, whether the damage has another size or not."""
     publish_to(way.source, bundles[0])
@@ -178,6 +206,7 @@ def test_a_damaged_release_stays_where_it_is(way: Way, bundles: list[Bundle], na
         assert read_state(way.target).missing
 
 
+@by("cluster to disk")
 def test_what_is_not_there_cannot_be_promoted(way: Way, bundles: list[Bundle]) -> None:
     """Nor to where it is."""
     assert "there is no build folder" in refusal(lambda: promote(way.source, way.target))
@@ -253,12 +282,13 @@ def test_a_cluster_is_the_same_however_it_is_written(
     proxy.cypress.remove("//home/demo")
 
 
+@by("two clusters")
 def test_readers_see_the_old_release_or_the_new_one(way: Way, bundles: list[Bundle]) -> None:
     """All the time, at both ends."""
     for bundle in bundles[:2]:
         publish_to(way.source, bundle)
     publish_to(way.target, bundles[2])
     with watched(lambda: read_current(way.target)) as seen:
-        for number in range(4):
+        for number in range(3):
             promote(way.source, way.target, bundles[number % 2].release, Conditions(keep_releases=2))
     assert seen <= {bundle.data for bundle in bundles}
