@@ -240,7 +240,7 @@ def test_a_proxy_that_hangs_is_left_after_the_time_limit(
     for command in sorted(set(proxy.log.commands())):
         for action in (Hang("before"), Hang("after")):
             fault = proxy.faults.add(action, command=command)
-            swap.publish(timeout_seconds=0.4, attempts=20)
+            swap.publish(timeout_seconds=0.25, attempts=30)
             assert fault.hits
             swap.check()
 
@@ -306,12 +306,14 @@ def test_a_rollback_survives_a_failure_of_any_request(proxy: ProxyServer, bundle
     folder = on_cluster(proxy)
     for bundle in bundles:
         publish_to(folder, bundle, wrappers=True)
-    expected = [bundles[0].release, bundles[1].release]
+    before, now = bundles
     proxy.log.clear()
     for _ in each_request(proxy, Drop("after"), at_least=10):
-        roll_back(on_cluster(proxy), expected[0], wrappers=True)
-        assert current(folder) == expected[0]
-        expected.reverse()
+        roll_back(on_cluster(proxy), before.release, wrappers=True)
+        assert proxy.cypress.read(f"{PATH}/{ARCHIVE_NAME}") == before.data
+        assert proxy.cypress.get(f"{PATH}/{ARCHIVE_NAME}/@ytupload/release") == before.release
+        before, now = now, before
+    assert current(folder) == now.release
     written = [record for record in proxy.log.of("write_file") if str(record.path).endswith(".gz")]
     assert written == []
     proxy.cypress.remove("//home/demo")
