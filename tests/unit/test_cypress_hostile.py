@@ -318,7 +318,7 @@ def published(proxy: ProxyServer, bundles: list[Bundle]) -> list[str]:
 
 
 @pytest.mark.slow
-@settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     command=st.sampled_from(["publish", "rollback", "status"]),
     mutation=st.builds(

@@ -22,6 +22,7 @@ from build_folders import (
     roll_back,
     watched,
 )
+from examples import examples
 from pipelines import refusal
 from proxy import AbortTransaction, Answer, Corrupt, ProxyServer, Run, Truncate
 from proxy.fixtures import connect
@@ -271,7 +272,7 @@ class TestMoments:
             return current.release.encode() if current is not None else None
 
         with watched(look) as seen:
-            for number in range(100):
+            for number in range(examples(25)):
                 publish_to(on_cluster(proxy, timeout_seconds=60), bundles[number % 3], keep=2)
         assert seen <= {bundle.release.encode() for bundle in bundles}
 
