@@ -1,4 +1,4 @@
-"""Python's search for circles of objects that nobody needs any more, where there are none."""
+"""Python's search for objects that hold each other and that nobody needs any more, where there are none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def no_garbage() -> Iterator[None]:
-    """Do without the search: modules are no circles, and a plan is a hundred thousand objects and no circle."""
+    """Do without the search: modules stay, and of the hundred thousand objects of a plan none holds another back."""
     enabled = gc.isenabled()
     gc.disable()
     try:

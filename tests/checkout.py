@@ -10,7 +10,6 @@ import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,9 +17,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pipelines import CHECKOUT, clean_environment
 from uv import find_uv_bin
-from warm_start import as_text, can_be_warm, run_warm
+from warm_start import as_text, run_command
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
@@ -53,18 +53,7 @@ def run(
         status: the expected exit status; -1: any but 0.
     """
     complete = dict(environ) if environ is not None else clean_environment()
-    if command[:2] == COMMAND_LINE[:2] and command[2] in ("hatchling", "hatch_ytupload") and can_be_warm(complete):
-        done = as_text(run_warm(str(command[2]), command[3:], cwd=cwd or ".", environ=complete))
-    else:
-        done = subprocess.run(
-            command,
-            cwd=cwd,
-            env=complete,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    done = as_text(run_command(command, cwd=cwd or ".", environ=complete))
     as_expected = done.returncode == status if status >= 0 else done.returncode != 0
     assert as_expected, f"{list(map(str, command))}: status {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done

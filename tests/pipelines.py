@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from warm_start import as_text, can_be_warm, run_warm
+from warm_start import as_text, run_command
 
 from hatch_ytupload.configuration.project import find_project
 from hatch_ytupload.configuration.settings import Settings, load_settings
@@ -221,17 +221,8 @@ def run_command_line(
             where none of the variables are about that.
     """
     complete = clean_environment(**{"PYTHONPATH": str(CHECKOUT), **(environ or {})})
-    if command is None and can_be_warm(complete):
-        return as_text(run_warm("hatch_ytupload", arguments, cwd=cwd, environ=complete))
-    return subprocess.run(
-        [*(command or (sys.executable, "-m", "hatch_ytupload")), *arguments],
-        cwd=cwd,
-        env=complete,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    program = command or (sys.executable, "-m", "hatch_ytupload")
+    return as_text(run_command([*program, *arguments], cwd=cwd, environ=complete))
 
 
 def unprivileged(*arguments: str) -> list[str]:

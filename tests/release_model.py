@@ -166,7 +166,7 @@ def rollback(folder: Folder, release: str | None, *, yes: bool, dry_run: bool) -
     if release == current or dry_run:
         return Expected(set(), set(), answer, folder)
     after = {**folder, "current": release, "releases": {**releases, release: {**releases[release], "again": True}}}
-    return _agreed(folder, yes, answer, after)
+    return _agreed(folder, answer, after, yes=yes)
 
 
 def pin(folder: Folder, release: str, *, pinned: bool, yes: bool) -> Expected:
@@ -178,7 +178,7 @@ def pin(folder: Folder, release: str, *, pinned: bool, yes: bool) -> Expected:
     if known["pinned"] == pinned:
         return Expected(set(), set(), answer, folder)
     after = {**folder, "releases": {**folder["releases"], release: {**known, "pinned": pinned}}}
-    return _agreed(folder, yes, answer, after)
+    return _agreed(folder, answer, after, yes=yes)
 
 
 def delete(folder: Folder, names: list[str], *, yes: bool) -> Expected:
@@ -191,7 +191,7 @@ def delete(folder: Folder, names: list[str], *, yes: bool) -> Expected:
     if errors:
         return Expected(errors, set(), {}, folder)
     left = {name: release for name, release in folder["releases"].items() if name not in names}
-    return _agreed(folder, yes, {"deleted": list(dict.fromkeys(names))}, {**folder, "releases": left})
+    return _agreed(folder, {"deleted": list(dict.fromkeys(names))}, {**folder, "releases": left}, yes=yes)
 
 
 def history(folder: Folder) -> list[str]:
@@ -213,7 +213,7 @@ def files_of(folder: Folder) -> dict[str, bytes]:
     return files
 
 
-def _agreed(folder: Folder, yes: bool, answer: dict[str, Any], after: Folder) -> Expected:  # noqa: FBT001
+def _agreed(folder: Folder, answer: dict[str, Any], after: Folder, *, yes: bool) -> Expected:
     if folder["confirm"] and not yes:
         return Expected({"consent"}, set(), {}, folder)
     return Expected(set(), set(), answer, after)

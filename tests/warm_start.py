@@ -40,8 +40,25 @@ _NOT_LOADED = tuple(f"hatch_ytupload.{name}" for name in ("build_folders.cypress
 _READ_BY_PYTHON = ("PYTHON", "LC_", "LANG", "LD_", "TZ")
 
 
+def run_command(
+    command: Sequence[str | Path], *, cwd: str | Path, environ: Mapping[str, str], rows: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command to its end, in a fork where it can see no difference.
+
+    Args:
+        command: with its arguments.
+        cwd: working directory.
+        environ: the whole environment.
+        rows: standard input.
+    """
+    program, *arguments = map(str, command)
+    if program == sys.executable and arguments[:1] == ["-m"] and arguments[1] in _MAINS and can_be_warm(environ):
+        return run_warm(arguments[1], arguments[2:], cwd=cwd, environ=environ, rows=rows)
+    return subprocess.run(command, cwd=cwd, env=environ, input=rows, capture_output=True, check=False)
+
+
 def can_be_warm(environ: Mapping[str, str]) -> bool:
-    """Tell whether a command can see no difference: Python itself is to be told nothing by variables."""
+    """Tell whether a command can see no difference: no variable is for Python itself."""
     read = {name: value for name, value in environ.items() if name.startswith(_READ_BY_PYTHON)}
     read.pop("PYTHONPATH", None)
     return read == {"LC_ALL": "C.UTF-8"}

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.wording import describe
@@ -56,22 +56,30 @@ def flag(value: object) -> bool:
     return value
 
 
-def _number(
-    expected: str, *, least: float, most: float = sys.float_info.max, whole: bool = False
-) -> Callable[[object], Any]:
-    """Return the reader of a number within limits."""
+def _whole_number(expected: str, *, least: int) -> Callable[[object], int]:
+    """Return the reader of a whole number that is not too small."""
 
-    def read(value: object) -> Any:  # noqa: ANN401 - an integer or a number
-        kinds = int if whole else (int, float)
-        if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= most:
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise UnexpectedValueError(expected, value)
         return value
 
     return read
 
 
-count = _number("a whole number, 0 or more", least=0, whole=True)
-positive_count = _number("a whole number, 1 or more", least=1, whole=True)
+def _number(expected: str, *, least: float, most: float = sys.float_info.max) -> Callable[[object], float]:
+    """Return the reader of a number within limits."""
+
+    def read(value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+            raise UnexpectedValueError(expected, value)
+        return value
+
+    return read
+
+
+count = _whole_number("a whole number, 0 or more", least=0)
+positive_count = _whole_number("a whole number, 1 or more", least=1)
 size_in_mb = _number("a number of megabytes, 0 or more", least=0)
 _YEAR = 365 * 86400  # which is for ever
 seconds = _number("a number of seconds, 0 or more", least=0, most=_YEAR)
@@ -134,7 +142,7 @@ def cypress_path(value: object) -> str:
     """Read the path of a Cypress folder; slashes at its end are dropped."""
     if isinstance(value, str):
         path = value.strip().rstrip("/")
-        # No `.` and `..`: To Cypress they are names; the build folder on disk would climb.
+        # No `.` and `..`: to Cypress they are names; the build folder on disk would climb.
         names = path[2:].split("/")
         plain = all(name not in ("", ".", "..") and name.isprintable() for name in names)
         if path.startswith("//") and plain and not any(char in path for char in "@&*{}[]<>\\"):

@@ -24,7 +24,7 @@ from hatch_ytupload.jobs.interpreter import Interpreter, JobPythonError, find_in
 from hatch_ytupload.jobs.sealed_tree import SealedTree
 from hatch_ytupload.packing.cache import DIRECTORY_VARIABLE
 from hatch_ytupload.packing.user_cache import ENVIRONMENTS, user_cache
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -109,7 +109,7 @@ def job_python(wanted: Wanted, notice: Callable[[str], None]) -> Iterator[JobPyt
             directory = os.path.join(temporary, making.key())
             making.make(directory, purpose="this run")
         except OSError as error:
-            problem = f"cannot make an environment in `{one_line(temporary)}`: {error.strerror or error}"
+            problem = cannot("make an environment in", temporary, error)
             raise JobPythonError(f"{problem}; name another place with `TMPDIR`") from None
         yield JobPython(directory, programs)
     finally:

@@ -6,7 +6,6 @@ list is not read again: who changes a file, or brings the directory from elsewhe
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -14,7 +13,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.byte_reader import BLOCK_SIZE
+from hatch_ytupload.byte_reader import FileReader, blocks, sha256_of
 from hatch_ytupload.sources.listings import UNSETTLED_NS
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class SealedTree:
         self._mark = mark
 
     def seal(self) -> None:
-        """Take the directory as it is.
+        """Note the directory as it is.
 
         Raises:
             OSError: it cannot be read.
@@ -59,7 +58,7 @@ class SealedTree:
         self._write(self._look({}))
 
     def renew(self) -> None:
-        """Take over what has come or changed since then, unless something is gone.
+        """Add what has come or changed since then, unless something is gone.
 
         Raises:
             OSError: the directory cannot be read.
@@ -148,11 +147,9 @@ def _files(directory: str, prefix: str = "") -> Iterator[str]:
 
 def _digest(path: str) -> str:
     """Return the SHA-256 of a file; what is none has none."""
-    digest = hashlib.sha256()
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            return ""
-        while block := file.read(BLOCK_SIZE):
-            digest.update(block)
-    return digest.hexdigest()
+    try:
+        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        return sha256_of(blocks(FileReader(descriptor))) if is_file else ""
+    finally:
+        os.close(descriptor)

@@ -15,7 +15,7 @@ from hatch_ytupload.byte_reader import BLOCK_SIZE, no_progress
 from hatch_ytupload.locking.download import DownloadError, Downloads, received
 from hatch_ytupload.locking.lock_file import TOOL, LockError, without_credentials
 from hatch_ytupload.locking.ways_out import INTO_THE_IMAGE
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -72,7 +72,7 @@ class WheelFiles:
         except DownloadError as error:
             raise LockError(f"{shown}: {error}") from None
         except OSError as error:
-            raise LockError(f"{shown}: cannot write to `{one_line(self.directory)}`: {error.strerror}") from None
+            raise LockError(f"{shown}: {cannot('write to', self.directory, error)}") from None
 
     def find(self, sha256: str) -> str | None:
         """Return the path of a file that is there and is what its name says; None: there is none."""

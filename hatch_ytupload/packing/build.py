@@ -11,7 +11,7 @@ from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SBOM_NAME
 from hatch_ytupload.byte_reader import no_progress, sha256_of
 from hatch_ytupload.configuration.values import UploadPath
 from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.file_names import as_system_spells, as_text
+from hatch_ytupload.file_names import as_system_spells, as_text, shorter
 from hatch_ytupload.garbage import no_garbage
 from hatch_ytupload.packing.archive import pack
 from hatch_ytupload.packing.bundle import bundle_directory, replacing, write_file
@@ -174,7 +174,7 @@ def _replaced(directory: str, selection: Selection) -> list[str]:
         return []
     whose = f"the environment `{one_line(old.environment)}`" if old.environment else "no environment"
     differences = ", ".join(old.listed(key) for key in keys)
-    shown = one_line(min(os.path.relpath(directory), directory, key=len))
+    shown = one_line(shorter(directory))
     return [
         f"`{shown}` was built for {whose} with {differences}, and is replaced; `hatch-ytupload build -d DIR` keeps both"
     ]

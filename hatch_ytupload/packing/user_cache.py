@@ -300,8 +300,7 @@ def _key(environ: Mapping[str, str]) -> bytes:
             _make_key(path)
             return _read_key(path)
     except OSError as error:
-        problem = f"cannot use the key of the cache, `{one_line(path)}`: {error.strerror or error}"
-        raise CacheError(problem, _STATE_VARIABLE) from None
+        raise CacheError(cannot("use the key of the cache,", path, error), _STATE_VARIABLE) from None
 
 
 def _make_key(path: str) -> None:

@@ -41,7 +41,7 @@ from hatch_ytupload.sources.listings import Listings
 from hatch_ytupload.sources.modules import find_module
 from hatch_ytupload.sources.tree import SourceFile
 from hatch_ytupload.sources.ytjobs import find_ytjobs
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -389,4 +389,4 @@ def _content(entry: SourceFile | Generated) -> bytes:
         with open(entry.source, "rb") as file:
             return file.read()
     except OSError as error:
-        raise SourceError(f"cannot read `{one_line(entry.path)}`: {error.strerror}") from None
+        raise SourceError(cannot("read", entry.path, error)) from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.sources.credentials import is_credential_file
 from hatch_ytupload.sources.ignoring import IGNORE_FILE_NAME
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,4 +140,4 @@ def _link(path: str) -> str:
 
 def unreadable(shown: str, error: OSError) -> SourceError:
     """Return the error for what cannot be looked at."""
-    return SourceError(f"cannot read `{one_line(shown)}`: {error.strerror}; {WAY_OUT}")
+    return SourceError(f"{cannot('read', shown, error)}; {WAY_OUT}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.file_names import as_text
 from hatch_ytupload.sources.ignoring import IGNORE_FILE_NAME, IgnoreRules
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.sources.ignoring import Rule
@@ -127,10 +127,8 @@ def _read(directory: str, shown: str, *, follows_links: bool) -> bytes | None:
             descriptor = os.open(path, _OPEN_FLAGS)
     except OSError as error:
         if isinstance(error, PermissionError) and not os.access(directory, os.X_OK):
-            raise SourceError(
-                f"cannot list `{one_line(shown)}`: {error.strerror}; make it readable or exclude it in "
-                f"`{IGNORE_FILE_NAME}`"
-            ) from None
+            problem = cannot("list", shown, error)
+            raise SourceError(f"{problem}; make it readable or exclude it in `{IGNORE_FILE_NAME}`") from None
         raise _unreadable(shown, error.strerror) from None
     try:
         status = os.fstat(descriptor)

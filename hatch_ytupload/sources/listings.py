@@ -9,7 +9,7 @@ from hatch_ytupload.details import detail
 from hatch_ytupload.details import wanted as details_wanted
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.sources.ignore_scope import describe_rule, join_shown
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import cannot
 
 if TYPE_CHECKING:
     from hatch_ytupload.sources.ignore_scope import IgnoreScope
@@ -70,7 +70,7 @@ def list_directory(place: str | int, shown: str, scope: IgnoreScope) -> Listing:
 
 def cannot_list(shown: str, error: OSError) -> SourceError:
     """Make the error for a directory that cannot be listed."""
-    return SourceError(f"cannot list `{one_line(shown)}`: {error.strerror}; exclude it in `.ytignore` or remove it")
+    return SourceError(f"{cannot('list', shown, error)}; exclude it in `.ytignore` or remove it")
 
 
 class Listings:

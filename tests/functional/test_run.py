@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pipelines import CHECKOUT, clean_environment, make_pipeline, refused_line
-from warm_start import can_be_warm, run_warm
+from warm_start import run_command
 
 from hatch_ytupload.command_line.cli import main
 from hatch_ytupload.jobs.run import Run, run_operation
@@ -51,16 +51,8 @@ def run_job(
 ) -> subprocess.CompletedProcess[bytes]:
     """Run `hatch-ytupload run` on rows."""
     complete = clean_environment(PYTHONPATH=str(CHECKOUT), **environ)
-    if can_be_warm(complete):
-        return run_warm("hatch_ytupload", ["run", *arguments], cwd=pipeline.root, environ=complete, rows=rows)
-    return subprocess.run(
-        [sys.executable, "-m", "hatch_ytupload", "run", *arguments],
-        cwd=pipeline.root,
-        env=complete,
-        input=rows,
-        capture_output=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "hatch_ytupload", "run", *arguments]
+    return run_command(command, cwd=pipeline.root, environ=complete, rows=rows)
 
 
 def sandboxes(pipeline: Pipeline) -> list[str]:

@@ -379,7 +379,7 @@ def test_what_would_fill_memory_is_not_parsed(data: bytes) -> None:
         (UploadPath("lib", "other"), UploadPath("src", "other"), False),
     ],
 )
-def test_a_place_that_goes_without_saying_may_be_said(one: UploadPath, other: UploadPath, is_the_same: bool) -> None:  # noqa: FBT001 - of parametrize
+def test_a_place_that_goes_without_saying_may_be_said(one: UploadPath, other: UploadPath, *, is_the_same: bool) -> None:
     """Two ways to ask for the same archive are no other selection."""
     first, second = (Selection(None, None, (), (path,), "all") for path in (one, other))
     assert (first.differing(second) == []) is is_the_same

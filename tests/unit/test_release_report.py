@@ -100,7 +100,7 @@ def test_a_dry_run(folder: LocalFolder) -> None:
         (28_000_000, False, "28.0 MB"),
     ],
 )
-def test_what_travels(folder: LocalFolder, uploaded: int, dry_run: bool, shown: str) -> None:  # noqa: FBT001 - of a parameter
+def test_what_travels(folder: LocalFolder, uploaded: int, shown: str, *, dry_run: bool) -> None:
     """Of a publish and of a promotion, also when it would only be done; programs get both numbers."""
     outcome = Outcome("1.0-b", changed=True, uploaded=uploaded, size=28_000_000)
     whole = published(folder, outcome, dry_run=dry_run)

@@ -29,7 +29,7 @@ _MOST_BYTES = 16 << 20
 _MOST_VALUES = 500_000
 """In an answer; each may take 250 bytes of memory."""
 
-_TOLD_SECONDS = 60.0
+_KEPT_SECONDS = 60.0
 """How long the proxies that take files are not asked for again: they come in the order of their load."""
 
 _OF_FILES = ("/read_file", "/write_file")
@@ -50,7 +50,7 @@ class Transport(HTTPAdapter):  # type: ignore[misc]  # of an untyped module
     def __init__(self, note: Callable[[Any], None], *, secure: bool, family: int | None, discovery: str) -> None:
         self._note = note
         self._discovery = f"/{discovery.partition('?')[0]}"
-        self._told: tuple[float, str, Any] = (0, "", None)
+        self._proxies: tuple[float, str, Any] = (0, "", None)
         """When and what was asked about proxies, and the answer."""
         self._is_proven = False
         """One of those proxies has taken or given a file since, and no request has failed."""
@@ -80,9 +80,9 @@ class Transport(HTTPAdapter):  # type: ignore[misc]  # of an untyped module
         now = time.monotonic()
         path = request.url.partition("?")[0]
         is_discovery = path.endswith(self._discovery)
-        asked, url, told = self._told
-        if is_discovery and self._is_proven and url == request.url and now - asked < _TOLD_SECONDS:
-            return told
+        asked, url, proxies = self._proxies
+        if is_discovery and self._is_proven and url == request.url and now - asked < _KEPT_SECONDS:
+            return proxies
         was_proven, self._is_proven = self._is_proven, False
         reset = _end.set(now + self.seconds)
         try:
@@ -91,7 +91,7 @@ class Transport(HTTPAdapter):  # type: ignore[misc]  # of an untyped module
         finally:
             _end.reset(reset)
         if is_discovery:
-            self._told = (now, request.url, answer)
+            self._proxies = (now, request.url, answer)
         else:
             self._is_proven = answer.ok and (was_proven or path.endswith(_OF_FILES))
         return answer
