@@ -325,7 +325,7 @@ class TestAnswers:
         assert asked(bundles[1]) == 2
         proxy.faults.add(Truncate(3, "whole"), command="hosts", times=2)
         assert asked(bundles[2]) == 3
-        monkeypatch.setattr(transport, "_TOLD_SECONDS", 0)
+        monkeypatch.setattr(transport, "_KEPT_SECONDS", 0)
         assert asked(bundles[3]) == 3
 
     @pytest.mark.parametrize("without", ["command", "whoami"])
