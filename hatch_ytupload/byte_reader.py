@@ -50,6 +50,26 @@ def no_progress(_done: int, _size: int, /, counted: str = "") -> None:
     """Note nothing."""
 
 
+class Tally:
+    """The progress of several files, which go one after the other, as that of one transfer.
+
+    Args:
+        progress: called with how many bytes of how many are done of all that was announced.
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._begun = 0
+        self.expected = 0
+        """How many bytes there will be in all, as far as anybody knows."""
+
+    def next(self, size: int) -> Progress:
+        """Return the progress of the next file, of so many bytes."""
+        before, self._begun = self._begun, self._begun + size
+        whole = max(self.expected, self._begun)
+        return lambda done, _size, /, counted="": self._progress(before + done, whole, counted)
+
+
 class FileReader:
     """A file on disk.
 

@@ -160,7 +160,7 @@ class Changes(Look, Protocol):
 
         Args:
             replaced: what will be replaced or removed.
-            size: of what will be sent, in bytes.
+            size: of what will be sent, in bytes; progress is about all of it.
             nodes: how many files and directories will be made.
 
         Raises:

@@ -58,18 +58,14 @@ class Prefixes:
     def __init__(self, listing: Mapping[str, Node] | None) -> None:
         self._listing = listing or {}
 
-    def base(self, prefix: Prefix | None) -> Base | None:
-        """Return what an archive with this beginning can be made from; None: it has to be sent whole."""
-        if prefix is None:
-            return None
+    def base(self, prefix: Prefix) -> Base | str:
+        """Return what an archive with this beginning can be made from, or why it has to be sent whole."""
         node = self._listing.get(prefix.sha256)
         if node is None:
-            detail("no prefix %s is kept: the archive is sent whole", prefix.sha256)
-        elif node.kind != FILE or node.size != prefix.size or node.md5() != prefix.md5:
-            detail("the prefix %s is not what its name says: the archive is sent whole", prefix.sha256)
-        else:
-            return prefix.base
-        return None
+            return f"no prefix {prefix.sha256} is kept"
+        if node.kind != FILE or node.size != prefix.size or node.md5() != prefix.md5:
+            return f"the prefix {prefix.sha256} is not what its name says"
+        return prefix.base
 
     def unused(self, kept: Iterable[Record]) -> list[str]:
         """Return the paths of those that no kept release begins with."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SIGNATURE_NAME
 from hatch_ytupload.build_folders.build_folder import md5_of
+from hatch_ytupload.details import detail
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.releases.conditions import RefusedError, find_conflicts
 from hatch_ytupload.releases.current import Outcome, changed_scripts, make_current, scripts_are_right
@@ -105,6 +106,8 @@ class _Publishing:
         self.conditions = conditions
         self.now = now
         self.user = ""
+        self.told: str | None = None
+        """Why the archive is sent whole, as it was told already."""
 
     @cached_property
     def prefix(self) -> Prefix | None:
@@ -118,7 +121,7 @@ class _Publishing:
         conflicts = self._conflicts(state)
         if kept is not None and self._is_done(state, kept):
             return self._nothing(kept), conflicts
-        base = prefixes.base(self.prefix) if kept is None else None
+        base = self._base(prefixes) if kept is None else None
         return self._outcome(state, self._record(state, kept), self._to_send(kept, base)), conflicts
 
     def apply(self, changes: Changes) -> Outcome:
@@ -130,7 +133,7 @@ class _Publishing:
         if refusals := self._conflicts(state).refusals(self.conditions):
             raise RefusedError(refusals)
         record = self._record(state, kept)
-        base = prefixes.base(self.prefix) if kept is None else None
+        base = self._base(prefixes) if kept is None else None
         outcome = self._outcome(state, record, self._to_send(kept, base))
         if kept is None:
             self._require_means(changes, state, outcome, prefixes.unused(_history(state, record, outcome.pruned)))
@@ -153,6 +156,16 @@ class _Publishing:
         """Read the build folder, the release as it is there, and the prefixes."""
         state, (files, prefixes) = read_state_with(look, directory_of(self.outgoing.release), PREFIXES)
         return state, files or {}, Prefixes(prefixes)
+
+    def _base(self, prefixes: Prefixes) -> Base | None:
+        """Return what the archive can be made from; None: it has to be sent whole, and why is told once."""
+        found = prefixes.base(self.prefix) if self.prefix is not None else None
+        if not isinstance(found, str):
+            return found
+        if found != self.told:
+            detail("%s: the archive is sent whole", found)
+            self.told = found
+        return None
 
     def _to_send(self, kept: Record | None, base: Base | None) -> int:
         """Return how many bytes of the archive have to be sent."""
@@ -242,10 +255,12 @@ class _Publishing:
         replaced = sorted({ARCHIVE_NAME, *self.outgoing.scripts} & set(state.nodes))
         removed = [*map(directory_of, outcome.pruned), *unused]
         # The directory of the release, its archive, and the current one; perhaps a prefix in its directory.
-        nodes = 3 + len(self.outgoing.beside) + len(changed_scripts(state, self.outgoing.scripts))
+        scripts = changed_scripts(state, self.outgoing.scripts)
+        nodes = 3 + len(self.outgoing.beside) + len(scripts)
         if self.prefix is not None and outcome.uploaded == outcome.size:
             nodes += 2
-        changes.require_means([*replaced, *removed], outcome.uploaded, nodes)
+        size = outcome.uploaded + sum(map(len, (*self.outgoing.beside.values(), *scripts.values())))
+        changes.require_means([*replaced, *removed], size, nodes)
 
     def _send(self, changes: Changes, record: Record, found: Base | None) -> int:
         """Write a release; return how many bytes of its archive were sent."""

@@ -138,14 +138,6 @@ class TestWhatIsSent:
         assert proxy.cypress.keys("//tmp") == []
         assert proxy.cypress.transactions == []
 
-    def test_progress_is_told(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
-        """From nothing to everything."""
-        told: list[tuple[int, int]] = []
-        publish_to(on_cluster(proxy, progress=lambda sent, size, counted="": told.append((sent, size))), bundles[0])
-        size = len(bundles[0].data)
-        assert (0, size) in told
-        assert (size, size) in told
-
 
 class TestWaiting:
     """One publisher at a time."""

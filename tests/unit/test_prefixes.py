@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from proxy.faults import Action
 
+    from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 
 
@@ -137,6 +138,30 @@ def test_a_dry_run_says_what_would_be_sent(proxy: ProxyServer, bundles: list[Bun
     publish_to(folder, bundles[0])
     expected = publish_to(folder, bundles[1], dry_run=True).uploaded
     assert expected == publish_to(folder, bundles[1]).uploaded < len(bundles[1].data)
+
+
+@pytest.mark.parametrize("where", ["cluster", "disk"])
+def test_progress_is_that_of_one_transfer(
+    proxy: ProxyServer, tmp_path: Path, bundles: list[Bundle], where: str
+) -> None:
+    """From nothing to all that travels, whatever it is made of, and why it is all of the archive is told once."""
+    told: list[tuple[int, int]] = []
+
+    def progress(done: int, size: int, /, counted: str = "") -> None:
+        assert not counted
+        told.append((done, size))
+
+    folder: BuildFolder = on_cluster(proxy, progress=progress)
+    if where == "disk":
+        folder = on_disk(tmp_path, progress=progress)
+    for bundle, reasons in zip(bundles[:2], [1, 0] if where == "cluster" else [0, 0], strict=True):
+        told.clear()
+        assert len(detailed(partial(publish_to, folder, bundle))) == reasons
+        (size,) = {size for _, size in told}
+        archive = read_state(folder).history[0].size if where == "disk" or reasons else 0
+        assert archive < size < archive + 65536
+        assert told == sorted(told)
+        assert told[-1] == (size, size)
 
 
 def test_a_prefix_is_kept_once_and_goes_with_the_last_release_that_begins_with_it(

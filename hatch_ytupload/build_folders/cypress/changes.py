@@ -11,6 +11,7 @@ from hatch_ytupload.build_folders.cypress.errors import CONFLICT, CypressError
 from hatch_ytupload.build_folders.cypress.files import CypressReader, Written, arrival_of, compare_written, upload
 from hatch_ytupload.build_folders.cypress.means import Means
 from hatch_ytupload.build_folders.cypress.nodes import look_at, open_file
+from hatch_ytupload.byte_reader import Tally
 from hatch_ytupload.details import detail
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class CypressChanges:
         self._transaction_id = transaction_id
         self._waiting = waiting
         self._warn = warn
-        self._progress = progress
+        self._sending = Tally(progress)
         self._written: dict[str, Written] = {}
         """What was sent to which path."""
         self._copied: dict[str, dict[str, Plain]] = {}
@@ -145,6 +146,7 @@ class CypressChanges:
 
     def require_means(self, replaced: Collection[str], size: int, nodes: int) -> None:
         """Find out whether all that comes will be allowed."""
+        self._sending.expected = size
         means = Means(self._cluster, self._location, self._transaction_id, self._folder.node_attributes)
         means.require(self._folder.user(), [self._place(path) for path in replaced], size, nodes)
 
@@ -205,8 +207,9 @@ class CypressChanges:
         return {"type": FILE, "path": self._place(path), "recursive": True, "force": True, "attributes": attributes}
 
     def _upload(self, path: str, content: Content, *, there: int = 0) -> None:
+        progress = self._sending.next(content.size - there)
         place = self._place(path)
-        self._written[path] = upload(self._cluster, place, self._transaction_id, content, self._progress, there=there)
+        self._written[path] = upload(self._cluster, place, self._transaction_id, content, progress, there=there)
 
     def _keep_rights(self, answers: Sequence[Plain | CypressError]) -> None:
         """Note the rights of what copies take the place of, where these are not those of the folder."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from hatch_ytupload import atomic_rename
 from hatch_ytupload.build_folders.build_folder import content_of
 from hatch_ytupload.build_folders.disk.nodes import ATTRIBUTES_FILE, look_into, open_file, read_attributes
-from hatch_ytupload.byte_reader import DigestingReader
+from hatch_ytupload.byte_reader import DigestingReader, Tally
 from hatch_ytupload.details import detail
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.file_names import as_system_spells, as_text
@@ -49,7 +49,7 @@ class Staging:
         self._folder = folder
         self._tree = f"{prefix}.{secrets.token_hex(8)}"
         self._warn = warn
-        self._progress = progress
+        self._sending = Tally(progress)
         self._begun = False
         self._attributes: dict[str, Plain] = {}
         # What the folder held, and what tells it from something that was put in its place.
@@ -94,13 +94,14 @@ class Staging:
         # Never into a file that is there: it may be the same as one that others see.
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         digest = hashlib.md5(usedforsecurity=False)
+        progress = self._sending.next(content.size)
         size = 0
         with open(os.open(self._place(path), flags, 0o777 if executable else 0o666), "wb") as file:
             for block in content.blocks(0):
                 file.write(block)
                 digest.update(block)
                 size += len(block)
-                self._progress(size, content.size)
+                progress(size, content.size)
             file.flush()
             os.fsync(file.fileno())
         with self.open(path) as reader:
@@ -160,8 +161,9 @@ class Staging:
         """Remove a node and all below it: nobody holds a part of a folder on disk."""
         self.remove(path)
 
-    def require_means(self, replaced: Collection[str], size: int, nodes: int) -> None:
-        """Find out whether there is room."""
+    def require_means(self, replaced: Collection[str], size: int, nodes: int) -> None:  # noqa: ARG002 - of a cluster
+        """Note how much will be sent; a disk tells when it is full."""
+        self._sending.expected = size
 
     def commit(self) -> None:
         """Make everything visible in one step, once it has reached the disk."""
