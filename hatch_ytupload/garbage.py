@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -20,3 +21,8 @@ def no_garbage() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def no_garbage_at_the_end() -> None:
+    """Spare the end of this process the search, in which Python would walk all objects twice: they go with it."""
+    atexit.register(gc.freeze)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from hatch_ytupload.byte_reader import no_progress
 from hatch_ytupload.configuration.project import Project
 from hatch_ytupload.errors import MissingFrameworkError, YtUploadError
-from hatch_ytupload.garbage import no_garbage
+from hatch_ytupload.garbage import no_garbage, no_garbage_at_the_end
 from hatch_ytupload.sources.module_errors import ModuleMissingError
 from hatch_ytupload.wording import one_line, printable
 
@@ -97,6 +97,7 @@ def run_build(project: Project, app: Application, *, reproducible: bool) -> str:
     Raises:
         YtUploadError: the user has something to mend.
     """
+    no_garbage_at_the_end()
     # What is imported now is a good part of a small build.
     with no_garbage():
         from hatch_ytupload.configuration.settings import load_settings

@@ -600,14 +600,15 @@ class TestImports:
         assert self.imported("import hatch_ytupload.command_line.cli").isdisjoint(unwanted)
 
     def test_a_small_build_starts_light(self, pipeline: Pipeline, tmp_path: Path) -> None:
-        """No threads, no subprocess, and nothing of what answers other questions."""
+        """No threads, no subprocess, nothing of what answers other questions; and it ends without a search."""
         environ = {"XDG_CACHE_HOME": f"{tmp_path}/1", "XDG_STATE_HOME": f"{tmp_path}/2", "YTUPLOAD_NO_CACHE": ""}
         code = (
-            "import os, sys\n"
+            "import atexit, gc, os, sys\n"
+            "atexit.register(lambda: print('frozen' if gc.get_freeze_count() else 'searched'))\n"
             f"os.environ.update({environ!r})\n"
             f"os.chdir({str(pipeline.root)!r})\n"
             "sys.argv = ['hatch-ytupload', '-q', 'build']\n"
-            "from hatch_ytupload.command_line.cli import main\n"
+            "from hatch_ytupload.__main__ import main\n"
             "try: main()\n"
             "except SystemExit as end: assert not end.code\n"
         )
@@ -615,8 +616,9 @@ class TestImports:
         if sys.version_info < (3, 11):
             unwanted.remove("subprocess")  # which its `uuid` loads
         # How the tests are run may load some before us.
-        found = (self.imported(code) - self.imported("pass")) & unwanted
-        assert not found
+        found = self.imported(code) - self.imported("pass")
+        assert not found & unwanted
+        assert "frozen" in found
 
     def test_the_core_knows_no_front_end(self) -> None:
         """A build needs neither click, nor Hatch, nor YT."""
