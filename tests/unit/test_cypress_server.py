@@ -25,7 +25,7 @@ from build_folders import (
 from examples import examples
 from pipelines import refusal
 from proxy import AbortTransaction, Answer, Corrupt, ProxyServer, Run, Truncate
-from proxy.fixtures import connect
+from proxy.fixtures import ace, connect
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.cypress import transport
@@ -328,6 +328,42 @@ class TestAnswers:
         monkeypatch.setattr(transport, "_KEPT_SECONDS", 0)
         assert asked(bundles[3]) == 3
 
+    @pytest.mark.parametrize(
+        ("host", "problem"),
+        [
+            ("proxy-0.invalid", "there is no host `proxy-0.invalid`"),
+            ("localhost:1", "`localhost:1` refuses the connection"),
+            (None, "gave an answer that makes no sense"),
+        ],
+    )
+    def test_proxies_for_files_that_only_the_cluster_knows(
+        self,
+        proxy: ProxyServer,
+        bundles: list[Bundle],
+        monkeypatch: pytest.MonkeyPatch,
+        host: str | None,
+        problem: str,
+    ) -> None:
+        """As in Kubernetes, or none of them are told: the line names who was asked, and a way that works."""
+        if host is None:
+            proxy.faults.add(Answer(404, body="html"), command="hosts", times=None)
+        else:
+            proxy.hosts = [host]
+        line = refusal(lambda: publish_to(on_cluster(proxy, attempts=2), bundles[0]))
+        # Without a name server the answer may be that there is none now.
+        assert problem in line or f"the host `{host}` cannot be looked up now" in line
+        assert line.endswith((f"; `YT_USE_HOSTS=0` sends files to `{proxy.address}` itself", "looked up now"))
+        monkeypatch.setenv("YT_USE_HOSTS", "0")
+        publish_to(on_cluster(proxy), bundles[0])
+
+    def test_a_proxy_for_files_that_is_dead_is_not_asked_again(
+        self, proxy: ProxyServer, bundles: list[Bundle], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Though it is still the first one that is told."""
+        proxy.hosts = ["localhost:1", proxy.address]
+        monkeypatch.setenv("YT_CONFIG_PATCHES", "{proxy={number_of_top_proxies_for_random_choice=1}}")
+        publish_to(on_cluster(proxy, attempts=2), bundles[0])
+
     @pytest.mark.parametrize("without", ["command", "whoami"])
     def test_a_proxy_that_does_not_know_the_command_for_the_user(
         self, proxy: ProxyServer, bundles: list[Bundle], without: str
@@ -391,12 +427,21 @@ class TestMeans:
         )
         assert proxy.log.of("write_file") == []
 
-    def test_one_of_two_rights_suffices_for_a_folder(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
-        """Without both there is no publish."""
-        proxy.cypress.create("map_node", PATH)
-        proxy.cypress.rules.deny(PATH, ["write", "modify_children"])
+    @pytest.mark.parametrize("exists", [True, False])
+    def test_whoever_may_only_modify_children_can_change_nothing(
+        self, proxy: ProxyServer, bundles: list[Bundle], *, exists: bool
+    ) -> None:
+        """Not lock the folder, and not fill a file that he made; whoever may write needs no other right for that."""
+        parent = PATH.rpartition("/")[0]
+        proxy.cypress.create("map_node", PATH if exists else parent)
+        rights = [ace("allow", "tester", "read", "remove", "modify_children")]
+        proxy.cypress.set(f"{parent}/@inherit_acl", value=False)
+        proxy.cypress.set(f"{parent}/@acl", rights)
         line = refusal(lambda: publish_to(on_cluster(proxy), bundles[0]))
-        assert "has no permission `write`" in line
+        assert "has no permission `write` for `" in line
+        assert proxy.log.of("write_file") == []
+        proxy.cypress.set(f"{parent}/@acl", [ace("allow", "tester", "read", "remove", "write")])
+        publish_to(on_cluster(proxy), bundles[0])
 
     def test_room_that_is_missing(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
         """Three copies of the archive, and a few nodes."""

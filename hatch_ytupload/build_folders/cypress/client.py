@@ -324,5 +324,11 @@ class Cluster:
     def _circumstances(self, action: str) -> Circumstances:
         connection, answer = self._connection, self._connection.answer
         return Circumstances(
-            action, self.address, connection.redact, connection.token is not None, answer.status, answer.retry_after
+            action,
+            self.address,
+            connection.redact,
+            connection.token is not None,
+            answer.status,
+            answer.retry_after,
+            answer.for_files,
         )

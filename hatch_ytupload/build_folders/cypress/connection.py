@@ -14,6 +14,7 @@ import logging
 import os
 import socket
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.build_folders.cypress.redaction import Redaction
@@ -118,15 +119,20 @@ class Connection:
 
         seconds = self._timeout_seconds * HEAVY_FACTOR + _SLOWEST_SECONDS if heavy else self._timeout_seconds
         with self._watched(_described(command, parameters), seconds) as client:
-            return make_request(
-                command,
-                parameters,
-                data=data,
-                use_heavy_proxy=heavy,
-                allow_retries=False,
-                response_format=None if heavy else "json",
-                client=client,
-            )
+            try:
+                return make_request(
+                    command,
+                    parameters,
+                    data=data,
+                    use_heavy_proxy=heavy,
+                    allow_retries=False,
+                    response_format=None if heavy else "json",
+                    client=client,
+                )
+            except Exception:
+                if self.answer.for_files is not None:
+                    _avoid_proxy(client)
+                raise
 
     @contextlib.contextmanager
     def _watched(self, described: str, seconds: float) -> Iterator[Any]:
@@ -197,10 +203,12 @@ class LastAnswer:
     def __init__(self) -> None:
         self.status: int | None = None
         self.retry_after: str | None = None
+        self.for_files: str | None = None
+        """The proxy for files that the request went to, or the proxy that was asked which ones these are."""
 
     def forget(self) -> None:
         """Know nothing of the next answer."""
-        self.status = self.retry_after = None
+        self.status = self.retry_after = self.for_files = None
 
     def note(self, response: Any) -> None:  # noqa: ANN401 - of an untyped module
         """Note an answer."""
@@ -236,6 +244,15 @@ def unwrapped(answer: Plain) -> Plain:
     return next(iter(answer.values())) if isinstance(answer, dict) and len(answer) == 1 else answer
 
 
+def _avoid_proxy(client: Any) -> None:  # noqa: ANN401 - of an untyped module
+    """Have the client choose another proxy for files for a while, as its own repetitions do when one has failed."""
+    from yt.wrapper.config import get_option
+
+    state = get_option("_heavy_proxy_provider_state", client)
+    if state is not None and state.last_provided_proxy is not None:
+        state.banned_proxies[state.last_provided_proxy] = datetime.now()  # noqa: DTZ005 - as the client has it
+
+
 def _session(client: Any) -> Any:  # noqa: ANN401 - of an untyped module
     from yt.wrapper import http_helpers
 
@@ -245,7 +262,7 @@ def _session(client: Any) -> Any:  # noqa: ANN401 - of an untyped module
 def _transport(client: Any, answer: LastAnswer) -> Transport:  # noqa: ANN401 - of an untyped module
     """Put our own transport below a client."""
     from yt.wrapper.config import get_config
-    from yt.wrapper.http_helpers import get_proxy_address_url
+    from yt.wrapper.http_helpers import get_proxy_address_netloc, get_proxy_address_url
 
     from hatch_ytupload.build_folders.cypress.transport import Transport
 
@@ -253,7 +270,8 @@ def _transport(client: Any, answer: LastAnswer) -> Transport:  # noqa: ANN401 - 
     family = socket.AF_INET if proxy["force_ipv4"] else socket.AF_INET6 if proxy["force_ipv6"] else None
     secure = str(get_proxy_address_url(client=client)).startswith("https:")
     discovery = str(proxy["proxy_discovery_url"])
-    transport = Transport(answer.note, secure=secure, family=family, discovery=discovery)
+    control = str(get_proxy_address_netloc(client=client))
+    transport = Transport(answer, control, secure=secure, family=family, discovery=discovery)
     for scheme in ("http://", "https://"):
         _session(client).mount(scheme, transport)
     return transport

@@ -86,7 +86,7 @@ class Circumstances:
     action: str
     """What was tried, as in "cannot ..."."""
     address: str
-    """Of the proxy."""
+    """Of the proxy that was named to us."""
     redact: Redaction
     has_token: bool
     """We sent one."""
@@ -94,6 +94,17 @@ class Circumstances:
     """Of the HTTP answer, where there was one."""
     retry_after: str | None = None
     """The header of that name."""
+    for_files: str | None = None
+    """The proxy that was asked instead, one that takes files, or the same when it was asked which ones these are."""
+
+    @property
+    def asked(self) -> str:
+        """The proxy that was asked."""
+        return self.for_files or self.address
+
+    def way_out(self, usual: str) -> str:
+        """Say what helps where it is about who was asked: those that take files may be known within a cluster only."""
+        return usual if self.for_files is None else f"`YT_USE_HOSTS=0` sends files to `{self.address}` itself"
 
 
 def translate(error: BaseException, tried: Circumstances) -> CypressError:
@@ -118,14 +129,16 @@ def forget(error: BaseException) -> None:
         traceback.clear_frames(each.__traceback__)
 
 
-_NO_SENSE = "`{}` gave an answer that makes no sense; check that `proxy` is that of a cluster"
-
-
 @dataclass(frozen=True)
 class _Problem:
     reason: str
     kind: str = OTHER
     passing: bool = False
+
+
+def _no_sense(tried: Circumstances) -> _Problem:
+    way_out = tried.way_out("check that `proxy` is that of a cluster")
+    return _Problem(f"`{tried.asked}` gave an answer that makes no sense; {way_out}", passing=True)
 
 
 def _of_answer(error: Any, tried: Circumstances) -> _Problem | None:  # noqa: ANN401 - a YtError
@@ -139,9 +152,9 @@ def _of_answer(error: Any, tried: Circumstances) -> _Problem | None:  # noqa: AN
     if known is not None:
         return known
     if isinstance(error, (YtIncorrectResponse, YsonError)):
-        return _Problem(_NO_SENSE.format(tried.address), passing=True)
+        return _no_sense(tried)
     if tried.status in _PASSING_STATUSES or any(code in _PASSING_CODES for code in codes):
-        return _Problem(f"`{tried.address}` cannot answer now ({_message(tree[-1])})", passing=True)
+        return _Problem(f"`{tried.asked}` cannot answer now ({_message(tree[-1])})", passing=True)
     kind = next((kind for code, kind in _KINDS.items() if code in codes), OTHER)
     if kind == LOST:
         reason = f"the transaction expired, as `{tried.address}` could not be reached for too long; try again"
@@ -155,7 +168,7 @@ def _refusal(error: Any, tree: list[Mapping[str, Any]], tried: Circumstances) ->
 
     if isinstance(error, YtTokenError) or any(_code(each) in _BAD_TOKEN for each in tree):
         wrong = "does not accept the token" if tried.has_token else "asks for a token"
-        return _Problem(f"`{tried.address}` {wrong}; set the right one in `YT_TOKEN` or `configs/secrets.env`")
+        return _Problem(f"`{tried.asked}` {wrong}; set the right one in `YT_TOKEN` or `configs/secrets.env`")
     for each in tree:
         if _code(each) == _ACCOUNT_LIMIT:
             return _Problem(no_quota(_message(each)))
@@ -190,42 +203,45 @@ def _of_connection(error: BaseException, tried: Circumstances) -> _Problem:
     from yt.packages.urllib3.exceptions import HTTPError
 
     if isinstance(error, RefusedAnswerError):
-        return _Problem(f"`{tried.address}` {error}")
+        return _Problem(f"`{tried.asked}` {error}")
 
     for each in _causes(error):
-        known = _of_cause(each, tried.address)
+        known = _of_cause(each, tried)
         if known is not None:
             return known
     if isinstance(error, (OSError, HTTPError, HTTPException)) and not isinstance(error, ValueError):
-        return _Problem(f"the connection to `{tried.address}` broke ({type(error).__name__})", passing=True)
-    return _Problem(_NO_SENSE.format(tried.address), passing=True)
+        return _Problem(f"the connection to `{tried.asked}` broke ({type(error).__name__})", passing=True)
+    return _no_sense(tried)
 
 
-def _of_cause(error: BaseException, address: str) -> _Problem | None:
+def _of_cause(error: BaseException, tried: Circumstances) -> _Problem | None:
     name = type(error).__name__
     if isinstance(error, socket.gaierror):
         if error.errno == socket.EAI_AGAIN:
-            return _Problem(f"the host `{address}` cannot be looked up now", passing=True)
-        return _Problem(f"there is no host `{address}`; check `proxy`, or write the cluster's whole name")
+            return _Problem(f"the host `{tried.asked}` cannot be looked up now", passing=True)
+        way_out = tried.way_out("check `proxy`, or write the cluster's whole name")
+        # Of those that take files another one may be asked.
+        return _Problem(f"there is no host `{tried.asked}`; {way_out}", passing=tried.for_files is not None)
     if isinstance(error, OSError) and error.errno == errno.ECONNREFUSED:
-        return _Problem(f"`{address}` refuses the connection; check `proxy`", passing=True)
+        return _Problem(f"`{tried.asked}` refuses the connection; {tried.way_out('check `proxy`')}", passing=True)
     if "Timeout" in name:
-        return _Problem(f"`{address}` does not answer", passing=True)
+        return _Problem("; ".join(filter(None, [f"`{tried.asked}` does not answer", tried.way_out("")])), passing=True)
     if "SSL" in name:
-        return _Problem(_of_tls(error, address))
+        return _Problem(_of_tls(error, tried))
     return None
 
 
-def _of_tls(error: BaseException, address: str) -> str:
+def _of_tls(error: BaseException, tried: Circumstances) -> str:
     """Say why a connection is not as safe as `https` promises; the innermost error knows best."""
     reason = next((each for each in reversed(list(_causes(error))) if isinstance(each, ssl.SSLError)), None)
     if isinstance(reason, ssl.SSLCertVerificationError):
         return (
-            f"`{address}` cannot be trusted ({reason.verify_message}); name the certificate of its authority in "
+            f"`{tried.asked}` cannot be trusted ({reason.verify_message}); name the certificate of its authority in "
             "`REQUESTS_CA_BUNDLE`"
         )
     said = getattr(reason, "reason", None) or error
-    return f"`{address}` cannot be trusted ({said}); if it speaks no TLS, write `http://` in `proxy`"
+    way_out = tried.way_out("write `http://` in `proxy`")
+    return f"`{tried.asked}` cannot be trusted ({said}); if it speaks no TLS, {way_out}"
 
 
 def _causes(error: object) -> Iterator[BaseException]:

@@ -55,8 +55,8 @@ class Means:
         known = self._ask([self._command("get", anything, f"{self._location}/@{name}") for name in names])
         account, *storage = (self._wanted.get(name, value) for name, value in zip(names, known, strict=True))
         of_account = f"{_ACCOUNTS}/{account}"
-        # Either of the first two suffices to put something into a folder.
-        rights = [("write", self._location), ("modify_children", self._location), ("use", of_account)]
+        # `modify_children` would do to make nodes, and not to lock the folder or to fill files.
+        rights = [("write", self._location), ("use", of_account)]
         rights += [("remove", path) for path in replaced]
         commands = [
             self._command("check_permission", _verdict, path, user=user, permission=right) for right, path in rights
@@ -64,10 +64,9 @@ class Means:
         commands += [self._command("get", mapping, f"{of_account}/@resource_{name}") for name in ("limits", "usage")]
         *answers, limits, usage = self._ask(commands)
         denied = [right for right, answer in zip(rights, answers, strict=True) if answer == "deny"]
-        if not set(rights[:2]) <= set(denied):
-            denied = [right for right in denied if right not in rights[:2]]
         if denied:
-            problem = no_permission(user, [right for right, path in denied if path == denied[0][1]], denied[0][1])
+            permission, path = denied[0]
+            problem = no_permission(user, [permission], path)
         else:
             problem = self._unknown() or _lack(str(account), limits or {}, usage or {}, _Needs(size, nodes, *storage))
         if problem:

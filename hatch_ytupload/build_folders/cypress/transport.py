@@ -13,6 +13,7 @@ import http.client
 import io
 import time
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from yt.packages.requests.adapters import HTTPAdapter
 from yt.packages.urllib3.connection import HTTPConnection, HTTPSConnection
@@ -23,7 +24,8 @@ from hatch_ytupload.wording import megabytes
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+
+    from hatch_ytupload.build_folders.cypress.connection import LastAnswer
 
 _MOST_BYTES = 16 << 20
 _MOST_VALUES = 500_000
@@ -41,14 +43,16 @@ class Transport(HTTPAdapter):  # type: ignore[misc]  # of an untyped module
     """Sends the requests of one client.
 
     Args:
-        note: is given each answer.
+        answer: is told of each request and its answer.
+        control: host and port of the proxy that tells which proxies take files.
         secure: the proxy was named with TLS, so nobody else is spoken to without.
         family: `socket.AF_INET` or the like; None: any.
         discovery: end of the address that tells which proxies take files; it is asked for each of them.
     """
 
-    def __init__(self, note: Callable[[Any], None], *, secure: bool, family: int | None, discovery: str) -> None:
-        self._note = note
+    def __init__(self, answer: LastAnswer, control: str, *, secure: bool, family: int | None, discovery: str) -> None:
+        self._answer = answer
+        self._control = control
         self._discovery = f"/{discovery.partition('?')[0]}"
         self._proxies: tuple[float, str, Any] = (0, "", None)
         """When and what was asked about proxies, and the answer."""
@@ -83,6 +87,8 @@ class Transport(HTTPAdapter):  # type: ignore[misc]  # of an untyped module
         asked, url, proxies = self._proxies
         if is_discovery and self._is_proven and url == request.url and now - asked < _KEPT_SECONDS:
             return proxies
+        host = urlsplit(request.url).netloc
+        self._answer.for_files = host if is_discovery or host != self._control else None
         was_proven, self._is_proven = self._is_proven, False
         reset = _end.set(now + self.seconds)
         try:
@@ -99,7 +105,7 @@ class Transport(HTTPAdapter):  # type: ignore[misc]  # of an untyped module
     def build_response(self, req: Any, resp: Any) -> Any:  # noqa: ANN401
         """Return an answer that can be used."""
         response = super().build_response(req, resp)
-        self._note(response)
+        self._answer.note(response)
         try:
             _check_headers(response)
             data: bytes = response.content
