@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 BLOCK_SIZE = 1 << 20
 """How much is read at once where nothing else decides it, in bytes."""
+
+LARGEST_FILE = 16 << 20
+"""How many bytes of a file are read into memory at most."""
 
 
 class Reader(Protocol):
@@ -90,14 +95,43 @@ class FileReader:
         return data
 
 
+def regular_file(path: str, flags: int) -> int:
+    """Open a file that somebody else has put there, as `opener` of `open`; nobody waits for the end of a FIFO.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK)
+    kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
+    if kind == stat.S_IFREG:
+        return descriptor
+    os.close(descriptor)
+    if kind == stat.S_IFDIR:
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise OSError(errno.EINVAL, "it is no regular file", path)
+
+
+def small_file(path: str) -> bytes:
+    """Return the content of a file that somebody wrote by hand, or that describes others.
+
+    Raises:
+        OSError: it cannot be read, is no regular file, or so large that it is none of these.
+    """
+    with open(path, "rb", opener=regular_file) as file:
+        if os.fstat(file.fileno()).st_size > LARGEST_FILE:
+            raise OSError(errno.EFBIG, f"it is larger than {LARGEST_FILE >> 20} MiB", path)
+        return file.read()
+
+
 @contextmanager
 def opened(path: str) -> Iterator[FileReader]:
     """Open a file on disk for reading.
 
     Raises:
-        OSError: it cannot be opened. That it cannot be closed is no error: what was read has been read.
+        OSError: it cannot be opened, or is no regular file. That it cannot be closed is no error: what was read has
+            been read.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = regular_file(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield FileReader(descriptor)
     finally:

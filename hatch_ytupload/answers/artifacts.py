@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
 from hatch_ytupload.build_folders.build_folder import FILE
-from hatch_ytupload.byte_reader import FileReader, Progress, blocks, no_progress, opened
+from hatch_ytupload.byte_reader import Progress, blocks, no_progress, opened
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.errors import ArtifactError, BuildFolderError, SettingsError
 from hatch_ytupload.file_names import as_text, shorter
@@ -224,9 +224,9 @@ def _on_disk(directory: str, name: str) -> Iterator[Reader | None]:
 
 def _read_manifest(path: str) -> tuple[Manifest | None, bytes]:
     try:
-        with open(path, "rb") as file:
+        with opened(path) as reader:
             name = one_line(shorter(path))
-            data = manifest_bytes(FileReader(file.fileno()), name)
+            data = manifest_bytes(reader, name)
             return load_manifest(data, name), data
     except FileNotFoundError:
         return None, b""

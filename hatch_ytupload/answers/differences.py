@@ -5,8 +5,8 @@ from __future__ import annotations
 from difflib import unified_diff
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.byte_reader import Progress, no_progress
-from hatch_ytupload.reading.contents import LARGEST_FILE, read_files
+from hatch_ytupload.byte_reader import LARGEST_FILE, Progress, no_progress
+from hatch_ytupload.reading.contents import read_files
 from hatch_ytupload.reading.file_changes import FileChange, compare_files
 from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.wording import one_line

@@ -8,12 +8,13 @@ import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import REQUIREMENTS, WHEEL_LIST, WHEELS, packed_operation, stage_file
+from hatch_ytupload.byte_reader import LARGEST_FILE, regular_file
 from hatch_ytupload.checks.local_distributions import member_names
 from hatch_ytupload.configuration.project import PYPROJECT
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.planning.plan import Generated, entry_size
 from hatch_ytupload.planning.wrappers import started_script
-from hatch_ytupload.reading.contents import LARGEST_FILE, read_files, read_members
+from hatch_ytupload.reading.contents import read_files, read_members
 from hatch_ytupload.requirements.reading import read_requirements
 from hatch_ytupload.requirements.tree import Files
 from hatch_ytupload.wording import cannot
@@ -134,7 +135,7 @@ class PackedCode:
         if file.content is not None or file.source is None:
             return file.content or b""
         try:
-            with open(file.source, "rb") as opened:
+            with open(file.source, "rb", opener=regular_file) as opened:
                 return opened.read(-1 if limit is None else limit)
         except OSError as error:
             raise SourceError(cannot("read", file.source, error)) from None

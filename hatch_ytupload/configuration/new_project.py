@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.archive_layout import STAGES
+from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.configuration.pipeline_config import DEFAULT_CONFIG, SECRETS_FILE
 from hatch_ytupload.configuration.project import PYPROJECT, file_name_component, normalize_name, parsed_toml
 from hatch_ytupload.errors import SettingsError
@@ -217,8 +218,7 @@ def _refuse_clash(addition: Addition, old: str) -> None:
 def _read(directory: str, name: str) -> str | None:
     """Return the text of a file; None: there is none."""
     try:
-        with open(os.path.join(directory, name), encoding="utf-8", newline="") as file:
-            return file.read()
+        return small_file(os.path.join(directory, name)).decode()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 import os
 import re
-import stat
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.wording import cannot, one_line
 
@@ -105,7 +105,7 @@ def load_yaml_mapping(path: str, name: str, *, sections: Collection[str] = ()) -
 
     problems: list[str] = []
     try:
-        text = _read(path, name)
+        text = small_file(path)
         loader = _loader(in_c=not _may_nest_deep(text))(text)
         try:
             root = loader.get_single_node()
@@ -161,7 +161,7 @@ def load_secrets(pipeline_dir: str) -> Secrets:
         SettingsError: the file exists and cannot be read.
     """
     try:
-        text = _read(os.path.join(pipeline_dir, SECRETS_FILE), SECRETS_FILE).decode()
+        text = small_file(os.path.join(pipeline_dir, SECRETS_FILE)).decode()
     except FileNotFoundError:
         return Secrets({})
     except (OSError, UnicodeDecodeError) as error:
@@ -175,14 +175,6 @@ def load_secrets(pipeline_dir: str) -> Secrets:
         if equals and not key.startswith("#"):
             values[key.strip()] = value.strip()
     return Secrets(values)
-
-
-def _read(path: str, name: str) -> bytes:
-    # Nobody waits for the other end of a FIFO.
-    with open(path, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise SettingsError([f"`{one_line(name)}` is no regular file"])
-        return file.read()
 
 
 def _may_nest_deep(text: bytes) -> bool:

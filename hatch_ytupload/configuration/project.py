@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.configuration.keys import KEYS, TABLE
 from hatch_ytupload.errors import NoProjectError, SettingsError
 from hatch_ytupload.wording import cannot, describe, one_line
@@ -290,8 +291,7 @@ def parsed_toml(content: bytes) -> dict[str, Any]:
 
 def _read_toml(path: str) -> dict[str, Any]:
     try:
-        with open(path, "rb") as file:
-            return parsed_toml(file.read())
+        return parsed_toml(small_file(path))
     except OSError as error:
         raise SettingsError([cannot("read", path, error)]) from None
     except (ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are both the former

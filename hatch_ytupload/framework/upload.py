@@ -15,11 +15,11 @@ from hatch_ytupload.configuration.settings import load_settings
 from hatch_ytupload.framework.edge import log_header, log_success, python_errors
 from hatch_ytupload.packing.archive import pack
 from hatch_ytupload.packing.build import source_date_epoch
-from hatch_ytupload.packing.planned_files import read_unchanged
 from hatch_ytupload.packing.user_cache import cache_directory
 from hatch_ytupload.packing.wheels import plan_with_wheels
 from hatch_ytupload.planning import targets
 from hatch_ytupload.planning.plan import Generated, Part, make_plan
+from hatch_ytupload.sources.planned_files import read_unchanged
 from hatch_ytupload.sources.tree import SourceFile, archive_name, single_file
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import CONFIG, MAP_REDUCE, REQUIREMENTS, WHEEL_LIST, packed_operation, stage_file
+from hatch_ytupload.byte_reader import LARGEST_FILE
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.planning.stage_config import StageConfig
-from hatch_ytupload.reading.contents import LARGEST_FILE, described, read_files, read_members
+from hatch_ytupload.reading.contents import described, read_files, read_members
 from hatch_ytupload.requirements.reading import read_requirements
 from hatch_ytupload.requirements.tree import Files
 from hatch_ytupload.wording import listed, one_line

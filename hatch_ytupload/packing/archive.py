@@ -12,8 +12,8 @@ from hatch_ytupload.packing import tar_format
 from hatch_ytupload.packing.compression import BlockCompressor
 from hatch_ytupload.packing.manifest import FileInfo, PartInfo, octal_mode
 from hatch_ytupload.packing.memory import DamagedPartError
-from hatch_ytupload.packing.planned_files import read_at_once, read_unchanged
 from hatch_ytupload.planning.plan import entry_size
+from hatch_ytupload.sources.planned_files import read_at_once, read_unchanged
 from hatch_ytupload.sources.tree import SourceFile
 
 if TYPE_CHECKING:

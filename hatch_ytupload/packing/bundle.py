@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload import atomic_rename
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, BUNDLE_SUFFIX, MANIFEST_NAME
-from hatch_ytupload.byte_reader import FileReader
+from hatch_ytupload.byte_reader import opened
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.file_lock import locked_directory
 from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
@@ -61,8 +61,8 @@ def read_bundle(path: str) -> Bundle:
     directory = os.path.dirname(os.path.abspath(path)) if os.path.isfile(path) else os.path.abspath(path)
     name = os.path.join(directory, MANIFEST_NAME)
     try:
-        with open(name, "rb") as file:
-            manifest = load_manifest(manifest_bytes(FileReader(file.fileno()), one_line(name)), one_line(name))
+        with opened(name) as reader:
+            manifest = load_manifest(manifest_bytes(reader, one_line(name)), one_line(name))
     except FileNotFoundError:
         raise ArtifactError(f"there is no bundle at `{one_line(path)}`; {BUILD_IT}") from None
     except OSError as error:

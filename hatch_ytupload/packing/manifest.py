@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from hatch_ytupload.archive_layout import MANIFEST_NAME
-from hatch_ytupload.byte_reader import blocks
+from hatch_ytupload.byte_reader import blocks, regular_file
 from hatch_ytupload.configuration.values import UploadPath
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.json_values import JsonValueError, field_of, read_item, read_items, value_of
@@ -324,7 +324,7 @@ def selection_at(path: str) -> Selection | None:
         path: of the manifest.
     """
     start = b'"selection": '
-    with suppress(OSError, RecursionError, ValueError), open(path, "rb") as file:
+    with suppress(OSError, RecursionError, ValueError), open(path, "rb", opener=regular_file) as file:
         for line in file.read(_HEAD).splitlines():
             if line.startswith(start):
                 return _selection(json.loads(line[len(start) :].rstrip(b",")))

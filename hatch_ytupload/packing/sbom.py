@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hatch_ytupload.archive_layout import WHEELS
 from hatch_ytupload.configuration.project import normalize_name
 from hatch_ytupload.packing.manifest import FileInfo, content_digest
-from hatch_ytupload.packing.planned_files import read_unchanged
 from hatch_ytupload.planning.plan import Generated
 from hatch_ytupload.sources.core_metadata import CoreMetadata, metadata_in, parse_core_metadata
+from hatch_ytupload.sources.planned_files import read_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,6 +12,7 @@ from hatch_ytupload.errors import SourceError
 from hatch_ytupload.packing.manifest import TargetInfo, WheelInfo
 from hatch_ytupload.planning.plan import Generated, Part, Plan
 from hatch_ytupload.sources.core_metadata import metadata_in, parse_core_metadata
+from hatch_ytupload.sources.planned_files import read_at_once
 from hatch_ytupload.sources.tree import single_file
 from hatch_ytupload.wording import one_line
 
@@ -53,10 +54,7 @@ def plan_with_wheels(
         entry = entries.get(path)
         if entry is None:
             return None
-        if isinstance(entry, Generated):
-            return entry.data
-        with open(entry.source, "rb") as file:
-            return file.read()
+        return entry.data if isinstance(entry, Generated) else read_at_once(entry)
 
     with tempfile.TemporaryDirectory() as temporary:
         files = WheelFiles(os.path.join(cache_directory or temporary, WHEELS), environ, progress)

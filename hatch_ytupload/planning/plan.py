@@ -22,6 +22,7 @@ from hatch_ytupload.archive_layout import (
     stage_file,
     wrapper_name,
 )
+from hatch_ytupload.byte_reader import LARGEST_FILE
 from hatch_ytupload.errors import MissingSourceError, NoStagesError, SourceError, YtUploadError
 from hatch_ytupload.file_names import as_system_spells
 from hatch_ytupload.planning import targets
@@ -39,9 +40,10 @@ from hatch_ytupload.sources.ignore_scope import IgnoreScope, IgnoreScopes
 from hatch_ytupload.sources.ignoring import IgnoreRules
 from hatch_ytupload.sources.listings import Listings
 from hatch_ytupload.sources.modules import find_module
+from hatch_ytupload.sources.planned_files import read_at_once
 from hatch_ytupload.sources.tree import SourceFile
 from hatch_ytupload.sources.ytjobs import find_ytjobs
-from hatch_ytupload.wording import cannot, one_line
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -385,8 +387,6 @@ def _contents(planned: Mapping[str, SourceFile | Generated]) -> Mapping[str, byt
 def _content(entry: SourceFile | Generated) -> bytes:
     if isinstance(entry, Generated):
         return entry.data
-    try:
-        with open(entry.source, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise SourceError(cannot("read", entry.path, error)) from None
+    if entry.size > LARGEST_FILE:
+        raise SourceError(f"`{one_line(entry.path)}` is larger than {LARGEST_FILE >> 20} MiB: shorten it")
+    return read_at_once(entry)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.byte_reader import FileReader, no_progress, opened, sha256_of
+from hatch_ytupload.byte_reader import LARGEST_FILE, FileReader, no_progress, opened, sha256_of
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing import tar_format
 from hatch_ytupload.packing.manifest import FileInfo, content_digest
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.packing.manifest import Manifest, PartInfo
     from hatch_ytupload.reading.tar_members import Member
-
-LARGEST_FILE = 16 << 20
-"""How many bytes of a file are read into memory at most."""
 
 
 class Contents(NamedTuple):

@@ -8,9 +8,11 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, STAGES
-from hatch_ytupload.byte_reader import FileReader, blocks, sha256_of
+from hatch_ytupload.byte_reader import sha256_of
+from hatch_ytupload.errors import SourceError
 from hatch_ytupload.planning.plan import Planner, own_directories
 from hatch_ytupload.sources.exclusions import exclusions_of
+from hatch_ytupload.sources.planned_files import read_at_once, read_unchanged
 from hatch_ytupload.sources.tree import SourceFile
 from hatch_ytupload.wording import one_line
 
@@ -88,12 +90,6 @@ def _is_same(file: SourceFile, known: FileInfo, built_at_ns: int) -> bool:
     if is_large and max(file.mtime_ns, file.ctime_ns) < built_at_ns:
         return True
     try:
-        opened = os.open(file.source, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            # There may be thousands of small ones: one system call for each.
-            content = blocks(FileReader(opened)) if is_large else [os.read(opened, file.size + 1)]
-            return sha256_of(content) == known.sha256
-        finally:
-            os.close(opened)
-    except OSError:
+        return sha256_of(read_unchanged(file) if is_large else [read_at_once(file)]) == known.sha256
+    except SourceError:
         return False

@@ -56,8 +56,18 @@ _BELOW = {
 _PRIVATE_KEY = rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-[0-9]"
 # In the JSON that clouds give out for service accounts; some write a remark before the header.
 _JSON_KEY = rb'(?i)"private_?key"\s*:\s*"[^"]{0,1000}-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----'
+# Configuration has keys among other values, indented or in one line. Only one with its content counts: remarks and
+# examples have headers, too.
+_CONFIGURATION = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg", ".conf", ".properties")
+_KEY_AS_VALUE = (
+    rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:\\[nr]|[\s\\])*"
+    rb"(?:Proc-Type:|Version:|[A-Za-z0-9+/]{40})"
+)
 # How a key begins, or what may precede it: white space, a remark, a byte-order mark, the bracket of JSON.
 _MAY_PRECEDE = b" \t\r\n\x0b\x0c#\xef{[-P"
+# Text whose characters have two or four bytes, such as what PowerShell writes, begins with one of these, or has one
+# zero in its first two bytes.
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 HEAD_SIZE = 1 << 16
 """How many bytes at the start of a file `holds_private_key` wants to see."""
@@ -79,12 +89,20 @@ def is_credential_file(path: str) -> bool:
     )
 
 
-def holds_private_key(head: bytes) -> bool:
-    """Tell whether a file that starts with these bytes is a private key, or the JSON of an account that holds one.
+def holds_private_key(head: bytes, name: str = "") -> bool:
+    """Tell whether a file is a private key, or the JSON of an account or configuration that holds one.
 
     Only blank, comment and attribute lines and other blocks of PEM, such as certificates, may precede its header:
     program text that quotes one passes.
+
+    Args:
+        head: the start of its content, in whatever encoding of Unicode.
+        name: of the file, whose end tells configuration.
     """
+    if b"\0" in head[:2] or head.startswith(_WIDE_MARKS):
+        head = head.replace(b"\0", b"").lstrip(b"\xff\xfe")
+    if name.endswith(_CONFIGURATION) and b"PRIVATE KEY" in head and re.search(_KEY_AS_VALUE, head):
+        return True
     # Nearly every file is decided by its first line: this runs once for each.
     if head[:1] not in _MAY_PRECEDE and not _is_remark(head[: head.find(b"\n")]):
         return False
@@ -100,7 +118,7 @@ def holds_private_key(head: bytes) -> bool:
         if in_block or line.startswith(b"-----BEGIN "):
             in_block = not line.startswith(b"-----END ")
         elif line.strip() and line[:1] not in b"# \t" and not _is_remark(line):
-            return False
+            break
     return False
 
 

@@ -13,6 +13,7 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
 from hatch_ytupload.wording import one_line
 
@@ -254,8 +255,7 @@ def _normalized(name: str) -> str:
 
 def _read(directory: str, name: str) -> bytes | None:
     try:
-        with open(os.path.join(directory, name), "rb") as file:
-            return file.read()
+        return small_file(os.path.join(directory, name))
     except OSError:
         return None
 

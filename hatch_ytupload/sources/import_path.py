@@ -8,6 +8,7 @@ import sys
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
 from hatch_ytupload.wording import one_line
 
@@ -133,8 +134,7 @@ def grows_on_import(init: str | None) -> bool:
     That is what `pkgutil.extend_path` and `pkg_resources.declare_namespace` do.
     """
     try:
-        with open(init or "", "rb") as file:
-            text = file.read()
+        text = small_file(init or "")
         if not any(name in text for name in (b"extend_path", b"declare_namespace")):
             return False
         import ast

@@ -311,7 +311,7 @@ def _holds_private_key(file: SourceFile) -> bool:
     except OSError:
         return False
     with suppress(OSError), open(descriptor, "rb") as opened:
-        return holds_private_key(opened.read(HEAD_SIZE))
+        return holds_private_key(opened.read(HEAD_SIZE), file.name)
     return False
 
 

@@ -33,8 +33,8 @@ from hatch_ytupload.errors import SourceError
 from hatch_ytupload.packing.archive import Packed, pack
 from hatch_ytupload.packing.compression import BLOCK_SIZE
 from hatch_ytupload.packing.manifest import FileInfo, content_digest
-from hatch_ytupload.packing.planned_files import read_at_once, read_unchanged
 from hatch_ytupload.planning.plan import Generated, Part
+from hatch_ytupload.sources.planned_files import read_at_once, read_unchanged
 from hatch_ytupload.sources.tree import SourceFile, single_file
 
 if TYPE_CHECKING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -70,6 +72,12 @@ def test_other_names_are_not(name: str) -> None:
         b"Bag Attributes\n    x: y\nsubject=CN = x\nissuer=CN = x\n"
         + 2 * b"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"
         + b"Bag Attributes\n    x: y\nKey Attributes: <No Attributes>\n-----BEGIN ENCRYPTED PRIVATE KEY-----\n",
+        *(
+            text.encode(encoding)
+            for text in ("-----BEGIN PRIVATE KEY-----\r\nMII", '{"private_key": "-----BEGIN PRIVATE KEY-----')
+            for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be")
+        ),
+        codecs.BOM_UTF16_BE + "# one\n-----BEGIN EC PRIVATE KEY-----".encode("utf-16-be"),
     ],
 )
 def test_private_keys_are_known_by_their_header(head: bytes) -> None:
@@ -104,8 +112,41 @@ def test_text_about_keys_is_no_key(head: bytes) -> None:
     assert not holds_private_key(head)
 
 
+_BODY = b"MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEA"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"tls:\n  key: |\n    -----BEGIN PRIVATE KEY-----\n    " + _BODY,
+        b"tls:\r\n- key: >-\r\n    -----BEGIN RSA PRIVATE KEY-----\r\n    Proc-Type: 4,ENCRYPTED\r\n",
+        b'key: "-----BEGIN EC PRIVATE KEY-----\\n' + _BODY + b'"',
+        b'key = """\n-----BEGIN PRIVATE KEY-----\\\n' + _BODY,
+        b'{"tls": "-----BEGIN PRIVATE KEY-----\\r\\n' + _BODY + b'"}',
+        b"key: |\n  -----BEGIN PGP PRIVATE KEY BLOCK-----\n  Version: GnuPG v2\n",
+        "key: |\n  -----BEGIN PRIVATE KEY-----\n  ".encode("utf-16") + _BODY.decode().encode("utf-16-le"),
+    ],
+)
+def test_keys_among_other_values_are_known_in_configuration(text: bytes) -> None:
+    """Program text may hold the same; without a key's content it is a remark or an example."""
+    assert holds_private_key(text, "values.yaml")
+    assert not holds_private_key(b"x\n" + text.replace(b"\0", b""), "values.py")
+    without = re.sub(_BODY + b"|Proc-Type|Version", b"...", text.replace(b"\0", b"").lstrip(b"\xff\xfe"))
+    assert not holds_private_key(without, "values.yaml")
+
+
 def test_a_hostile_file_takes_no_time() -> None:
     """Each beginning that could be one is looked at once."""
+    for piece in (
+        b"-----BEGIN ",
+        b"-----BEGIN PRIVATE KEY-----",
+        b"-----BEGIN PRIVATE KEY-----\\n",
+        b"A ",
+        b"\\n",
+        b"\n",
+    ):
+        head = b"PRIVATE KEY -----BEGIN PRIVATE KEY-----" + piece * HEAD_SIZE
+        assert not holds_private_key(b"x: " + head[:HEAD_SIZE], "x.yaml")
     assert not holds_private_key((b'{"PRIVATE KEY' + b'"private_key":"' * HEAD_SIZE)[:HEAD_SIZE])
     assert not holds_private_key((b'{"PRIVATE KEY"' + b'"private_key":"' + b"-----BEGIN " * HEAD_SIZE)[:HEAD_SIZE])
 

@@ -216,6 +216,14 @@ class TestInstalled:
         module = find_module("tools", [], search_path=[str(site)])
         assert (module.name, code(module), described(module)) == ("tools", (root,), ("Some-Tools", "3.0", ""))
 
+    def test_nobody_waits_for_odd_metadata(self, site: Path) -> None:
+        """A FIFO tells nothing about a distribution."""
+        info = install(site, "tools", "3.0", "tools/__init__.py")
+        for name in ("METADATA", "RECORD"):
+            (info / name).unlink()
+            os.mkfifo(info / name)
+            find_module("tools", [], search_path=[str(site)])
+
     def test_shared_libraries_and_extension_modules_come_along(self, site: Path) -> None:
         """`<distribution>.libs` and top-level extension modules are needed for the import; the rest is not."""
         speedups, other = extension("_tools"), "3f__mypyc.abi3.so"

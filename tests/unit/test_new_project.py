@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +166,17 @@ def test_what_cannot_be_added_to_is_one_line(bare: Pipeline, files: dict[str, st
     before = sorted(bare.root.rglob("*"))
     assert problem in refusal(lambda: plan_project(str(bare.root)))
     assert sorted(bare.root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", ".gitignore", ".ytignore"])
+def test_what_is_no_file_of_text_stops_nothing(bare: Pipeline, name: str) -> None:
+    """Nobody waits for the other end of a FIFO, or reads a terabyte of nothing."""
+    os.mkfifo(bare.root / name)
+    assert refusal(lambda: plan_project(str(bare.root))) == f"cannot read `{name}`: it is no regular file"
+    bare.remove(name)
+    with (bare.root / name).open("wb") as file:
+        file.truncate(1 << 40)
+    assert refusal(lambda: plan_project(str(bare.root))) == f"cannot read `{name}`: it is larger than 16 MiB"
 
 
 def test_a_directory_without_a_pipeline_is_left_alone(tmp_path: Path) -> None:

@@ -106,7 +106,10 @@ class TestYaml:
         """Nobody waits for the other end of a FIFO."""
         (tmp_path / "configs").mkdir()
         os.mkfifo(tmp_path / "configs/config.yaml")
-        assert refusal(lambda: load_pipeline_config(str(tmp_path), None)) == "`configs/config.yaml` is no regular file"
+        assert (
+            refusal(lambda: load_pipeline_config(str(tmp_path), None))
+            == "cannot read `configs/config.yaml`: it is no regular file"
+        )
 
     @pytest.mark.parametrize(
         ("text", "problem"),

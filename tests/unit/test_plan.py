@@ -416,7 +416,7 @@ class TestUnreadable:
             ("stages", "cannot list `stages`: Permission denied; "),
             ("stages/first/src", "cannot list `stages/first/src`: Permission denied; "),
             ("stages/first/config.yaml", "cannot read `stages/first/config.yaml`: Permission denied"),
-            ("stages/first/requirements.txt", "cannot read `stages/first/requirements.txt`: Permission denied"),
+            ("stages/first/requirements.txt", "cannot read `{root}/stages/first/requirements.txt`: Permission denied"),
             ("lib/.ytignore", "cannot read `lib/.ytignore`: Permission denied"),
             ("lib/sub", "cannot list `lib/sub`: Permission denied; "),
             ("lib/x", "cannot read `{root}/lib/x`: Permission denied; make it readable or exclude it in `.ytignore`"),

@@ -660,7 +660,7 @@ class TestEnvironment:
         """A FIFO, as some tools of secrets leave it, is an error for a publish, and none for a build."""
         pipeline.write({"configs/x": ""})
         os.mkfifo(pipeline.root / "configs/secrets.env")
-        assert pipeline.settings({}).deferred_problems == ("`configs/secrets.env` is no regular file",)
+        assert pipeline.settings({}).deferred_problems == ("cannot read `configs/secrets.env`: it is no regular file",)
 
     def test_lines_of_secrets_end_as_those_of_files(self, pipeline: Pipeline) -> None:
         """YT Framework reads line by line; other separators of Unicode belong to the value."""

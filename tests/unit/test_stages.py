@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pipelines import Pipeline, make_pipeline
+
+from hatch_ytupload.requirements.reading import read_requirements
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hatch_ytupload.requirements.reading import Requirements
 
 CONFIG = "stages/first/config.yaml"
 
@@ -466,6 +474,29 @@ class TestRequirements:
             "`stages/first/requirements.txt` cannot be decoded in a job: it is not UTF-8; save it as UTF-8, "
             "or begin it with `# -*- coding: NAME -*-`"
         )
+
+    def test_nobody_waits_for_what_takes_its_place(self, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+        """In the moment between listing and reading: a FIFO, a link to something else."""
+        pipeline.write({"stages/first/requirements.txt": "six\n", "other.txt": "six\n"})
+        path = pipeline.root / "stages/first/requirements.txt"
+        changes: list[Callable[[], object]] = [lambda: os.mkfifo(path), lambda: path.symlink_to("../../other.txt")]
+        for change in changes:
+
+            def exchanged(*arguments: Any, change: Callable[[], object] = change) -> Requirements:
+                path.unlink()
+                change()
+                return read_requirements(*arguments)
+
+            monkeypatch.setattr("hatch_ytupload.requirements.reading.read_requirements", exchanged)
+            assert pipeline.refusal() == (f"`{path}` changed while it was being packed; build again when it is at rest")
+            path.unlink()
+            path.write_text("six\n")
+
+    def test_a_file_of_any_size_fits_into_memory(self, pipeline: Pipeline) -> None:
+        """No requirements are that many."""
+        pipeline.write({"stages/first/requirements.txt": ""})
+        os.truncate(pipeline.root / "stages/first/requirements.txt", 1 << 40)
+        assert pipeline.refusal() == "`stages/first/requirements.txt` is larger than 16 MiB: shorten it"
 
     def test_credentials_are_warned_about_and_appear_nowhere(self, pipeline: Pipeline) -> None:
         """In an option and in a requirement; each once, in the warning without them."""

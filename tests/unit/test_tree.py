@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from pipelines import Pipeline, refusal
 
-from hatch_ytupload.packing.planned_files import read_unchanged
 from hatch_ytupload.sources.ignore_scope import IgnoreScope
 from hatch_ytupload.sources.listings import Listings
+from hatch_ytupload.sources.planned_files import read_unchanged
 from hatch_ytupload.sources.tree import SourceFile, Tree, single_file, walk
 
 if TYPE_CHECKING:

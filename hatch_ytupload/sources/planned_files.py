@@ -39,7 +39,8 @@ def read_at_once(file: SourceFile) -> bytes:
             os.close(descriptor)
     except OSError:
         return b"".join(read_unchanged(file))  # which says what is wrong
-    if len(content) != file.size or _has_changed(file, status) or (file.own and holds_private_key(content[:HEAD_SIZE])):
+    is_key = file.own and holds_private_key(content[:HEAD_SIZE], file.name)
+    if is_key or len(content) != file.size or _has_changed(file, status):
         return b"".join(read_unchanged(file))
     return content
 
@@ -64,7 +65,7 @@ def read_unchanged(file: SourceFile) -> Iterator[bytes]:
             chunk = os.read(descriptor, min(left, _CHUNK))
             if not chunk:
                 raise _changed(file)
-            if left == file.size and file.own and holds_private_key(chunk[:HEAD_SIZE]):
+            if left == file.size and file.own and holds_private_key(chunk[:HEAD_SIZE], file.name):
                 raise SourceError(
                     f"`{one_line(file.source)}` holds a private key, which must not get into an archive; "
                     "move it out of the sources or exclude it in `.ytignore`"
