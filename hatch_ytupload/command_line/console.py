@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from hatch_ytupload.byte_reader import no_progress
-from hatch_ytupload.errors import NoProjectError, SettingsError, YtUploadError
+from hatch_ytupload.errors import NoProjectError, YtUploadError
 from hatch_ytupload.output.progress import bar_on, clear_bars
 from hatch_ytupload.wording import one_line, printable, printable_json
 
@@ -94,8 +94,8 @@ class Console:
         Raises:
             SettingsError: with every problem.
         """
-        from hatch_ytupload.configuration.keys import PROJECT_TABLE, command_flag, misplaced
-        from hatch_ytupload.configuration.project import find_pyproject
+        from hatch_ytupload.configuration.keys import command_flag
+        from hatch_ytupload.configuration.project import find_pyproject, hatch_build
         from hatch_ytupload.configuration.settings import load_settings
 
         overrides = dict(flags)
@@ -115,8 +115,7 @@ class Console:
                 raise
             settings = _without_project(load, error) if needs_folder else load(os.sep, {"config": False})
         else:
-            if "build_folder" in flags and (problems := [*misplaced(PROJECT_TABLE, pyproject.publisher_table)]):
-                raise SettingsError(problems)
+            hatch_build(pyproject)  # refuses settings that stand in Hatch's tables
             settings = load(pyproject.root, pyproject.table)
         for warning in settings.warnings:
             self.warning(warning)

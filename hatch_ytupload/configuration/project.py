@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.byte_reader import small_file
-from hatch_ytupload.configuration.keys import KEYS, TABLE
+from hatch_ytupload.configuration.keys import KEYS, PROJECT_TABLE, TABLE, misplaced
 from hatch_ytupload.errors import NoProjectError, SettingsError
 from hatch_ytupload.wording import cannot, describe, one_line
 
@@ -67,12 +67,6 @@ class Pyproject(NamedTuple):
     def table(self) -> Any:  # noqa: ANN401 - unchecked TOML
         """What stands under `[tool.ytupload]`, unchecked."""
         return _table(self.content, "tool").get("ytupload", {})
-
-    @property
-    def publisher_table(self) -> dict[str, Any]:
-        """What Hatch passes to the publisher, as far as it is a table."""
-        hatch = _table(self.content, "tool").get("hatch", {})
-        return _inner(_inner(hatch, "publish"), "ytupload")
 
 
 class HatchBuild(NamedTuple):
@@ -179,41 +173,41 @@ def hatch_build(pyproject: Pyproject) -> HatchBuild:
     """Return how Hatch would build our target, so that both ways leave the same files.
 
     Raises:
-        SettingsError: an option means nothing for our target, or is of the wrong type.
+        SettingsError: an option means nothing for our target or publisher, or is of the wrong type.
     """
     hatch = _table(pyproject.content, "tool").get("hatch", {})
     build = _inner(hatch, "build")
     target = _inner(_inner(build, "targets"), "ytarchive")
     directory = target.get("directory", build.get("directory"))
     reproducible = target.get("reproducible", build.get("reproducible"))
+    exclude = target.get("exclude", build.get("exclude", []))
+    problems = [
+        *_misplaced(build, target, exclude, pyproject.build_file),
+        *misplaced(PROJECT_TABLE, _inner(_inner(hatch, "publish"), "ytupload")),
+    ]
+    if problems:
+        raise SettingsError(problems)
     return HatchBuild(
         os.path.normpath(
             os.path.join(pyproject.root, directory if isinstance(directory, str) and directory else "dist")
         ),
         reproducible is not False,
-        _exclude(build, target, pyproject.build_file),
+        tuple(exclude),
         pyproject.build_file,
     )
 
 
-def _exclude(build: dict[str, Any], target: dict[str, Any], file: str) -> tuple[str, ...]:
-    """Return the patterns of `exclude`: the target's own, else those for all targets."""
+def _misplaced(build: dict[str, Any], target: dict[str, Any], exclude: object, file: str) -> Iterator[str]:
+    """Say what Hatch's tables for builds hold that means nothing for our target, or is of the wrong type."""
     above = "build." if file == _HATCH_TOML else "tool.hatch.build."
-    problems = [
-        f"`{above}targets.ytarchive.{option}` in `{file}` has no meaning for this target: use {instead}"
-        for option, instead in _SELECTION.items()
-        if option in target
-    ]
-    problems += [
-        f"`{above}{key}` in `{file}` means nothing there; write `{way_out}`" for key, way_out in _settings(build)
-    ]
-    patterns = target.get("exclude", build.get("exclude", []))
-    if not isinstance(patterns, list) or not all(isinstance(pattern, str) and pattern for pattern in patterns):
+    for option, instead in _SELECTION.items():
+        if option in target:
+            yield f"`{above}targets.ytarchive.{option}` in `{file}` has no meaning for this target: use {instead}"
+    for key, way_out in _settings(build):
+        yield f"`{above}{key}` in `{file}` means nothing there; write `{way_out}`"
+    if not isinstance(exclude, list) or not all(isinstance(pattern, str) and pattern for pattern in exclude):
         key = "targets.ytarchive.exclude" if "exclude" in target else "exclude"
-        problems.append(f"`{above}{key}` in `{file}` must be an array of patterns, found {describe(patterns)}")
-    if problems:
-        raise SettingsError(problems)
-    return tuple(patterns)
+        yield f"`{above}{key}` in `{file}` must be an array of patterns, found {describe(exclude)}"
 
 
 def _settings(build: dict[str, Any]) -> Iterator[tuple[str, str]]:

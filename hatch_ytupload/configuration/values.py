@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
-from typing import NamedTuple, TypeGuard
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple, TypeGuard
 
 from hatch_ytupload.file_names import as_system_spells
-from hatch_ytupload.wording import describe
+from hatch_ytupload.wording import describe, one_line
 
 
 class UnexpectedValueError(ValueError):
@@ -91,13 +91,12 @@ _MOST_REPLICAS = 20
 
 def node_attributes(value: object) -> tuple[tuple[str, str | int], ...]:
     """Read a table of what published files get on a cluster; pairs of names and values."""
-    if not isinstance(value, Mapping) or not value.keys() <= _NODE_ATTRIBUTES.keys():
-        raise UnexpectedValueError(f"a table of {', '.join(_NODE_ATTRIBUTES)}", value)
-    for name, each in value.items():
+    table = _table(value, f"a table of {', '.join(_NODE_ATTRIBUTES)}", _NODE_ATTRIBUTES)
+    for name, each in table.items():
         if not _NODE_ATTRIBUTES[name](each):
             expected = f"a whole number from 1 to {_MOST_REPLICAS}" if name == "replication_factor" else "a name"
             raise UnexpectedValueError(f"a table whose `{name}` is {expected}", each)
-    return tuple(value.items())
+    return tuple(table.items())
 
 
 _NODE_ATTRIBUTES: dict[str, Callable[[object], bool]] = {
@@ -194,9 +193,10 @@ def _upload_path(number: int, entry: object) -> UploadPath:
 def target(value: object) -> Target:
     """Read what jobs run on."""
     expected = 'a table such as `{ python = "3.11", platform = "x86_64-manylinux_2_28" }`'
-    if not isinstance(value, Mapping) or set(value) != set(Target._fields):
+    table = _table(value, expected, Target._fields)
+    if len(table) < len(Target._fields):
         raise UnexpectedValueError(expected, value)
-    python, platform = value["python"], value["platform"]
+    python, platform = table["python"], table["platform"]
     if not isinstance(python, str) or not re.fullmatch(_PYTHON, python):
         raise UnexpectedValueError(f'{expected}, with a `python` such as "3.11"', python)
     if not isinstance(platform, str) or not re.fullmatch(_PLATFORM, platform, re.ASCII):
@@ -209,6 +209,16 @@ def stage_targets(value: object) -> tuple[tuple[str, Target], ...]:
     if not isinstance(value, Mapping) or not all(isinstance(item, Mapping) for item in value.values()):
         raise UnexpectedValueError("a table with a `target` for each stage that has its own", value)
     return tuple((str(stage), target(item)) for stage, item in value.items())
+
+
+def _table(value: object, expected: str, known: Collection[str]) -> Mapping[str, Any]:
+    """Return a table that holds known keys alone."""
+    if not isinstance(value, Mapping):
+        raise UnexpectedValueError(expected, value)
+    for key in value:
+        if key not in known:
+            raise UnexpectedValueError(f"{expected}, which has no key `{one_line(str(key))}`", value)
+    return value
 
 
 def _is_path(value: object) -> TypeGuard[str]:

@@ -160,6 +160,8 @@ def _pipeline(manifest: Manifest) -> dict[str, Any]:
         "name": manifest.project.name,
         "version": manifest.project.version,
         "hashes": [_hash(manifest.content_sha256)],
+        # On no package index: a pipeline may have the name of somebody's distribution.
+        "purl": f"pkg:generic/{_quoted(manifest.project.name)}@{_quoted(manifest.project.version)}",
     }
     if manifest.git is not None:
         component["properties"] = [

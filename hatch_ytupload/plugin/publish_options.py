@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.configuration.keys import (
     KEYS,
-    PROJECT_TABLE,
     PUBLISHER_OPTIONS,
     USER_TABLE,
     from_text,
@@ -41,23 +40,17 @@ class PublishOptions(NamedTuple):
     """Hatch may ask its user something."""
 
 
-def read_options(
-    given: Mapping[str, object], project_table: Mapping[str, object], user_table: Mapping[str, object]
-) -> PublishOptions:
-    """Read the options, and refuse settings in Hatch's own tables: there is one place for them.
+def read_options(given: Mapping[str, object], user_table: Mapping[str, object]) -> PublishOptions:
+    """Read the options, and refuse settings in the user's configuration of Hatch: there is one place for them.
 
     Args:
         given: behind `-o`; all strings, an empty one where there is no `=`.
-        project_table: `[tool.hatch.publish.ytupload]`.
         user_table: `[publish.ytupload]` of Hatch's own configuration.
 
     Raises:
         SettingsError: with every problem.
     """
-    problems = [
-        *misplaced(USER_TABLE, user_table),
-        *misplaced(PROJECT_TABLE, project_table),
-    ]
+    problems = [*misplaced(USER_TABLE, user_table)]
     found: dict[str, object] = {}
     for name, value in given.items():
         if name in _HATCHS_OWN:

@@ -29,7 +29,7 @@ class YtUploadPublisher(PublisherInterface):
         from hatch_ytupload.plugin.publish_options import read_options
 
         with errors_end_the_build(self.app):
-            read = read_options(options, self.project_config, self.plugin_config)
+            read = read_options(options, self.plugin_config)
             root = str(self.root)
             project = find_project(root)
             for artifact in artifacts:

@@ -120,8 +120,10 @@ def _blocks(reader: FileReader, manifest: Manifest, name: str, start: int) -> It
 def _read_errors(path: str) -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError as error:
+        raise ArtifactError(f"there is no `{one_line(error.filename or path)}`; build again") from None
     except OSError as error:
-        raise ArtifactError(cannot("read", path, error)) from None
+        raise ArtifactError(cannot("read", error.filename or path, error)) from None
 
 
 def read_sbom(file: Reader, manifest: Manifest, name: str) -> bytes:

@@ -265,11 +265,13 @@ class TestStatus:
         status, _, errors = called("inspect", "-e", "nope")
         assert (status, errors.count("names no environment, `nope`")) == (1, 1)
 
-    def test_settings_of_the_publisher_have_one_place(self, called: Call, pipeline: Pipeline) -> None:
-        """What Hatch would pass to the publisher counts for nothing; commands say so, too. A build needs none of it."""
+    @pytest.mark.parametrize("arguments", [["build"], ["lock", "--check"], ["history"]])
+    def test_settings_of_the_publisher_have_one_place(
+        self, called: Call, pipeline: Pipeline, arguments: list[str]
+    ) -> None:
+        """What Hatch would pass to the publisher counts for nothing; every command that reads settings says so."""
         pipeline.write({"hatch.toml": "[publish.ytupload]\nbuild_folder = '//home/x'\ndisable = true\n"})
-        assert called("build")[0] == 0
-        status, _, errors = called("status")
+        status, _, errors = called(*arguments)
         assert status == 1
         assert "`tool.hatch.publish.ytupload.build_folder` means nothing there" in errors
         assert "write `tool.ytupload.build_folder`" in errors

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pipelines import make_pipeline, refusal
 
-from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SBOM_NAME
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.releases.outgoing import open_outgoing
 
@@ -66,6 +66,12 @@ def replace_archive(directory: Path, data: bytes, **content: object) -> None:
         "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
     }
     edit(directory, lambda manifest: manifest.update(archive=archive, **content))
+
+
+def test_what_is_missing_in_a_bundle_is_named(bundle: Path) -> None:
+    """With the way out."""
+    (bundle / SBOM_NAME).unlink()
+    assert refusal(lambda: opened(bundle)) == f"there is no `{bundle / SBOM_NAME}`; build again"
 
 
 def test_a_good_bundle_is_taken_by_any_of_its_names(original: Bundle) -> None:

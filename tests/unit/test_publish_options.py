@@ -8,6 +8,7 @@ import pytest
 from pipelines import refusal
 
 from hatch_ytupload.configuration.keys import PUBLISHER_OPTIONS
+from hatch_ytupload.configuration.project import Pyproject, hatch_build
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.plugin.publish_options import PublishOptions, read_options
 
@@ -15,13 +16,9 @@ ALWAYS = {"no_prompt": False, "initialize_auth": False}
 EXAMPLE = "the path of a Cypress folder such as `//home/project/build`"
 
 
-def read(
-    given: dict[str, object] | None = None,
-    project: dict[str, object] | None = None,
-    user: dict[str, object] | None = None,
-) -> PublishOptions:
+def read(given: dict[str, object] | None = None, user: dict[str, object] | None = None) -> PublishOptions:
     """Read options as Hatch passes them."""
-    return read_options({**ALWAYS, **(given or {})}, project or {}, user or {})
+    return read_options({**ALWAYS, **(given or {})}, user or {})
 
 
 def test_without_options_nothing_is_set() -> None:
@@ -51,7 +48,8 @@ def test_hatchs_own_tables_hold_no_settings(name: str, way_out: str) -> None:
     shown = name if name.isprintable() else "\\x1b"
     table: dict[str, object] = {name: "x", "disable": False}
     way_out = f"means nothing there, where only `disable` does; {way_out}"
-    assert refusal(lambda: read(project=table)) == f"`tool.hatch.publish.ytupload.{shown}` {way_out}"
+    of_project = Pyproject("/", {"tool": {"hatch": {"publish": {"ytupload": table}}}})
+    assert refusal(lambda: hatch_build(of_project)) == f"`tool.hatch.publish.ytupload.{shown}` {way_out}"
     assert refusal(lambda: read(user=table)) == f"`publish.ytupload.{shown}` of Hatch's configuration {way_out}"
 
 
@@ -82,10 +80,9 @@ def test_every_mistake_is_told_at_once() -> None:
     """With its place and the near miss; in the order of the places."""
     given: dict[str, Any] = {"dryrun": "", "mode": "production", "build_folder": "", "proxy": "", "dist": " "}
     with pytest.raises(SettingsError) as error:
-        read(given, {"dry_run": "yes"}, {"mode": 7})
+        read(given, {"mode": 7})
     assert [problem.partition(";")[0] for problem in error.value.problems] == [
         "`publish.ytupload.mode` of Hatch's configuration means nothing there, where only `disable` does",
-        "`tool.hatch.publish.ytupload.dry_run` means nothing there, where only `disable` does",
         "option `dryrun` is not known",
         'option `mode` must be "prod" or "dev", found the string "production"',
         f'option `build_folder` must be {EXAMPLE}, found the string ""',
@@ -96,7 +93,7 @@ def test_every_mistake_is_told_at_once() -> None:
 
 def test_hatchs_own_names_are_options_of_nobody_else() -> None:
     """In the tables they are unknown; `disable` is known there, and not on the command line."""
-    assert "`tool.hatch.publish.ytupload.no_prompt` means nothing" in refusal(lambda: read(None, {"no_prompt": True}))
+    assert "`publish.ytupload.no_prompt` of Hatch's configuration" in refusal(lambda: read(None, {"no_prompt": True}))
     assert "option `disable` is not known" in refusal(lambda: read({"disable": "true"}))
 
 
@@ -107,10 +104,10 @@ def test_a_name_of_control_characters_stays_on_its_line() -> None:
 
 def test_the_inputs_are_left_alone() -> None:
     """Hatch may use them again."""
-    given, project = {"dry_run": "", **ALWAYS}, {"disable": False}
-    read_options(given, project, {"disable": True})
+    given, user = {"dry_run": "", **ALWAYS}, {"disable": False}
+    read_options(given, user)
     assert given == {"dry_run": "", **ALWAYS}
-    assert project == {"disable": False}
+    assert user == {"disable": False}
 
 
 def test_all_options_are_read() -> None:

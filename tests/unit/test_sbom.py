@@ -94,6 +94,8 @@ def test_every_distribution_is_a_component_once(built: Pipeline) -> None:
         "plain-one": "pkg:pypi/plain-one@2",
         "old": "pkg:pypi/old@3",
     }
+    # Nor is the pipeline itself: its name may be that of somebody else's.
+    assert document(built)["metadata"]["component"]["purl"] == "pkg:generic/demo@1.0"
 
 
 def test_the_framework_is_a_component(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,6 +187,19 @@ def test_a_target_is_a_python_and_a_platform_of_linux(platform: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("read", "table"),
+    [
+        (values.node_attributes, {"replication_factor": 3, "primary_medium": "a" * 40, "account": "a", "acount": "b"}),
+        (values.target, {"python": "3.11", "platform": "x86_64-manylinux_2_28", "acount": 1}),
+    ],
+)
+def test_an_unknown_key_of_a_table_is_named(read: Callable[[object], object], table: dict[str, object]) -> None:
+    """However long the table is: of what was found only the beginning is shown."""
+    with pytest.raises(UnexpectedValueError, match="which has no key `acount`, found the table"):
+        read(table)
+
+
+@pytest.mark.parametrize(
     "target",
     [
         {},
