@@ -43,6 +43,8 @@ class Node:
     """The value of the attribute `ytupload`; None: it has none."""
     md5: Callable[[], str | None] = field(default=lambda: None, compare=False)
     """Gives the MD5 of a file's content as the build folder knows it; None: it does not."""
+    settled: bool = True
+    """It has all that files of the folder shall have besides; False: who put it there ended before that was done."""
 
 
 class Base(NamedTuple):
@@ -95,33 +97,30 @@ class Changes(Look, Protocol):
             BuildFolderError: it cannot be made.
         """
 
-    def write(
-        self,
-        path: str,
-        content: Content,
-        *,
-        attribute: Plain = None,
-        executable: bool = False,
-        base: Base | None = None,
-    ) -> bool:
+    def write(self, path: str, content: Content, attribute: Plain = None) -> None:
         """Write a file in place of whatever lies there; what has arrived is compared before anybody sees it.
 
         Args:
             path: of the file.
             content: of it.
             attribute: the value of its attribute `ytupload`.
-            executable: jobs may start it.
-            base: what its content begins with, so that only the rest need be sent.
+
+        Raises:
+            BuildFolderError: it cannot be written.
+        """
+
+    def write_after(self, base: Base, path: str, content: Content, attribute: Plain = None) -> bool:
+        """Write a file as `write` does, and send only what comes after what it begins with.
 
         Returns:
-            False: the base is not there, or something else, and nothing was sent.
+            False: the beginning is not there, or something else, and nothing was sent.
 
         Raises:
             BuildFolderError: it cannot be written.
         """
 
     def write_all(self, files: Mapping[str, bytes], *, attribute: Plain = None, executable: bool = False) -> None:
-        """Write small files, by path, as `write` does.
+        """Write small files, by path, as `write` does, perhaps such as jobs may start.
 
         Raises:
             BuildFolderError: they cannot be written.
@@ -140,6 +139,9 @@ class Changes(Look, Protocol):
         Raises:
             BuildFolderError: it cannot be set.
         """
+
+    def settle(self, path: str) -> None:
+        """Give a file all that files of the folder shall have, as soon as the changes are visible."""
 
     def remove(self, path: str) -> None:
         """Remove a node and all below it.
@@ -177,7 +179,14 @@ class BuildFolder(Look, Protocol):
 
     @property
     def host(self) -> str | None:
-        """The cluster that it is on; None: this machine."""
+        """The cluster that it is on, as messages show it; None: this machine."""
+
+    def cluster(self) -> str | None:
+        """Return what all folders of its cluster have in common, however its address is written; None: this machine.
+
+        Raises:
+            BuildFolderError: the address cannot be understood.
+        """
 
     def path(self, name: str) -> str:
         """Return the name of a file in it, for messages."""

@@ -40,26 +40,51 @@ class Outcome:
 _OUR_SCRIPT = True
 
 
-def make_current(changes: Changes, record: Record, state: State, scripts: Mapping[str, bytes], carried: object) -> None:
-    """Put a release's archive, which carries this attribute, and its scripts where jobs get them from."""
+def make_current(
+    changes: Changes, record: Record, state: State, scripts: Mapping[str, bytes], kept: Node | None
+) -> None:
+    """Put a release's archive and its scripts where jobs get them from.
+
+    Args:
+        changes: of the build folder.
+        record: of the release.
+        state: of the build folder before.
+        scripts: the wrapper scripts that shall lie beside the archive, by name.
+        kept: the archive of the release; None: it was written just now.
+    """
     changes.copy(archive_of(record.release), ARCHIVE_NAME)
-    # The archive of a release that was published again still says who published it the first time.
-    if carried != record.attribute():
-        changes.set_attribute(ARCHIVE_NAME, record.attribute())
+    if kept is not None:
+        # It still says who published it the first time.
+        if kept.attribute != record.attribute():
+            changes.set_attribute(ARCHIVE_NAME, record.attribute())
+        if not kept.settled:
+            changes.settle(archive_of(record.release))
     changes.write_all(changed_scripts(state, scripts), attribute=_OUR_SCRIPT, executable=True)
     for name in _our_scripts(state):
         if name not in scripts:
             changes.remove(name)
 
 
+def is_current(state: State, kept: Record, files: Mapping[str, Node], scripts: Mapping[str, bytes]) -> bool:
+    """Tell whether nothing is left to do to make a release current.
+
+    Args:
+        state: of the build folder.
+        kept: the release.
+        files: of the release.
+        scripts: that shall lie beside the archive, by name.
+    """
+    return (
+        state.current == kept
+        and all(nodes[ARCHIVE_NAME].settled for nodes in (state.nodes, files))
+        and not changed_scripts(state, scripts)
+        and all(name in scripts for name in _our_scripts(state))
+    )
+
+
 def changed_scripts(state: State, scripts: Mapping[str, bytes]) -> dict[str, bytes]:
     """Return those of these scripts that do not lie beside the archive."""
     return {name: data for name, data in scripts.items() if not _is_script(state.nodes.get(name), data)}
-
-
-def scripts_are_right(state: State, scripts: Mapping[str, bytes]) -> bool:
-    """Tell whether exactly these scripts of ours lie beside the archive."""
-    return not changed_scripts(state, scripts) and all(name in scripts for name in _our_scripts(state))
 
 
 def _is_script(node: Node | None, data: bytes) -> bool:

@@ -51,7 +51,7 @@ def promote(
         SettingsError: it cannot be signed with the key of the target.
         BuildFolderError: it cannot be done; nothing in the target has changed.
     """
-    if (_cluster(source), source.location) == (_cluster(target), target.location):
+    if (source.cluster(), source.location) == (target.cluster(), target.location):
         raise BuildFolderError(
             f"`{source.location}` cannot be promoted to itself; `hatch-ytupload rollback` makes a kept release current"
         )
@@ -69,7 +69,7 @@ def _open_kept(source: BuildFolder, target: BuildFolder, release: str, condition
         scripts: Mapping[str, bytes] = {}
         md5 = manifest.archive.md5
         # Within a cluster no data moves.
-        is_copied = source.host is not None and _cluster(source) == _cluster(target)
+        is_copied = source.host is not None and source.cluster() == target.cluster()
         content = Content(record.size, md5, lambda _start: iter(()), node=name)
         if not is_copied or conditions.standalone_wrappers:
             reader = files.enter_context(source.open(archive_of(record.release)))
@@ -79,11 +79,6 @@ def _open_kept(source: BuildFolder, target: BuildFolder, release: str, condition
                 content = Content(reader.size, md5, lambda start: _blocks(reader, record, name, start))
         origin = _origin(source, record)
         yield Outgoing(manifest, beside, content, scripts, promoted_from=origin, signed_by=record.signed_by)
-
-
-def _cluster(folder: BuildFolder) -> str | None:
-    """Return the cluster of a folder, however its address is written; None: it is on this machine."""
-    return None if folder.host is None else folder.host.rpartition("://")[2].rstrip("/").lower()
 
 
 def _origin(source: BuildFolder, record: Record) -> dict[str, str | None]:

@@ -12,7 +12,7 @@ from hatch_ytupload.build_folders.build_folder import md5_of
 from hatch_ytupload.details import detail
 from hatch_ytupload.errors import ArtifactError, BuildFolderError
 from hatch_ytupload.releases.conditions import RefusedError, find_conflicts
-from hatch_ytupload.releases.current import Outcome, changed_scripts, make_current, scripts_are_right
+from hatch_ytupload.releases.current import Outcome, changed_scripts, is_current, make_current
 from hatch_ytupload.releases.prefixes import PREFIXES, Prefixes, beginning, prefix_of
 from hatch_ytupload.releases.records import (
     Record,
@@ -25,7 +25,7 @@ from hatch_ytupload.releases.records import (
 from hatch_ytupload.releases.signed import require_signed, sign_outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from hatch_ytupload.build_folders.build_folder import Base, BuildFolder, Changes, Look, Node
@@ -119,7 +119,7 @@ class _Publishing:
         state, files, prefixes = self._read(self.folder)
         kept = self._kept(self.folder, state, files)
         conflicts = self._conflicts(state)
-        if kept is not None and self._is_done(state, kept):
+        if kept is not None and is_current(state, kept, files, self.outgoing.scripts):
             return self._nothing(kept), conflicts
         base = self._base(prefixes) if kept is None else None
         return self._outcome(state, self._record(state, kept), self._to_send(kept, base)), conflicts
@@ -128,7 +128,7 @@ class _Publishing:
         """Publish."""
         state, files, prefixes = self._read(changes)
         kept = self._kept(changes, state, files)
-        if kept is not None and self._is_done(state, kept):
+        if kept is not None and is_current(state, kept, files, self.outgoing.scripts):
             return self._nothing(kept)
         if refusals := self._conflicts(state).refusals(self.conditions):
             raise RefusedError(refusals)
@@ -140,8 +140,7 @@ class _Publishing:
             outcome = replace(outcome, uploaded=self._send(changes, record, base))
         else:
             changes.set_attribute(directory_of(record.release), record.record())
-        carried = record.attribute() if kept is None else files[ARCHIVE_NAME].attribute
-        make_current(changes, record, state, self.outgoing.scripts, carried)
+        make_current(changes, record, state, self.outgoing.scripts, files[ARCHIVE_NAME] if kept is not None else None)
         holders = {name: changes.remove_unless_held(directory_of(name)) for name in outcome.pruned}
         for path in prefixes.unused(_history(state, record, [name for name in holders if holders[name] is None])):
             # One that somebody holds stays, as a release does.
@@ -209,9 +208,6 @@ class _Publishing:
             return False
         return True
 
-    def _is_done(self, state: State, kept: Record) -> bool:
-        return state.current == kept and scripts_are_right(state, self.outgoing.scripts)
-
     def _nothing(self, kept: Record) -> Outcome:
         return Outcome(kept.release, changed=False, size=kept.size, replaced=kept.release, record=kept)
 
@@ -264,15 +260,11 @@ class _Publishing:
 
     def _send(self, changes: Changes, record: Record, found: Base | None) -> int:
         """Write a release; return how many bytes of its archive were sent."""
-        directory, archive, attribute = directory_of(record.release), self.outgoing.archive, record.attribute()
+        directory = directory_of(record.release)
         changes.make_directory(directory, record.record())
-        sent = next(
-            sent
-            for base, sent in self._bases(changes, found)
-            if changes.write(archive_of(record.release), archive, attribute=attribute, base=base)
-        )
+        sent = self._send_archive(changes, record, found)
         changes.write_all({f"{directory}/{name}": data for name, data in self.outgoing.beside.items()})
-        if archive.node:
+        if self.outgoing.archive.node:
             # Nothing was sent that could be compared with what has arrived.
             (files,) = changes.look(directory)
             if not is_whole(files or {}, record):
@@ -280,14 +272,19 @@ class _Publishing:
                 raise BuildFolderError(f"what was copied to {where} is not what its record says; try again")
         return sent
 
-    def _bases(self, changes: Changes, found: Base | None) -> Iterator[tuple[Base | None, int]]:
-        """Give what the archive could begin with, and how much of it is sent then: what lies there, what is kept."""
-        if found is not None:
-            yield found, self._to_send(None, found)
+    def _send_archive(self, changes: Changes, record: Record, found: Base | None) -> int:
+        """Write the archive of a release; return how many bytes were sent."""
+        path, archive, attribute = archive_of(record.release), self.outgoing.archive, record.attribute()
+        if found is not None and changes.write_after(found, path, archive, attribute):
+            return self._to_send(None, found)
         if self.prefix is not None:
-            changes.write(self.prefix.base.path, beginning(self.outgoing.archive, self.prefix))
-            yield self.prefix.base, self.outgoing.archive.size
-        yield None, self._to_send(None, None)
+            # For the next publish.
+            base = self.prefix.base
+            changes.write(base.path, beginning(archive, self.prefix))
+            if changes.write_after(base, path, archive, attribute):
+                return archive.size
+        changes.write(path, archive, attribute)
+        return self._to_send(None, None)
 
     def _outcome(self, state: State, record: Record, uploaded: int) -> Outcome:
         claimed = state.claimed

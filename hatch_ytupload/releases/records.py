@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind")
 
 _DIGITS = 12
+# Of a record, what only those need who change the folder.
+_OF_FOLDER = frozenset({"number", "prefix", "manifest_md5"})
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,10 @@ class Record(Release):
     def record(self) -> dict[str, Any]:
         """Return it as the value of the attribute."""
         return asdict(self)
+
+    def public(self) -> dict[str, Any]:
+        """Return what is of interest outside of the build folder."""
+        return {name: value for name, value in self.record().items() if name not in _OF_FOLDER}
 
     def made_current(self, user: str, now: datetime | None) -> Record:
         """Return it after somebody has made it current again; who published it first stays."""

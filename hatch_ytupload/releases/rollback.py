@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.releases.conditions import Conditions
-from hatch_ytupload.releases.current import Outcome, make_current, scripts_are_right
+from hatch_ytupload.releases.current import Outcome, is_current, make_current
 from hatch_ytupload.releases.outgoing import read_wrappers
 from hatch_ytupload.releases.records import (
     archive_of,
@@ -63,7 +63,7 @@ def rollback(
         if step.outcome.changed:
             record = step.record.made_current(user, now)
             changes.set_attribute(directory_of(record.release), record.record())
-            make_current(changes, record, step.state, step.scripts, step.files[ARCHIVE_NAME].attribute)
+            make_current(changes, record, step.state, step.scripts, step.files[ARCHIVE_NAME])
         return step.outcome
 
     return folder.change(f"rolling back to {outcome.release}", apply)
@@ -89,7 +89,7 @@ class _RollingBack:
         current = self.state.current
         self.outcome = Outcome(
             self.record.release,
-            changed=current != self.record or not scripts_are_right(self.state, self.scripts),
+            changed=not is_current(self.state, self.record, self.files, self.scripts),
             size=self.record.size,
             replaced=current.release if current is not None else None,
             record=self.record,

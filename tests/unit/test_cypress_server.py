@@ -24,7 +24,7 @@ from build_folders import (
 )
 from examples import examples
 from pipelines import refusal
-from proxy import AbortTransaction, Answer, Corrupt, ProxyServer, Run, Truncate
+from proxy import AbortTransaction, Answer, Corrupt, Drop, ProxyServer, Run, Truncate
 from proxy.fixtures import ace, connect
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
@@ -550,6 +550,81 @@ class TestRights:
         (notice,) = notices
         assert "administer" in notice
         assert notice.endswith(f"`{CURRENT}` is published all the same")
+
+
+class TestBrokenOffAfterTheCommit:
+    """What copies cannot get in a transaction, where their publisher ended before he gave it to them."""
+
+    WANTED: ClassVar = {"replication_factor": 5}
+    ACL: ClassVar = [{**TestRights.ACL[0], "permissions": ["administer", "read", "remove", "write"]}]
+
+    def _broken_off(self, proxy: ProxyServer, change: Callable[[CypressFolder], object]) -> None:
+        """Change the folder, by somebody who never learns that it was committed."""
+        proxy.faults.add(Drop("after"), command="commit_transaction")
+        line = refusal(lambda: change(on_cluster(proxy, attempts=1, node_attributes=self.WANTED)))
+        assert "perhaps it was done all the same" in line
+
+    def _settled(self, proxy: ProxyServer, release: str, change: Callable[[CypressFolder], Outcome]) -> None:
+        """Do the same again, twice, and see that the first time everything is mended, and the second nothing done."""
+        folder = on_cluster(proxy, node_attributes=self.WANTED)
+        proxy.log.clear()
+        assert [change(folder).changed for _ in range(2)] == [True, False]
+        assert proxy.log.of("write_file") == []
+        for path in (CURRENT, f"{PATH}/releases/{release}/{ARCHIVE_NAME}"):
+            assert proxy.cypress.get(f"{path}/@replication_factor") == 5
+        assert proxy.cypress.get(f"{CURRENT}/@acl") == self.ACL
+        assert proxy.cypress.get(f"{CURRENT}/@inherit_acl") is False
+        assert not proxy.cypress.exists(f"{CURRENT}/@ytupload_access")
+
+    @pytest.fixture
+    def _first(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Publish what is replaced, and has rights of its own."""
+        for bundle in bundles[:2]:
+            publish_to(on_cluster(proxy), bundle)
+        proxy.cypress.set(f"{CURRENT}/@acl", self.ACL)
+        proxy.cypress.set(f"{CURRENT}/@inherit_acl", value=False)
+
+    @pytest.mark.usefixtures("_first")
+    def test_publishing_the_same_again_mends_it(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """And another publish in between carries the rights on."""
+        for bundle in bundles[2:]:
+            self._broken_off(proxy, partial(publish_to, bundle=bundle))
+            assert proxy.cypress.get(f"{CURRENT}/@acl") == []
+        self._settled(proxy, bundles[-1].release, lambda folder: publish_to(folder, bundles[-1]))
+
+    @pytest.mark.usefixtures("_first")
+    def test_rolling_back_to_what_is_current_mends_it(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Though nothing else is to do."""
+        self._broken_off(proxy, lambda folder: roll_back(folder, bundles[0].release))
+        self._settled(proxy, bundles[0].release, lambda folder: roll_back(folder, bundles[0].release))
+
+    @pytest.mark.usefixtures("_first")
+    def test_promoting_what_is_current_mends_it(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Of a node that was copied from the other folder."""
+        source = on_cluster(proxy, "//home/demo/testing")
+        publish_to(source, bundles[2])
+        self._broken_off(proxy, lambda folder: promote(source, folder))
+        self._settled(proxy, bundles[2].release, lambda folder: promote(source, folder))
+
+    @pytest.mark.usefixtures("_first")
+    def test_rights_that_cannot_be_set_are_not_forgotten(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """Whoever may set them does so with the next publish."""
+        proxy.cypress.rules.deny(PATH, ["administer"])
+        publish_to(on_cluster(proxy), bundles[2])
+        assert proxy.cypress.get(f"{CURRENT}/@acl") == []
+        proxy.cypress.rules.clear()
+        self._settled(proxy, bundles[2].release, lambda folder: publish_to(folder, bundles[2]))
+
+    def test_looking_at_attributes_costs_no_request(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """They come with the listing."""
+        requests = []
+        for wanted in ({}, self.WANTED):
+            folder = on_cluster(proxy, node_attributes=wanted)
+            publish_to(folder, bundles[0])
+            proxy.log.clear()
+            assert not publish_to(folder, bundles[0]).changed
+            requests.append(proxy.log.commands())
+        assert requests[0] == requests[1] == ["execute_batch"]
 
 
 class TestArrival:

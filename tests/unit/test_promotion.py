@@ -268,13 +268,15 @@ def test_a_promotion_needs_few_requests(
 
 
 def test_a_cluster_is_the_same_however_it_is_written(
-    proxies: tuple[ProxyServer, ProxyServer], bundles: list[Bundle]
+    proxies: tuple[ProxyServer, ProxyServer], bundles: list[Bundle], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No data moves, and nothing is promoted to itself."""
+    """No data moves, and nothing is promoted to itself; also not by a name of the user's own for it."""
     proxy = proxies[0]
+    monkeypatch.setenv("YT_CONFIG_PATCHES", f'{{proxy={{aliases={{prod="{proxy.url}"}}}}}}')
     source = on_cluster(proxy, "//home/demo/testing")
     publish_to(source, bundles[0])
-    for number, address in enumerate((proxy.url, f"{proxy.url}/", proxy.url.upper().replace("HTTP", "http"))):
+    upper = proxy.url.upper().replace("HTTP", "http")
+    for number, address in enumerate((proxy.url, f"{proxy.url}/", upper, proxy.address, "prod")):
         cluster = Cluster(address, token=proxy.token, timeout_seconds=10, attempts=4)
         assert promote(source, CypressFolder(cluster, f"//home/demo/production{number}")).uploaded == 0
         same = CypressFolder(cluster, "//home/demo/testing")

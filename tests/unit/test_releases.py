@@ -496,9 +496,9 @@ def test_a_script_that_was_changed_by_hand_is_put_right(
     """Its content, its mode, or what it is."""
     good = (bundles[0].directory / SCRIPT).read_bytes()
     changes: list[Callable[[Changes], object]] = [
-        lambda changes: changes.write(SCRIPT, content_of(b"by hand"), attribute=True, executable=True),
+        lambda changes: changes.write_all({SCRIPT: b"by hand"}, attribute=True, executable=True),
         lambda changes: changes.write(SCRIPT, content_of(good), attribute=True),
-        lambda changes: changes.write(SCRIPT, content_of(good), executable=True),
+        lambda changes: changes.write_all({SCRIPT: good}, executable=True),
         lambda changes: changes.make_directory(SCRIPT, attribute=True),
         lambda changes: changes.remove(SCRIPT),
     ]

@@ -10,12 +10,12 @@ from hatch_ytupload.build_folders.cypress.client import Command
 from hatch_ytupload.build_folders.cypress.errors import CONFLICT, CypressError
 from hatch_ytupload.build_folders.cypress.files import CypressReader, Written, arrival_of, compare_written, upload
 from hatch_ytupload.build_folders.cypress.means import Means
-from hatch_ytupload.build_folders.cypress.nodes import look_at, open_file
+from hatch_ytupload.build_folders.cypress.nodes import ACCESS, look_at, open_file
 from hatch_ytupload.byte_reader import Tally
 from hatch_ytupload.details import detail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from hatch_ytupload.build_folders.build_folder import Base, Content, Plain
     from hatch_ytupload.build_folders.cypress.client import Cluster
@@ -59,12 +59,12 @@ class CypressChanges:
         self._sending = Tally(progress)
         self._written: dict[str, Written] = {}
         """What was sent to which path."""
-        self._copied: dict[str, dict[str, Plain]] = {}
+        self._wanted: dict[str, dict[str, Plain]] = {}
         """What copies shall have besides, by their paths: no transaction may change it."""
 
     def look(self, *directories: str) -> list[Mapping[str, Node] | None]:
         """List directories."""
-        return look_at(self._cluster, self._location, directories, self._transaction_id)
+        return look_at(self._cluster, self._location, directories, self._folder.node_attributes, self._transaction_id)
 
     @contextmanager
     def open(self, path: str) -> Iterator[CypressReader]:
@@ -79,27 +79,38 @@ class CypressChanges:
         self._change("create", f"make `{place}`", place, path=place, **how)
         self._forget(path)
 
-    def write(
-        self,
-        path: str,
-        content: Content,
-        *,
-        attribute: Plain = None,
-        executable: bool = False,
-        base: Base | None = None,
-    ) -> bool:
-        """Write a file in place of whatever lies there; False: not all of it was there that it should begin with."""
-        if base is not None:
-            if not self._begin(path, base, attribute):
-                return False
-            self._upload(path, content, there=base.size)
-        elif content.node is not None:
+    def write(self, path: str, content: Content, attribute: Plain = None) -> None:
+        """Write a file in place of whatever lies there."""
+        if content.node is not None:
             self._copy(content.node, path)
             self.set_attribute(path, attribute)
         else:
             place = self._place(path)
-            self._change("create", f"make `{place}`", place, **self._new(path, attribute, executable=executable))
+            self._change("create", f"make `{place}`", place, **self._new(path, attribute))
             self._upload(path, content)
+
+    def write_after(self, base: Base, path: str, content: Content, attribute: Plain = None) -> bool:
+        """Write a file, and send only what comes after what it begins with.
+
+        What was copied is compared, not what it was copied from: nobody but us can change it any more. With it comes
+        the state of its MD5.
+        """
+        source, place, inside = self._place(base.path), self._place(path), {"transaction_id": self._transaction_id}
+        paths = {"source_path": source, "destination_path": place}
+        commands = [
+            Command("copy", {**paths, "force": True, **self._accounting(), **inside}),
+            Command("set", {"path": f"{place}/@{ATTRIBUTE}", **inside}, value=attribute),
+            *arrival_of([place], self._transaction_id),
+        ]
+        *done, size, md5 = self._cluster.change_many(f"make `{place}`", commands)
+        problem = next((answer for answer in done if isinstance(answer, CypressError)), None)
+        if problem is not None or (size, md5) != (base.size, base.md5):
+            why = problem or "it was changed just now"
+            detail("`%s` cannot be used (%s): the archive is sent whole", source, why)
+            return False
+        self._forget(path)
+        self.settle(path)
+        self._upload(path, content, there=base.size)
         return True
 
     def write_all(self, files: Mapping[str, bytes], *, attribute: Plain = None, executable: bool = False) -> None:
@@ -125,6 +136,10 @@ class CypressChanges:
     def set_attribute(self, path: str, value: Plain) -> None:
         """Set the attribute of a node."""
         self._set(self._place(path), ATTRIBUTE, value)
+
+    def settle(self, path: str) -> None:
+        """Give a file all that files of the folder shall have, as soon as the changes are visible."""
+        self._wanted[path] = dict(self._folder.node_attributes)
 
     def remove(self, path: str) -> None:
         """Remove a node and all below it."""
@@ -158,12 +173,15 @@ class CypressChanges:
         """
         written = {self._place(path): known for path, known in self._written.items()}
         compared = arrival_of(written, self._transaction_id)
-        # Outside of the transaction lies what a copy takes the place of, with rights of its own perhaps.
-        rights = [Command("get", {"path": f"{place}/@{name}"}) for place in self._copied for name in _RIGHTS]
+        # Outside of the transaction lies what a copy takes the place of, with rights of its own perhaps; those of what
+        # lies deeper went with its directory.
+        copied = [path for path in self._wanted if "/" not in path]
+        names = (*_RIGHTS, ACCESS)
+        rights = [Command("get", {"path": f"{self._place(path)}/@{name}"}) for path in copied for name in names]
         if compared or rights:
             answers = self._cluster.read_many("compare what has arrived", [*compared, *rights])
             compare_written(written, answers[: len(compared)])
-            self._keep_rights(answers[len(compared) :])
+            self._keep_rights(copied, answers[len(compared) :])
 
     def _accounting(self) -> dict[str, Plain]:
         """Have a copy belong to the account of what it is copied from, where that is not the folder's."""
@@ -173,31 +191,9 @@ class CypressChanges:
         place = self._place(target)
         self._change("copy", f"replace `{place}`", place, source_path=source, destination_path=place, force=True, **how)
         self._forget(target)
-        self._copied[place] = dict(self._folder.node_attributes)
+        self.settle(target)
 
-    def _begin(self, path: str, base: Base, attribute: Plain) -> bool:
-        """Copy what a file begins with, and with it the state of its MD5; tell whether it is what it should be.
-
-        What was copied is compared, not what it was copied from: nobody but us can change it any more.
-        """
-        source, place, inside = self._place(base.path), self._place(path), {"transaction_id": self._transaction_id}
-        paths = {"source_path": source, "destination_path": place}
-        commands = [
-            Command("copy", {**paths, "force": True, **self._accounting(), **inside}),
-            Command("set", {"path": f"{place}/@{ATTRIBUTE}", **inside}, value=attribute),
-            *arrival_of([place], self._transaction_id),
-        ]
-        *done, size, md5 = self._cluster.change_many(f"make `{place}`", commands)
-        problem = next((answer for answer in done if isinstance(answer, CypressError)), None)
-        if problem is not None or (size, md5) != (base.size, base.md5):
-            why = problem or "it was changed just now"
-            detail("`%s` cannot be used (%s): the archive is sent whole", source, why)
-            return False
-        self._forget(path)
-        self._copied[place] = dict(self._folder.node_attributes)
-        return True
-
-    def _new(self, path: str, attribute: Plain, *, executable: bool) -> dict[str, Plain]:
+    def _new(self, path: str, attribute: Plain, *, executable: bool = False) -> dict[str, Plain]:
         """Return the parameters with which a file is made."""
         attributes = dict(self._folder.node_attributes)
         if attribute is not None:
@@ -211,27 +207,42 @@ class CypressChanges:
         place = self._place(path)
         self._written[path] = upload(self._cluster, place, self._transaction_id, content, progress, there=there)
 
-    def _keep_rights(self, answers: Sequence[Plain | CypressError]) -> None:
-        """Note the rights of what copies take the place of, where these are not those of the folder."""
-        found = [None if isinstance(answer, CypressError) else answer for answer in answers]
-        for wanted, acl, inherits in zip(self._copied.values(), found[::2], found[1::2], strict=True):
-            if acl or inherits is False:
-                wanted.update(acl=acl or [], inherit_acl=inherits is not False)
+    def _keep_rights(self, copied: list[str], answers: list[Plain | CypressError]) -> None:
+        """Note the rights of what copies take the place of, where these are not those of the folder.
 
-    def adjust_copies(self) -> None:
+        They are noted there, too: when we are killed in between, whoever comes next sets them.
+        """
+        found = [None if isinstance(answer, CypressError) else answer for answer in answers]
+        for path, acl, inherits, noted in zip(copied, found[::3], found[1::3], found[2::3], strict=True):
+            rights = noted if isinstance(noted, dict) else {}
+            if not rights and (acl or inherits is False):
+                rights = {"acl": acl or [], "inherit_acl": inherits is not False}
+            if rights:
+                self._wanted[path].update({name: rights[name] for name in _RIGHTS if name in rights})
+                self._set(self._place(path), ACCESS, rights)
+
+    def settle_all(self) -> None:
         """Give copies, once they are visible, what no copy in a transaction can have; what fails is a warning."""
-        wanted = [(place, name, value) for place, known in self._copied.items() for name, value in known.items()]
-        commands = [Command("get", {"path": f"{place}/@{name}"}) for place, name, _ in wanted]
+        wanted = [(path, name, value) for path, known in self._wanted.items() for name, value in known.items()]
+        commands = [Command("get", {"path": f"{self._place(path)}/@{name}"}) for path, name, _ in wanted]
         found: list[Plain | CypressError] = [None] * len(commands)
         with suppress(CypressError):
             found = self._cluster.read_many(f"look at the copies in `{self._location}`", commands) if commands else []
-        for (place, name, value), known in zip(wanted, found, strict=True):
-            if known == value:
-                continue
-            try:
-                self._cluster.change("set", f"set `{place}/@{name}`", path=f"{place}/@{name}", value=value)
-            except CypressError as error:
-                self._warn(f"{error}; `{place}` is published all the same")
+        missing = [each for each, known in zip(wanted, found, strict=True) if known != each[-1]]
+        failed = {path for path, name, value in missing if not self._is_done("set", path, name, value=value)}
+        for path, known in self._wanted.items():
+            if known.keys() & _RIGHTS and path not in failed:
+                self._is_done("remove", path, ACCESS)
+
+    def _is_done(self, command: str, path: str, name: str, **value: Plain) -> bool:
+        """Change an attribute of a file that is visible already; what fails is a warning."""
+        place = self._place(path)
+        try:
+            self._cluster.change(command, f"{command} `{place}/@{name}`", path=f"{place}/@{name}", **value)
+        except CypressError as error:
+            self._warn(f"{error}; `{place}` is published all the same")
+            return False
+        return True
 
     def _set(self, place: str, name: str, value: Plain) -> None:
         self._change("set", f"set `{place}/@{name}`", place, path=f"{place}/@{name}", value=value)
@@ -240,9 +251,8 @@ class CypressChanges:
         """What was written here is no longer there."""
         for known in [known for known in self._written if known == path or known.startswith(f"{path}/")]:
             del self._written[known]
-        place = self._place(path)
-        for known in [known for known in self._copied if known == place or known.startswith(f"{place}/")]:
-            del self._copied[known]
+        for known in [known for known in self._wanted if known == path or known.startswith(f"{path}/")]:
+            del self._wanted[known]
 
     def _place(self, path: str) -> str:
         return f"{self._location}/{path}"

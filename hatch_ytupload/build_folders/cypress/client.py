@@ -117,6 +117,14 @@ class Cluster:
         """The proxy as messages show it."""
         return self._connection.address
 
+    def place(self) -> str:
+        """Return the host and port of the proxy, which are the same however its address is written.
+
+        Raises:
+            CypressError: the address cannot be understood.
+        """
+        return self._translated(f"understand the address `{self.address}`", self._connection.place)
+
     def another(self, *, timeout_seconds: float | None = None) -> Cluster:
         """Return a cluster for another thread, which does not repeat.
 

@@ -73,6 +73,14 @@ class Connection:
             set_option(name, get_option(name, self._connected()), other._connected())
         return other
 
+    def place(self) -> str:
+        """Return the host and port of the proxy, as the client makes them of a name, an alias, or an URL."""
+        from urllib.parse import urlsplit
+
+        from yt.wrapper.http_helpers import get_proxy_address_url
+
+        return urlsplit(str(get_proxy_address_url(client=self._connected()))).netloc.lower()
+
     def close(self) -> None:
         """Close the sockets that are open; the next request opens new ones."""
         if self._client is not None:

@@ -62,6 +62,14 @@ class CypressFolder:
         """The cluster."""
         return self._cluster.address
 
+    def cluster(self) -> str | None:
+        """Return what all folders of its cluster have in common.
+
+        Raises:
+            CypressError: the address cannot be understood.
+        """
+        return self._cluster.place()
+
     def path(self, name: str) -> str:
         """Return the path of a file in it."""
         return f"{self.location}/{name}"
@@ -82,7 +90,7 @@ class CypressFolder:
         Raises:
             CypressError: they cannot be read.
         """
-        return look_at(self._cluster, self.location, directories)
+        return look_at(self._cluster, self.location, directories, self.node_attributes)
 
     @contextmanager
     def open(self, path: str) -> Iterator[CypressReader]:
@@ -153,5 +161,5 @@ class CypressFolder:
                 if error.kind in (OTHER, MISSING) and not error.passing:
                     opened.require()
                 raise
-        changes.adjust_copies()
+        changes.settle_all()
         return result

@@ -21,14 +21,21 @@ if TYPE_CHECKING:
 LINK = "link"
 """What Cypress calls a symbolic link."""
 
+ACCESS = "ytupload_access"
+"""The attribute of a file which is to have these rights: they can be set only after it has become visible."""
+
 # The revision tells a node from one that was put in its place.
-_ATTRIBUTES = ["type", "uncompressed_data_size", "md5", "executable", "revision", ATTRIBUTE]
+_ATTRIBUTES = ["type", "uncompressed_data_size", "md5", "executable", "revision", ATTRIBUTE, ACCESS]
 # Each time somebody has published while we read.
 _ROUNDS = 50
 
 
 def look_at(
-    cluster: Cluster, location: str, directories: tuple[str, ...], transaction_id: str | None = None
+    cluster: Cluster,
+    location: str,
+    directories: tuple[str, ...],
+    wanted: Mapping[str, Plain],
+    transaction_id: str | None = None,
 ) -> list[Mapping[str, Node] | None]:
     """List directories of a build folder, all as they were at one time.
 
@@ -39,20 +46,28 @@ def look_at(
         cluster: where.
         location: of the folder.
         directories: relative to it.
+        wanted: what files there shall have.
         transaction_id: of the transaction that holds the folder, so that nobody commits in between.
 
     Raises:
         BuildFolderError: they cannot be read.
     """
     times = 2 if transaction_id is None and len(directories) > 1 else 1
+    places = [f"{location}/{directory}" if directory else location for directory in directories]
+    inside = {} if transaction_id is None else {"transaction_id": transaction_id}
+    attributes = [*_ATTRIBUTES, *wanted]
+    commands = [Command("list", {"path": place, "attributes": attributes, **inside}, listing) for place in places]
+    commands += [Command("get", {"path": f"{location}{end}/@type", **inside}, text) for end in ("", "&")]
     for _ in range(_ROUNDS):
-        seen, *again = _read(cluster, location, directories, transaction_id, times)
+        # Several times, one after the other, in one request.
+        answers = iter(cluster.read_many(f"read the build folder `{location}`", commands * times))
+        seen, *again = (_seen(list(islice(answers, len(commands))), places) for _ in range(times))
         if all(each == seen for each in again):
             break
     else:
         raise CypressError(f"cannot read the build folder `{location}`: it changes all the time; try again")
     _check_folder(seen, location)
-    return [_nodes(found) for found in seen.listings]
+    return [_nodes(found, wanted) for found in seen.listings]
 
 
 def open_file(cluster: Cluster, path: str, transaction_id: str, shown: str) -> CypressReader:
@@ -80,18 +95,6 @@ class _Seen(NamedTuple):
     """Of the folder."""
     type_of_name: str | None
     """The same, or that it is a link which leads there."""
-
-
-def _read(
-    cluster: Cluster, location: str, directories: tuple[str, ...], transaction_id: str | None, times: int
-) -> list[_Seen]:
-    """Read it so many times, one after the other, in one request."""
-    places = [f"{location}/{directory}" if directory else location for directory in directories]
-    inside = {} if transaction_id is None else {"transaction_id": transaction_id}
-    commands = [Command("list", {"path": place, "attributes": _ATTRIBUTES, **inside}, listing) for place in places]
-    commands += [Command("get", {"path": f"{location}{end}/@type", **inside}, text) for end in ("", "&")]
-    answers = iter(cluster.read_many(f"read the build folder `{location}`", commands * times))
-    return [_seen(list(islice(answers, len(commands))), places) for _ in range(times)]
 
 
 def _seen(answers: list[Plain | CypressError], places: list[str]) -> _Seen:
@@ -133,16 +136,17 @@ def _listed(answer: Plain, place: str) -> Mapping[str, Mapping[str, Plain]] | No
     return found
 
 
-def _nodes(found: Mapping[str, Mapping[str, Plain]] | None) -> Mapping[str, Node] | None:
-    return None if found is None else {name: _node(attributes) for name, attributes in found.items()}
+def _nodes(found: Mapping[str, Mapping[str, Plain]] | None, wanted: Mapping[str, Plain]) -> Mapping[str, Node] | None:
+    return None if found is None else {name: _node(attributes, wanted) for name, attributes in found.items()}
 
 
-def _node(attributes: Mapping[str, Plain]) -> Node:
+def _node(attributes: Mapping[str, Plain], wanted: Mapping[str, Plain]) -> Node:
     md5, size = attributes.get("md5"), attributes.get("uncompressed_data_size")
     return Node(
         kind=str(attributes.get("type", "node")),
         size=int(size or 0) if is_whole_number(size) else 0,
         executable=attributes.get("executable") is True,
         attribute=attributes.get(ATTRIBUTE),
+        settled=ACCESS not in attributes and all(attributes.get(name) == value for name, value in wanted.items()),
         md5=lambda: md5 if isinstance(md5, str) else None,
     )

@@ -79,15 +79,7 @@ class Staging:
             ) from None
         self.set_attribute(path, attribute)
 
-    def write(
-        self,
-        path: str,
-        content: Content,
-        *,
-        attribute: Plain = None,
-        executable: bool = False,
-        base: Base | None = None,  # noqa: ARG002 - a copy of what is there would not be cheaper
-    ) -> bool:
+    def write(self, path: str, content: Content, attribute: Plain = None, *, executable: bool = False) -> None:
         """Write a file in place of whatever lies there, and compare what has arrived."""
         detail("write %s in %s", path, self._folder)
         self.remove(path)
@@ -113,12 +105,15 @@ class Staging:
                 "was published, try again"
             )
         self.set_attribute(path, attribute)
-        return True
+
+    def write_after(self, base: Base, path: str, content: Content, attribute: Plain = None) -> bool:  # noqa: ARG002
+        """Write nothing: a copy of what a file begins with is as dear as its bytes."""
+        return False
 
     def write_all(self, files: Mapping[str, bytes], *, attribute: Plain = None, executable: bool = False) -> None:
         """Write small files, by path."""
         for path, data in files.items():
-            self.write(path, content_of(data), attribute=attribute, executable=executable)
+            self.write(path, content_of(data), attribute, executable=executable)
 
     def copy(self, source: str, target: str) -> None:
         """Copy a file with its attribute.
@@ -139,6 +134,9 @@ class Staging:
             self._attributes.pop(path, None)
         else:
             self._attributes[path] = value
+
+    def settle(self, path: str) -> None:
+        """Do nothing: a file on disk has all that it shall have."""
 
     def remove(self, path: str) -> None:
         """Remove a node and all below it."""

@@ -69,6 +69,10 @@ class LocalFolder:
         """None: it is on this machine."""
         return None
 
+    def cluster(self) -> str | None:
+        """Return None: it is on this machine."""
+        return None
+
     def path(self, name: str) -> str:
         """Return the name of a file in it, for messages."""
         return one_line(os.path.join(self.location, *name.split("/")))

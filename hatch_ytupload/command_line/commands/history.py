@@ -63,9 +63,7 @@ def history_text(state: State, folder: BuildFolder) -> str:
 def history_data(state: State, folder: BuildFolder) -> dict[str, Any]:
     """Return the same for programs."""
     current = state.current
-    releases = [{**record.record(), "current": record == current} for record in state.history]
-    for release in releases:
-        del release["number"], release["prefix"], release["manifest_md5"]
+    releases = [{**record.public(), "current": record == current} for record in state.history]
     return {**folder_data(folder), "releases": releases}
 
 
