@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import subprocess
+    from collections.abc import Iterator, Mapping, Sequence
 
 _PRIVATE = r"(?i)TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE_?KEY|API_?KEY|ACCESS_?KEY|^YT_SECURE_VAULT"
 # Git sets the first for its hooks; a build that one of them starts is asked about its own directory.
@@ -19,10 +22,21 @@ _OF_ANOTHER = (
     r"INTERNAL_.*|IMPLICIT_WORK_TREE|GRAFT_FILE|SHALLOW_FILE|EXTERNAL_DIFF|SSH.*|ASKPASS|PROXY_COMMAND|PAGER|EDITOR)"
 )
 # Git must not write to the repository that it is asked about, fetch what it lacks, ask, nor speak another language.
-_ENVIRONMENT = {"GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+_ENVIRONMENT = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ASKPASS": "",
+    "LC_ALL": "C",
+}
+_EMPTY = "GIT_ASKPASS"
 _OPTIONS = ("core.fsmonitor=false", f"core.hooksPath={os.devnull}", "protocol.allow=never", "diff.external=")
-_FILTER = rb"(?s)^(filter\.(.*)\.(?:clean|smudge|process))\n(.*)$"
-_HARMLESS = (b"git-lfs ", b"git lfs ")
+_FILTER = rb"(filter\.([^\n]*)\.(?:clean|smudge|process))\n((?s:.*))"
+_HARMLESS = rb"git[ -]lfs (?:clean|smudge|filter-process)(?: --skip)?(?: -- %f)?"
+_GITLINK = b"160000 "
+
+GIT_SECONDS = 60.0
+"""How long git may take for an answer: a repository may hold what keeps it waiting for ever, such as a FIFO."""
 
 
 def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
@@ -40,16 +54,38 @@ def git_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **_ENVIRONMENT}
 
 
-def git_command(directory: str, environ: Mapping[str, str], *arguments: str) -> list[str]:
-    """Return a command of git that starts no program which the repository of a directory names.
+class Git:
+    """A command of git in the background, which starts no program that the repository of a directory names.
 
     Args:
         directory: that git is asked about.
-        environ: the environment, as `git_environment` returns it.
         arguments: of git.
+
+    Raises:
+        OSError: there is no git on this machine.
     """
-    options = [*_OPTIONS, *_without_filters(directory, environ)]
-    return ["git", *(part for option in options for part in ("-c", option)), *arguments]
+
+    def __init__(self, directory: str, *arguments: str) -> None:
+        environ = git_environment(os.environ)
+        options = [part for option in _OPTIONS for part in ("-c", option)]
+        if arguments[0] == "status":
+            options += _without_filters(directory, environ, options)
+            if not _has_submodules(directory):
+                # Git would ask those of no name with the filters that they set up themselves.
+                arguments = (arguments[0], "--ignore-submodules=dirty", *arguments[1:])
+        self._process = _started(directory, environ, [*options, *arguments])
+
+    def answer(self, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """Wait for what it says.
+
+        Args:
+            given: its input.
+        """
+        return _answer(self._process, given)
+
+    def stop(self) -> None:
+        """End it."""
+        _stop(self._process)
 
 
 def git_reason(said: bytes) -> str:
@@ -68,32 +104,77 @@ def work_tree(directory: str) -> str | None:
     return above
 
 
-def _without_filters(directory: str, environ: Mapping[str, str]) -> list[str]:
+def _started(directory: str, environ: Mapping[str, str], arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+    import subprocess
+
+    return subprocess.Popen(
+        ["git", *arguments],
+        cwd=directory,
+        env=dict(environ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # it is stopped with all that it has started
+    )
+
+
+def _answer(process: subprocess.Popen[bytes], given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    import subprocess
+
+    try:
+        said, complaint = process.communicate(given, timeout=GIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        _stop(process)
+        said, complaint = b"", f"it gives no answer within {GIT_SECONDS:g} s".encode()
+    return subprocess.CompletedProcess(process.args, process.returncode, said, complaint)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def _without_filters(directory: str, environ: Mapping[str, str], options: Sequence[str]) -> list[str]:
     """Return options that switch off the filters which a repository itself sets up; those of the user stay.
 
     Those of Git LFS stay, too: without them every file of its own would count as changed.
     """
-    top = work_tree(directory)
-    if top is None or not _may_have_filters(os.path.join(top, ".git")):
-        return []
-    import subprocess
-
-    options: dict[str, None] = {}
-    with suppress(OSError):  # there may be no git on this machine
+    found: dict[str, None] = {}
+    for place in _repositories(directory, environ, options):
         for scope in ("--local", "--worktree"):
-            listed = subprocess.run(
-                ["git", "config", scope, "--includes", "--null", "--get-regexp", r"^filter\."],
-                cwd=directory,
-                env=dict(environ),
-                capture_output=True,
-                check=False,
-            )
-            for entry in listed.stdout.split(b"\0"):
-                found = re.match(_FILTER, entry)
-                if found is not None and not found[3].startswith(_HARMLESS):
-                    options[f"{os.fsdecode(found[1])}="] = None
-                    options[f"filter.{os.fsdecode(found[2])}.required=false"] = None
-    return list(options)
+            question = ["config", scope, "--includes", "--null", "--get-regexp", r"^filter\."]
+            with suppress(OSError):  # there may be no git on this machine
+                for entry in _answer(_started(place, environ, question)).stdout.split(b"\0"):
+                    match = re.fullmatch(_FILTER, entry)
+                    if match is not None and not re.fullmatch(_HARMLESS, match[3]):
+                        found[os.fsdecode(match[1])] = None
+                        found[f"filter.{os.fsdecode(match[2])}.required"] = None
+    # What is empty is no program, and no. `-c` would end a name at its first `=`; the other option is of Git 2.31.
+    off = ([f"--config-env={name}={_EMPTY}"] if "=" in name else ["-c", f"{name}="] for name in found)
+    return [part for parts in off for part in parts]
+
+
+def _repositories(directory: str, environ: Mapping[str, str], options: Sequence[str]) -> Iterator[str]:
+    """Yield the work tree of a directory and those of its submodules, as far as they may set up filters."""
+    top = work_tree(directory)
+    pending = [] if top is None else [top]
+    while pending:
+        place = pending.pop()
+        if _may_have_filters(os.path.join(place, ".git")):
+            yield place
+        if place != top or _has_submodules(place):
+            listed = _answer(_started(place, environ, [*options, "ls-files", "--stage", "-z"])).stdout
+            paths = (entry.partition(b"\t")[2] for entry in listed.split(b"\0") if entry.startswith(_GITLINK))
+            below = (os.path.join(place, os.fsdecode(path)) for path in paths)
+            # Git does not follow links either.
+            pending.extend(path for path in below if work_tree(path) == path)
+
+
+def _has_submodules(directory: str) -> bool:
+    """Tell whether a repository names its submodules; listing all its files takes time."""
+    top = work_tree(directory)
+    return top is not None and os.path.lexists(os.path.join(top, ".gitmodules"))
 
 
 def _may_have_filters(git: str) -> bool:
@@ -101,12 +182,12 @@ def _may_have_filters(git: str) -> bool:
     if not os.path.isdir(git):
         return True  # its configuration lies elsewhere
     for name in ("config", "config.worktree"):
-        with suppress(FileNotFoundError):
-            try:
-                with open(os.path.join(git, name), "rb") as file:
-                    text = file.read().lower()
-            except PermissionError:
-                return True
-            if b"filter" in text or b"include" in text:
-                return True
+        try:
+            text = small_file(os.path.join(git, name)).lower()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True
+        if b"filter" in text or b"include" in text:
+            return True
     return False

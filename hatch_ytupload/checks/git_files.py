@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.checks.findings import WARNING, Finding
-from hatch_ytupload.programs import git_command, git_environment, git_reason, work_tree
+from hatch_ytupload.programs import Git, git_reason, work_tree
 from hatch_ytupload.wording import counted, one_line
 
 if TYPE_CHECKING:
@@ -41,16 +40,9 @@ def check_git_ignored(code: PackedCode, project_root: str) -> list[Finding]:
 
 def _ignored(top: str, paths: dict[str, str], project_root: str) -> list[Finding]:
     """Ask git about files of one work tree, whose paths in the archive are known by those on disk."""
-    environ = git_environment(os.environ)
+    given = b"".join(os.fsencode(source) + b"\0" for source in paths)
     try:
-        done = subprocess.run(
-            git_command(top, environ, "check-ignore", "--stdin", "-z", "--verbose"),
-            cwd=top,
-            env=environ,
-            input=b"".join(os.fsencode(source) + b"\0" for source in paths),
-            capture_output=True,
-            check=False,
-        )
+        done = Git(top, "check-ignore", "--stdin", "-z", "--verbose").answer(given)
     except OSError:  # there is no git on this machine
         return []
     if done.returncode not in (0, _NONE_IGNORED):

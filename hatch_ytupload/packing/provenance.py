@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import BUNDLE_SUFFIX
 from hatch_ytupload.packing.manifest import GitInfo
-from hatch_ytupload.programs import git_command, git_environment, git_reason, work_tree
+from hatch_ytupload.programs import Git, git_reason, work_tree
 
 if TYPE_CHECKING:
     import subprocess
@@ -32,25 +32,15 @@ class GitQuestion:
             relative = os.path.relpath(os.path.realpath(output), os.path.realpath(directory))
             if relative not in (os.curdir, os.pardir) and not relative.startswith(os.pardir + os.sep):
                 exclude.append(f":(exclude,literal){relative}")
-        self._process: subprocess.Popen[bytes] | None = None
-        self._output: bytes | None = None
+        self._git: Git | None = None
+        self._answer: subprocess.CompletedProcess[bytes] | None = None
         self.problem: str | None = None
         """Why git had no answer though there is a repository, once it was asked for."""
         if work_tree(directory) is None:
             return
-        import subprocess
-
-        environ = git_environment(os.environ)
         asked = ["status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--", ".", *exclude]
         with suppress(OSError):  # there may be no git on this machine
-            self._process = subprocess.Popen(
-                git_command(directory, environ, *asked),
-                cwd=directory,
-                env=environ,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-            )
+            self._git = Git(directory, *asked)
 
     def __enter__(self) -> Self:
         return self
@@ -58,22 +48,22 @@ class GitQuestion:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._process is not None and self._output is None:
-            self._process.kill()
-            self._process.communicate()
+        if self._git is not None and self._answer is None:
+            self._git.stop()
 
     def answer(self) -> GitInfo | None:
         """Return what git said, None outside a repository, before its first commit, or without git."""
-        if self._process is None:
+        if self._git is None:
             return None
-        if self._output is None:
-            self._output, said = self._process.communicate()
-            if self._process.returncode != 0:
-                self.problem = f"the manifest names no commit: git could not be asked: {git_reason(said)}"
-        if self._process.returncode != 0:
+        if self._answer is None:
+            self._answer = self._git.answer()
+            if self._answer.returncode != 0:
+                reason = git_reason(self._answer.stderr)
+                self.problem = f"the manifest names no commit: git could not be asked: {reason}"
+        if self._answer.returncode != 0:
             return None
         commit, dirty = "", False
-        for line in self._output.decode("utf-8", "replace").splitlines():
+        for line in self._answer.stdout.decode("utf-8", "replace").splitlines():
             if line.startswith("# branch.oid "):
                 commit = line.removeprefix("# branch.oid ")
             elif not line.startswith("#"):

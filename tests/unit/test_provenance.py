@@ -172,8 +172,8 @@ class TestManners:
         """A build that fails does not wait for git, and leaves no process behind."""
         pipeline.commit()
         with GitQuestion(str(pipeline.root), [str(pipeline.root / "dist")]) as question:
-            process = question._process
-        assert process is not None
+            assert question._git is not None
+            process = question._git._process
         assert process.returncode is not None
 
     def test_names_of_all_kinds_are_no_problem(self, pipeline: Pipeline) -> None:
@@ -234,5 +234,45 @@ class TestRefusal:
         assert asked(pipeline) == GitInfo(commit, dirty=False)
         check_git_ignored(code_of_plan(pipeline.plan()), str(pipeline.root))
         assert not (tmp_path / "started").exists()
+        # A name that holds `=`, and what looks like Git LFS.
+        for name, command in (
+            ("e=vil", str(program)),
+            ("evil", f"git-lfs clean -- %f; {program}"),
+            ("evil", f"{program}\nfilter.x.clean\ngit-lfs clean"),
+        ):
+            pipeline.git("config", f"filter.{name}.clean", command)
+            (pipeline.root / ".git/info/attributes").write_text(f"* filter={name}\n")
+            assert asked(pipeline) == GitInfo(commit, dirty=False)
+            assert not (tmp_path / "started").exists(), command
         monkeypatch.setenv("YT_TOKEN", "secret")
         assert "YT_TOKEN" not in git_environment(os.environ)
+
+    @pytest.mark.parametrize("named", [True, False])
+    def test_nor_does_a_submodule(self, pipeline: Pipeline, tmp_path: Path, *, named: bool) -> None:
+        """Git asks it with the configuration that it has itself; one of no name counts by its commit alone."""
+        sub = Pipeline(pipeline.root / "lib").write({"x.txt": "1", "y.txt": "1", ".gitattributes": "x.txt filter=evil"})
+        Pipeline(sub.root / "deep").write({"x.txt": "1", ".gitattributes": "* filter=evil"}).commit()
+        sub.commit()
+        if named:
+            pipeline.write({".gitmodules": '[submodule "lib"]\n path = lib\n url = ./lib\n'})
+        commit = pipeline.commit()
+        assert asked(pipeline) == GitInfo(commit, dirty=False)
+        for repository in (sub, Pipeline(sub.root / "deep")):
+            repository.git("config", "filter.evil.clean", f"touch {tmp_path}/started; cat")
+            os.utime(repository.root / "x.txt", (1, 1))
+        assert asked(pipeline) == GitInfo(commit, dirty=False)
+        assert not (tmp_path / "started").exists()
+        sub.write({"y.txt": "2"})
+        assert asked(pipeline) == GitInfo(commit, dirty=named)
+
+    def test_git_is_not_waited_for_without_end(self, pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It waits itself for the other end of a FIFO."""
+        pipeline.commit()
+        os.mkfifo(pipeline.root / ".gitignore")
+        monkeypatch.setattr("hatch_ytupload.programs.GIT_SECONDS", 0.2)
+        (warning,) = pipeline.build().warnings
+        assert warning.endswith("git could not be asked: it gives no answer within 0.2 s")
+        pipeline.remove(".gitignore", ".git/config")
+        os.mkfifo(pipeline.root / ".git/config")
+        (finding,) = check_git_ignored(code_of_plan(pipeline.plan()), str(pipeline.root))
+        assert finding.message.endswith(": it gives no answer within 0.2 s")
