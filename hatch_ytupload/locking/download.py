@@ -21,7 +21,7 @@ from html.parser import HTMLParser
 from http.client import HTTPException
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from hatch_ytupload.byte_reader import BLOCK_SIZE
 from hatch_ytupload.programs import without_secrets
@@ -228,7 +228,8 @@ class Downloads:
                 check=False,
             )
             if done.returncode == 0 and done.stdout.strip():
-                self._given.insert(0, parts._replace(netloc=f"{user}:{_quoted(done.stdout.strip())}@{host}"))
+                password = quote(done.stdout.strip(), safe="")
+                self._given.insert(0, parts._replace(netloc=f"{user}:{password}@{host}"))
                 return True
         return False
 
@@ -278,12 +279,6 @@ def _host(parts: SplitResult) -> str:
 def _bare(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=_host(parts), fragment=""))
-
-
-def _quoted(text: str) -> str:
-    from urllib.parse import quote
-
-    return quote(text, safe="")
 
 
 def _is_hopeless(error: Exception) -> bool:

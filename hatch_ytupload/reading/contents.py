@@ -7,7 +7,6 @@ read by itself, which is what makes looking into a remote archive cheap.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 

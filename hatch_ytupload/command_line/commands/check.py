@@ -12,7 +12,7 @@ import click
 
 from hatch_ytupload.checks.findings import ERROR, NOTE, WARNING, Finding
 from hatch_ytupload.command_line.completion import archives
-from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.command_line.flags import destination_flags, whereabouts
 from hatch_ytupload.file_names import shorter
 from hatch_ytupload.wording import counted, one_line
 
@@ -70,7 +70,6 @@ def command(
     from hatch_ytupload.answers.artifacts import find_artifact
     from hatch_ytupload.checks.checking import check
     from hatch_ytupload.checks.packed_code import code_of_archive, code_of_plan
-    from hatch_ytupload.command_line.flags import whereabouts
     from hatch_ytupload.packing.user_cache import cache_directory
     from hatch_ytupload.packing.wheels import plan_with_wheels
     from hatch_ytupload.planning.plan import make_plan

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hatch_ytupload.command_line.completion import archives
-from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.command_line.flags import destination_flags, whereabouts
 from hatch_ytupload.output.layout import fields, table
 from hatch_ytupload.releases.records import release_name
 from hatch_ytupload.wording import megabytes, one_line, short_commit
@@ -49,7 +49,6 @@ def command(console: Console, /, a: str | None, b: str | None, *, text: bool, ex
     from hatch_ytupload.answers.artifacts import CURRENT, described, find_artifact
     from hatch_ytupload.answers.components import components_in
     from hatch_ytupload.answers.differences import compare, text_diffs
-    from hatch_ytupload.command_line.flags import whereabouts
 
     places = whereabouts(console, flags)
     before = find_artifact(CURRENT if b is None else a, places)

@@ -9,7 +9,7 @@ import click
 from hatch_ytupload.answers.inspection import DEPTH, Branch, branches, directories, largest_files
 from hatch_ytupload.archive_layout import WRAPPERS
 from hatch_ytupload.command_line.completion import archives
-from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.command_line.flags import destination_flags, whereabouts
 from hatch_ytupload.output.layout import cut, fields, table
 from hatch_ytupload.reading.contents import places
 from hatch_ytupload.releases.records import release_name
@@ -58,8 +58,6 @@ def command(
       hatch-ytupload inspect //home/ads/build
     """
     from hatch_ytupload.answers.artifacts import described, find_artifact
-    from hatch_ytupload.answers.inspection import DEPTH
-    from hatch_ytupload.command_line.flags import whereabouts
 
     artifact = find_artifact(archive, whereabouts(console, flags))
     if licences:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hatch_ytupload.command_line.completion import archives, operations, stages
-from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.command_line.flags import destination_flags, whereabouts
 from hatch_ytupload.file_names import as_text
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ def command(
     """
     from hatch_ytupload.answers.artifacts import copy_of, find_artifact
     from hatch_ytupload.answers.verification import require_signed
-    from hatch_ytupload.command_line.flags import whereabouts
     from hatch_ytupload.jobs.run import Run, run_operation
     from hatch_ytupload.releases.signatures import signers_of
 

@@ -13,7 +13,7 @@ from hatch_ytupload.command_line.flags import destination_flags, directory_flag
 from hatch_ytupload.errors import NoProjectError
 from hatch_ytupload.output.layout import fields
 from hatch_ytupload.output.releases import folder_data, origin_text, shown_on_cluster
-from hatch_ytupload.releases.records import State, release_name
+from hatch_ytupload.releases.records import State, read_state, release_name
 from hatch_ytupload.wording import counted, megabytes, one_line
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ def command(console: Console, /, directory: str | None, **flags: object) -> None
     """
     from hatch_ytupload.packing.bundle import read_bundle
     from hatch_ytupload.releases.publish_bundle import default_artifact, stale_warning
-    from hatch_ytupload.releases.records import read_state
 
     settings = console.settings(flags)
     folder = console.build_folder(settings)

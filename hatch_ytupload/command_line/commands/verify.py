@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hatch_ytupload.answers.second_build import BYTES, CONTENT, Agreement
+from hatch_ytupload.answers.second_build import BYTES, CONTENT, NEITHER, Agreement, build_again
 from hatch_ytupload.command_line.completion import archives
-from hatch_ytupload.command_line.flags import destination_flags
+from hatch_ytupload.command_line.flags import destination_flags, whereabouts
 from hatch_ytupload.output.layout import wrapped
 from hatch_ytupload.wording import counted
 
@@ -39,9 +39,7 @@ def command(console: Console, /, archive: str | None, *, rebuild: bool, **flags:
       hatch-ytupload verify --rebuild current
     """
     from hatch_ytupload.answers.artifacts import find_artifact
-    from hatch_ytupload.answers.second_build import NEITHER, build_again
     from hatch_ytupload.answers.verification import verify
-    from hatch_ytupload.command_line.flags import whereabouts
 
     places = whereabouts(console, flags)
     artifact = find_artifact(archive, places)
