@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.byte_reader import sha256_of
-from hatch_ytupload.locking.lock_file import TOOL, LockError, describe_target
+from hatch_ytupload.locking.lock_file import DISTRIBUTIONS, TOOL, LockError, describe_target
 from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.wording import one_line
 
@@ -35,11 +35,12 @@ class AskedFor(NamedTuple):
         found = [requirement_text(item, with_hashes=True) for item in self.requirements.required]
         found += [f"-c {requirement_text(item, with_hashes=True)}" for item in self.requirements.constraints]
         found += [f"{item.name} {masked(item.value or '')}".strip() for item in self.requirements.options]
-        for reference in self.requirements.references:
-            path = reference.path
-            if path is not None and path in self.files and reference.kind not in ("include", "constraint"):
-                found.append(f"{path} {sha256_of([self.files[path]])}")
+        found += [f"{path} {sha256_of([self.files[path]])}" for path in self.local_files()]
         return tuple(sorted(set(found)))
+
+    def local_files(self) -> list[str]:
+        """Return the paths of distributions in the archive that are required, or looked through for what is."""
+        return [path for path in self.requirements.contents(self.files) if path.endswith(DISTRIBUTIONS)]
 
 
 def requirement_text(item: Requirement, *, with_hashes: bool = False) -> str:

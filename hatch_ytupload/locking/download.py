@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from hatch_ytupload.byte_reader import BLOCK_SIZE
+from hatch_ytupload.configuration.project import normalize_name
 from hatch_ytupload.programs import without_secrets
 from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.wording import one_line
@@ -115,10 +116,10 @@ class Downloads:
             yield from self._page(f"{index}/{name}/")
         for place in self._indexes.find_links:
             if urlsplit(place).scheme in ("http", "https"):
-                yield from self._page(place)
+                found = self._page(place)
             else:
-                path = unquote(urlsplit(place).path) if place.startswith("file:") else place
-                yield from _directory(path)
+                found = _directory(unquote(urlsplit(place).path) if place.startswith("file:") else place)
+            yield from (file for file in found if re.match(rf"{re.escape(name)}-\d", normalize_name(file.name)))
 
     def _page(self, url: str) -> list[IndexFile]:
         if url not in self._pages:

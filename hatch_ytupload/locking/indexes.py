@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
+from hatch_ytupload.requirements.lines import with_variables
 from hatch_ytupload.requirements.masking import masked
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Indexes(NamedTuple):
     """Of simple indexes, the first of which is the main one."""
     find_links: tuple[str, ...] = ()
     """URLs of pages, and paths of directories or files."""
+    in_archive: tuple[str, ...] = ()
+    """Paths in the archive of directories or files that are looked into as well."""
     from_requirements: bool = False
     """The requirements name them, so they are the same on every machine."""
     trusted_hosts: tuple[str, ...] = ()
@@ -46,7 +49,7 @@ class Indexes(NamedTuple):
     """Path of the certificates to trust."""
     proxy: str | None = None
     flags: tuple[str, ...] = ()
-    """Options of the requirements that uv takes as they are."""
+    """Options of the requirements that `uv pip compile` takes as they are."""
 
     @property
     def configured(self) -> bool:
@@ -55,18 +58,22 @@ class Indexes(NamedTuple):
 
     def uv_options(self) -> list[str]:
         """Return them as uv takes them, without URLs: those may hold credentials, and go into `uv_variables`."""
-        options = ["--index-strategy", "unsafe-best-match", "--keyring-provider", "subprocess", *self.flags]
+        options = ["--index-strategy", "unsafe-best-match", "--keyring-provider", "subprocess"]
         options += [] if self.urls else ["--no-index"]
         for host in self.trusted_hosts:
             options += ["--allow-insecure-host", host]
         return options
 
-    def uv_variables(self) -> dict[str, str]:
-        """Return the environment variables that tell uv where to look."""
+    def uv_variables(self, *, in_archive: bool = False) -> dict[str, str]:
+        """Return the environment variables that tell uv where to look.
+
+        Args:
+            in_archive: uv runs where the archive's files are.
+        """
         found = {}
         if self.urls and self.configured:
             found = {"UV_DEFAULT_INDEX": self.urls[0], "UV_INDEX": " ".join(self.urls[1:])}
-        found["UV_FIND_LINKS"] = ",".join(self.find_links)
+        found["UV_FIND_LINKS"] = ",".join((*self.find_links, *(self.in_archive if in_archive else ())))
         if self.cert:
             found["SSL_CERT_FILE"] = self.cert
         if self.proxy:
@@ -89,17 +96,18 @@ def find_indexes(options: Iterable[Option], environ: Mapping[str, str]) -> Index
     urls = [] if _is_true(known, "no-index") else [*(known["index-url"] or [PYPI])[:1], *known["extra-index-url"]]
     links = known["find-links"]
     hosts = known["trusted-host"]
+    own: list[str] = []
     flags: list[str] = []
     named = False
     for option in options:
-        value = option.value or ""
+        value = with_variables(option.value or "", environ)
         named = named or option.name in ("--index-url", "--extra-index-url", "--no-index")
         if option.name == "--index-url":
             urls[:1] = [value]
         elif option.name == "--extra-index-url":
             urls.append(value)
         elif option.name == "--find-links":
-            links.append(value)
+            (links if option.path is None else own).append(option.path or value)
         elif option.name == "--trusted-host":
             hosts.append(value)
         elif option.name == "--pre":
@@ -110,7 +118,14 @@ def find_indexes(options: Iterable[Option], environ: Mapping[str, str]) -> Index
         urls = []
     only = {name: known[name][-1] if known[name] else None for name in ("cert", "proxy")}
     return Indexes(
-        _unique(urls), _unique(links), named, _unique(hosts), _absolute(only["cert"]), only["proxy"], tuple(flags)
+        _unique(urls),
+        _unique(links),
+        _unique(own),
+        named,
+        _unique(hosts),
+        _absolute(only["cert"]),
+        only["proxy"],
+        tuple(flags),
     )
 
 

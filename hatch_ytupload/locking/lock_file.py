@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.locking.image import Image
 
 TOOL = "hatch-ytupload"
+DISTRIBUTIONS = (".whl", ".tar.gz", ".zip")
 HEAD = f"""\
 # Made by `{TOOL} lock` from requirements.txt and `target`, to be committed. Run that again when one of them
 # changes, and `{TOOL} lock --upgrade` for newer versions.
@@ -37,6 +38,8 @@ class SourceDistribution(NamedTuple):
     file: str
     url: str | None
     sha256: str
+    path: str | None = None
+    """Relative to the lock, where it lies in the pipeline."""
 
 
 class LockedWheel(NamedTuple):
@@ -79,11 +82,12 @@ class Lock(NamedTuple):
             f'created-by = "{TOOL}"',
             f'requires-python = "=={image.target.python}.*"',
         ]
+        lines += [] if self.wheels else ["packages = []"]
         for wheel in self.wheels:
             lines += ["", "[[packages]]", f"name = {_text(wheel.name)}", f"version = {_text(wheel.version)}"]
             if wheel.built_from is not None:
                 source = wheel.built_from
-                place = ("url", source.url) if source.url else ("path", source.file)
+                place = ("url", source.url) if source.url else ("path", source.path or source.file)
                 lines.append(f"sdist = {_table(('name', source.file), place, ('sha256', source.sha256))}")
                 built = _table(("file", wheel.file), ("size", wheel.size), ("sha256", wheel.sha256))
                 lines.append(f"tool.{TOOL}.built = {built}")
@@ -236,7 +240,7 @@ def _locked(package: Package, origin: Origin, shown: str, image: Image) -> Locke
     name, version = package.name, str(package.version or origin.file.split("-")[1])
     built = ((package.tool or {}).get(TOOL) or {}).get("built")
     if built is not None:
-        source = SourceDistribution(origin.file, origin.url, origin.sha256)
+        source = SourceDistribution(origin.file, origin.url, origin.sha256, origin.path)
         file, digest = _checked_name(built["file"]), _checked_digest(built["hashes"])
         return LockedWheel(name, version, file, digest, int(built["size"]), None, None, source)
     if not origin.file.endswith(".whl"):

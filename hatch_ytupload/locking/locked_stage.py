@@ -12,7 +12,7 @@ from hatch_ytupload.configuration.keys import TABLE
 from hatch_ytupload.locking.asked_for import AskedFor, refuse_stale
 from hatch_ytupload.locking.image import Image
 from hatch_ytupload.locking.indexes import find_indexes
-from hatch_ytupload.locking.lock_file import LockError, load_lock, target_of
+from hatch_ytupload.locking.lock_file import LockError, load_lock, target_of, without_credentials
 from hatch_ytupload.locking.resolution import ResolutionError, Resolver
 from hatch_ytupload.locking.wheel_files import refuse_path_files
 from hatch_ytupload.requirements.reading import read_requirements
@@ -20,13 +20,13 @@ from hatch_ytupload.requirements.tree import in_archive
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from hatch_ytupload.configuration.values import Target
     from hatch_ytupload.locking.indexes import Indexes
     from hatch_ytupload.locking.lock_file import LockedWheel
     from hatch_ytupload.locking.wheel_files import WheelFiles
-    from hatch_ytupload.requirements.reading import Option
+    from hatch_ytupload.requirements.reading import Requirements
 
 NO_TARGET = (
     f"nothing says what the jobs run on: write, for Python 3.11 on a Debian 12 of x86-64, "
@@ -40,8 +40,8 @@ class LockedStage(NamedTuple):
     stage: str
     target: Target
     wheels: tuple[LockedWheel, ...]
-    options: tuple[Option, ...]
-    """Of the requirements files: where wheels are looked for."""
+    requirements: Requirements
+    """Where wheels are looked for."""
 
     @property
     def wheel_list(self) -> str:
@@ -80,7 +80,7 @@ def locked_stage(stage: str, files: Mapping[str, bytes], target: Target | None) 
     image = Image(target)
     lock = load_lock(text, shown, image)
     refuse_stale(lock, AskedFor(stage, image, requirements, files), shown)
-    return LockedStage(stage, target, lock.wheels, requirements.options)
+    return LockedStage(stage, target, lock.wheels, requirements)
 
 
 def bootstrap() -> bytes:
@@ -113,19 +113,30 @@ def wheel_paths(
     Raises:
         LockError: one cannot be had, is not what was locked, or does not work in jobs.
     """
-    indexes = find_indexes(stage.options, environ)
+    indexes = find_indexes(stage.requirements.options, environ)
+    urls = stage.requirements.urls(environ)
     found = {}
     for wheel in stage.wheels:
         path = files.find(wheel.sha256)
         if path is None:
-            local = None if wheel.path is None else in_archive(wheel.path, stage_directory(stage.stage))
+            place = (wheel.built_from or wheel).path
+            local = None if place is None else in_archive(place, stage_directory(stage.stage))
             content = None if local is None else read(local)
             if content is not None:
                 files.keep(iter([content]))
-            path = _obtain(wheel, files, indexes, stage.stage, environ)
+            path = _obtain(_with_credentials(wheel, urls), files, indexes, stage.stage, environ)
         refuse_path_files(path, wheel, stage.stage)
         found[place_of(wheel)] = path
     return found
+
+
+def _with_credentials(wheel: LockedWheel, urls: Collection[str]) -> LockedWheel:
+    """Return a wheel with the URL that requirements have for it."""
+    known = {without_credentials(url): url for url in urls}
+    source = wheel.built_from
+    if source is None:
+        return wheel._replace(url=known.get(wheel.url or "", wheel.url))
+    return wheel._replace(built_from=source._replace(url=known.get(source.url or "", source.url)))
 
 
 def _obtain(wheel: LockedWheel, files: WheelFiles, indexes: Indexes, stage: str, environ: Mapping[str, str]) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.byte_reader import no_progress, sha256_of
+from hatch_ytupload.byte_reader import BLOCK_SIZE, no_progress, sha256_of
 from hatch_ytupload.locking.download import DownloadError
 from hatch_ytupload.locking.indexes import find_indexes
 from hatch_ytupload.locking.lock_file import (
@@ -19,6 +20,7 @@ from hatch_ytupload.locking.lock_file import (
     describe_target,
     load_packages,
     pins_of,
+    without_credentials,
 )
 from hatch_ytupload.locking.resolution import ResolutionError, Resolver
 from hatch_ytupload.locking.ways_out import OTHER_WHEELS, unresolved, wheels_there
@@ -90,7 +92,7 @@ def make_locks(
             preferred = (
                 {**preferred, **_versions(pinned)} if upgrade or packages else {**_versions(pinned), **preferred}
             )
-            made.append(_Making(one, indexes, resolver, files).lock(pinned, notice))
+            made.append(_Making(one, indexes, resolver, files, environ).lock(pinned, notice))
     order = [one.stage for one in asked]
     return sorted(made, key=lambda lock: order.index(lock.stage))
 
@@ -153,12 +155,20 @@ def _versions(pins: str) -> dict[str, str]:
 class _Making:
     """The lock of one stage."""
 
-    def __init__(self, asked: AskedFor, indexes: Indexes, resolver: Resolver, files: WheelFiles) -> None:
+    def __init__(
+        self,
+        asked: AskedFor,
+        indexes: Indexes,
+        resolver: Resolver,
+        files: WheelFiles,
+        environ: Mapping[str, str],
+    ) -> None:
         self.asked = asked
         self.indexes = indexes
         self.resolver = resolver
         self.files = files
         self.downloads = resolver.downloads
+        self.named_urls = {without_credentials(url) for url in asked.requirements.urls(environ)}
 
     @property
     def image(self) -> Image:
@@ -172,27 +182,29 @@ class _Making:
             raise unresolved(self.asked, str(error), self.downloads) from None
         for warning in resolved.warnings:
             notice(f"stage `{one_line(self.asked.stage)}`: {warning}")
-        wheels = [
-            self._locked(package, chosen) for package, chosen in load_packages(resolved.text, "pylock.toml", self.image)
-        ]
+        chosen = load_packages(resolved.text, "pylock.toml", self.image)
+        wheels = [self._locked(package, origin, notice) for package, origin in chosen]
         lock = Lock(tuple(sorted(wheels)), self.image.target, self.asked.lines(), self.asked.framework)
         return MadeLock(self.asked.stage, lock.dump(self.image), lock)
 
-    def _locked(self, package: Package, origin: Origin) -> LockedWheel:
+    def _locked(self, package: Package, origin: Origin, notice: Callable[[str], None]) -> LockedWheel:
         name, version = package.name, str(package.version or origin.file.split("-")[1])
         url = origin.url if origin.url and origin.url.startswith("http") else None
         wanted = LockedWheel(name, version, origin.file, origin.sha256, origin.size, url)
-        self._refuse_other_hashes(wanted)
         local = self._local(origin)
         if local is not None:
             self.files.keep(iter([self.asked.files[local]]))
         path = self.files.get(wanted, self.indexes, self.asked.stage)
+        self._refuse_other_hashes(wanted, path)
         url = url or (None if local else self._on_index(wanted))
-        wanted = wanted._replace(size=os.path.getsize(path), url=self._shared(url, path))
+        wanted = wanted._replace(
+            size=os.path.getsize(path), url=self._shared(url, path), path=None if local is None else f"../../{local}"
+        )
         if not origin.file.endswith(".whl"):
+            notice(f"{wanted.of_stage(self.asked.stage)} is built from its sources, which may take long")
             return self._built(wanted, path)
         refuse_path_files(path, wanted, self.asked.stage)
-        return wanted if local is None else wanted._replace(path=f"../../{local}")
+        return wanted
 
     def _on_index(self, wheel: LockedWheel) -> str | None:
         """Return where an index has a file that was found on this machine's disk."""
@@ -204,16 +216,14 @@ class _Making:
 
     def _shared(self, url: str | None, path: str) -> str | None:
         is_public = self.indexes.from_requirements or not self.indexes.configured
-        named = any(item.url is not None and item.url == url for item in self.asked.requirements.required)
+        named = url is not None and without_credentials(url) in self.named_urls
         is_secret = url is not None and self.downloads.is_credentialed(url) and not is_public
         return url_for_all(url, path, is_shown=named or not is_secret)
 
     def _local(self, origin: Origin) -> str | None:
-        """Return where in the archive a wheel lies that a requirement names; None: it is no such wheel."""
-        for reference in self.asked.requirements.references:
-            path = reference.path
-            is_named = path is not None and path in self.asked.files and path.rpartition("/")[2] == origin.file
-            if path is not None and is_named and sha256_of([self.asked.files[path]]) == origin.sha256:
+        """Return where in the archive a file of a package lies; None: it is from elsewhere."""
+        for path in self.asked.local_files():
+            if path.rpartition("/")[2] == origin.file and sha256_of([self.asked.files[path]]) == origin.sha256:
                 return path
         return None
 
@@ -230,9 +240,9 @@ class _Making:
                 if file.endswith("-none-any.whl"):
                     refuse_path_files(built, sdist._replace(file=file), self.asked.stage)
                     with open(built, "rb") as opened:
-                        kept, sha256 = self.files.keep(iter([opened.read()]))
+                        kept, sha256 = self.files.keep(iter(partial(opened.read, BLOCK_SIZE), b""))
                     version = sdist.version or file.split("-")[1]
-                    origin = SourceDistribution(sdist.file, sdist.url, sdist.sha256)
+                    origin = SourceDistribution(sdist.file, sdist.url, sdist.sha256, sdist.path)
                     return LockedWheel(sdist.name, version, file, sha256, os.path.getsize(kept), None, None, origin)
         there = wheels_there(sdist.name, sdist.version, self.downloads)
         raise LockError(
@@ -240,12 +250,21 @@ class _Making:
             f"{f' (there are: {there})' if there else ', only sources'}{reason}: {OTHER_WHEELS}"
         )
 
-    def _refuse_other_hashes(self, wheel: LockedWheel) -> None:
+    def _refuse_other_hashes(self, wheel: LockedWheel, path: str) -> None:
         """Obey `--hash` of requirements."""
-        for item in self.asked.requirements.required:
-            known = [digest.removeprefix("sha256:") for digest in item.hashes if digest.startswith("sha256:")]
-            if item.name == wheel.name and known and wheel.sha256 not in known:
+        for item in (*self.asked.requirements.required, *self.asked.requirements.constraints):
+            if item.name == wheel.name and item.hashes and not any(_has_digest(path, known) for known in item.hashes):
                 raise LockError(
                     f"{wheel.of_stage(self.asked.stage)}: `{wheel.file}` on the index is none of the files that "
                     "`--hash` allows: correct that, or ask the owner of the index"
                 )
+
+
+def _has_digest(path: str, wanted: str) -> bool:
+    """Tell whether a file has a digest such as `sha256:…`."""
+    algorithm, _, digest = wanted.partition(":")
+    found = hashlib.new(algorithm)
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK_SIZE):
+            found.update(block)
+    return found.hexdigest() == digest

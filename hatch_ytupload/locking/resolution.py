@@ -14,11 +14,12 @@ from hatch_ytupload.locking.download import Downloads
 from hatch_ytupload.locking.lock_file import TOOL, LockError
 from hatch_ytupload.locking.ways_out import asks_elsewhere
 from hatch_ytupload.programs import without_secrets
+from hatch_ytupload.requirements.lines import with_variables
 from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hatch_ytupload.locking.asked_for import AskedFor
     from hatch_ytupload.locking.image import Image
@@ -59,6 +60,7 @@ class Resolver:
         self.downloads = Downloads(indexes, environ)
         """From where uv is told to look."""
         self._uv = _find_uv(environ)
+        self._variables = environ
         own = {name: value for name, value in environ.items() if name.startswith("UV_")}
         kept = {**without_secrets(environ), **own}
         for name in (
@@ -70,7 +72,7 @@ class Resolver:
             "UV_FIND_LINKS",
         ):
             kept.pop(name, None)
-        self._environ = {**kept, **indexes.uv_variables(), "NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
+        self._environ = {**kept, "NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
 
     def pins(
         self,
@@ -110,10 +112,12 @@ class Resolver:
             ResolutionError: they do not suit.
         """
         with tempfile.TemporaryDirectory() as directory:
-            constraints = os.path.join(directory, "pins.in")
-            _write(constraints, re.sub(r"\[[^\]]*\](?===)", "", "\n".join(_plain_pins(pins))) + "\n")
-            output = os.path.join(directory, "pylock.toml")
-            return self._compile([asked], output, ["--format", "pylock.toml", "--constraints", constraints])
+            options = ["--format", "pylock.toml"]
+            if plain := _plain_pins(pins):
+                constraints = os.path.join(directory, "pins.in")
+                _write(constraints, "".join(f"{pin}\n" for pin in plain))
+                options += ["--constraints", constraints]
+            return self._compile([asked], os.path.join(directory, "pylock.toml"), options)
 
     def build(self, sdist: str, file: str, directory: str) -> str:
         """Build a wheel; return its path.
@@ -130,7 +134,8 @@ class Resolver:
         shutil.copyfile(sdist, source)
         output = os.path.join(directory, "built")
         options = ["--wheel", "--out-dir", output, "--python", sys.executable, *self._indexes.uv_options(), source]
-        self._run(["build", *options], directory, {"SOURCE_DATE_EPOCH": _BUILD_TIME, "PYTHONHASHSEED": "0"})
+        environ = {**self._indexes.uv_variables(), "SOURCE_DATE_EPOCH": _BUILD_TIME, "PYTHONHASHSEED": "0"}
+        self._run(["build", *options], directory, environ)
         built = [name for name in os.listdir(output) if name.endswith(".whl")]
         if len(built) != 1:
             raise ResolutionError(f"building `{file}` gave {len(built)} wheels")
@@ -138,32 +143,60 @@ class Resolver:
 
     def _compile(self, asked: Sequence[AskedFor], output: str, options: list[str]) -> Resolved:
         directory = os.path.dirname(output)
-        image = asked[0].image
-        required = [line for item in asked for line in _lines(item, directory)]
-        _write(os.path.join(directory, "requirements.in"), "\n".join(dict.fromkeys(required)) + "\n")
-        constraints = [_uv_line(item) for one in asked for item in one.requirements.constraints]
+        archive, requirements = (os.path.join(directory, name) for name in ("archive", "requirements.in"))
+        for one in asked:
+            _write_local(one, archive)
+        required = [line for one in asked for line in self._lines(one)]
+        _write(requirements, "\n".join(dict.fromkeys(required)) + "\n")
+        constraints = [self._line(item) for one in asked for item in one.requirements.constraints]
         if constraints:
-            _write(os.path.join(directory, "constraints.in"), "\n".join(constraints) + "\n")
-            options = [*options, "--constraints", "constraints.in"]
+            path = os.path.join(directory, "constraints.in")
+            _write(path, "\n".join(constraints) + "\n")
+            options = [*options, "--constraints", path]
         arguments = ["pip", "compile", "--no-header", "--python", sys.executable, "--no-python-downloads"]
-        arguments += _target(image) + self._indexes.uv_options() + options
-        arguments += ["--output-file", output, "requirements.in"]
+        arguments += [*_target(asked[0].image), *self._indexes.uv_options(), *self._indexes.flags, *options]
+        arguments += ["--output-file", output, requirements]
+        places = self._indexes.uv_variables(in_archive=True)
         try:
             # A version with wheels is better than a newer one without.
-            warnings = self._run([*arguments, "--only-binary", ":all:"], directory)
+            warnings = self._run([*arguments, "--only-binary", ":all:"], archive, places)
         except ResolutionError as error:
             if asks_elsewhere(str(error)):
                 raise
-            warnings = self._run(arguments, directory)
+            warnings = self._run(arguments, archive, places)
         with open(output, encoding="utf-8") as file:
             return Resolved(file.read(), warnings)
 
-    def _run(self, arguments: list[str], directory: str, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    def _lines(self, asked: AskedFor) -> Iterator[str]:
+        """Yield what a stage requires as uv wants it."""
+        for item in asked.requirements.required:
+            reference = item.reference
+            is_file = reference is not None and reference.path in asked.files
+            if not is_file and (reference is not None or item.editable or (item.url or "").startswith(_REPOSITORIES)):
+                raise ResolutionError(
+                    f"`{one_line(item.text)}` is a directory or a repository, which no lock can hold: require a wheel, "
+                    "or name its packages in `upload_modules`"
+                )
+            yield self._line(item)
+        yield from asked.framework
+
+    def _line(self, item: Requirement) -> str:
+        extras = f"[{','.join(sorted(item.extras))}]" if item.extras else ""
+        url = None if item.url is None else with_variables(item.url, self._variables)
+        if item.reference is not None and item.reference.present:
+            what = f"./{item.reference.path}{extras}"
+        elif item.name is None:
+            what = url or ""
+        else:
+            what = f"{item.name}{extras}" + (item.specifier if url is None else f" @ {url}")
+        return what + (f" ; {item.marker}" if item.marker else "")
+
+    def _run(self, arguments: list[str], directory: str, environ: Mapping[str, str]) -> tuple[str, ...]:
         """Run uv; return its warnings."""
         done = subprocess.run(
             [self._uv, *arguments],
             cwd=directory,
-            env={**self._environ, **(environ or {})},
+            env={**self._environ, **environ},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -192,51 +225,35 @@ def _target(image: Image) -> list[str]:
     return ["--python-version", image.target.python, "--python-platform", image.target.platform]
 
 
-def _lines(asked: AskedFor, directory: str) -> Iterable[str]:
-    """Yield what a stage requires as uv wants it; local wheels are copied into a directory."""
-    for item in asked.requirements.required:
-        reference = item.reference
-        path = None if reference is None else reference.path
-        if path is not None and path in asked.files:
-            name = path.rpartition("/")[2]
-            with open(os.path.join(directory, name), "wb") as file:
-                file.write(asked.files[path])
-            yield _uv_line(item, f"./{name}")
-        elif reference is not None or item.editable or (item.url or "").startswith(_REPOSITORIES):
-            raise ResolutionError(
-                f"`{one_line(item.text)}` is a directory or a repository, which no lock can hold: require a wheel, "
-                "or name its packages in `upload_modules`"
-            )
-        else:
-            yield _uv_line(item)
-    yield from asked.framework
-
-
-def _uv_line(item: Requirement, local: str | None = None) -> str:
-    """Return a requirement as uv wants it; `local`: the wheel that it names."""
-    extras = f"[{','.join(sorted(item.extras))}]" if item.extras else ""
-    what = f"{local or item.name}{extras}"
-    if item.name is None and local is None:
-        what = item.url or ""
-    elif local is None:
-        what += item.specifier if item.url is None else f" @ {item.url}"
-    return what + (f" ; {item.marker}" if item.marker else "")
+def _write_local(asked: AskedFor, directory: str) -> None:
+    """Write what requirements of a stage name in the archive: jobs would find it there."""
+    os.makedirs(directory, exist_ok=True)
+    for path in asked.local_files():
+        place = os.path.join(directory, path)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with open(place, "wb") as file:
+            file.write(asked.files[path])
 
 
 def _plain_pins(pins: str) -> list[str]:
-    return [line for line in pins.splitlines() if re.match(r"[^#\s@]+==", line)]
+    """Return the versions among pins, without extras, which constraints cannot have."""
+    return [re.sub(r"\[[^\]]*\]", "", line) for line in pins.splitlines() if re.match(r"[^#\s@]+==", line)]
 
 
 def _shortened(said: str) -> str:
     """Return why uv gave up, on one line, in a bounded length."""
     text = re.sub(r"[\u2500-\u257f\u25b6\u00d7]", " ", said)
     text = re.split(r"\n\s*hint:", text, maxsplit=1)[0]
-    reasons = re.split(r"(?:^|\s)(?:error|cause|Caused by):\s*", text)
-    found = [" ".join(reason.split()) for reason in reasons if reason.strip()]
-    found = [reason for reason in found if not reason.startswith("warning:")]
-    if found[:1] == ["No solution found when resolving dependencies"] or "No solution found" in found[0]:
+    printed, _, text = f"\n{text}".rpartition("\nerror: ")
+    text, *more = re.split(r"\n\s*\[std(?:out|err)\]\n", text)
+    found = [" ".join(reason.split()) for reason in re.split(r"(?:^|\s)(?:cause|Caused by):\s*", text)]
+    found = [reason for reason in found if reason and not reason.startswith("warning:")]
+    if "No solution found" in found[0]:
         found = found[1:] or [found[0].partition(":")[2]]
-    text = ": ".join(reason.rstrip(".") for reason in found) or "uv failed without a word"
+    # Of what a program prints before it fails, the last line is the reason.
+    lines = (line for line in "\n".join([printed, *more]).splitlines() if line.strip())
+    found += [line for line in lines if not line.startswith(("warning:", "Building "))][-1:]
+    text = ": ".join(reason.strip().rstrip(".") for reason in found) or "uv failed without a word"
     return one_line(text if len(text) <= _LONGEST_REASON else f"{text[: _LONGEST_REASON - 1]}…")
 
 

@@ -9,6 +9,7 @@ import tempfile
 import time
 import zipfile
 from contextlib import suppress
+from functools import partial
 from typing import IO, TYPE_CHECKING
 
 from hatch_ytupload.byte_reader import BLOCK_SIZE, no_progress
@@ -138,13 +139,13 @@ class WheelFiles:
             LockError: it has other bytes.
         """
         with open(path, "rb") as file:
-            content = file.read()
-        if hashlib.sha256(content).hexdigest() != wheel.sha256:
+            place, sha256 = self.keep(iter(partial(file.read, BLOCK_SIZE), b""))
+        if sha256 != wheel.sha256:
             raise LockError(
                 f"`{wheel.file}`, built here from its sources, has other bytes than the one that was locked: "
                 f"put that one on an index of yours and require it from there, or run `{TOOL} lock`"
             )
-        return self.keep(iter([content]))[0]
+        return place
 
     def _fetch(self, wheel: LockedWheel, downloads: Downloads) -> str:
         """Fetch a file from where the machine's configuration leads, else from the URL in the lock."""

@@ -11,6 +11,7 @@ from hatch_ytupload.requirements.lines import (
     has_variables,
     lines_of,
     split_options,
+    with_variables,
     without_options,
 )
 from hatch_ytupload.requirements.masking import masked
@@ -44,6 +45,8 @@ class Option(NamedTuple):
     """Its long form."""
     value: str | None
     """With credentials, so not to be shown; None: it takes none."""
+    path: str | None = None
+    """Of the directory or file that it names, in the archive; None: it names none there."""
 
 
 class Problem(NamedTuple):
@@ -95,6 +98,14 @@ class Requirements(NamedTuple):
         """Tell whether pip has nothing to do: nothing required or refused, and nothing included from elsewhere."""
         elsewhere = any(reference.kind == "include" and not reference.present for reference in self.references)
         return not (self.required or self.problems or elsewhere)
+
+    def urls(self, environ: Mapping[str, str]) -> list[str]:
+        """Return the URLs of distributions that are required; with credentials, so not to be shown.
+
+        Args:
+            environ: the variables that pip fills in.
+        """
+        return [with_variables(item.url, environ) for item in self.required if item.url is not None]
 
     def contents(self, files: Mapping[str, bytes]) -> list[str]:
         """Return the paths of all files that decide what pip installs: what was read, and what that refers to.
@@ -239,8 +250,7 @@ class _Reading:
             if option.name not in ("--hash", "--config-settings", "--global-option", "--install-option"):
                 if option in places[1:]:
                     continue
-                self._options.append(Option(file, line, option.name, option.value))
-                self._place(file, option)
+                self._options.append(Option(file, line, option.name, option.value, self._place(file, option)))
 
     def _include(self, file: str, line: int, value: str, *, is_constraint: bool) -> None:
         is_url = scheme_of(value) in _URLS
@@ -259,17 +269,17 @@ class _Reading:
         else:
             self._begin(path, is_constraint=is_constraint)
 
-    def _place(self, file: str, option: Given) -> None:
-        """Note a directory of distributions or an index that lies in the archive."""
+    def _place(self, file: str, option: Given) -> str | None:
+        """Note a directory of distributions or an index; return its path if it lies in the archive."""
         if option.value is None or option.name not in ("--find-links", "--index-url", "--extra-index-url"):
-            return
+            return None
         scheme = scheme_of(option.value)
         if scheme not in ("", "file"):
-            return
+            return None
         try:
             value = path_of_file_url(option.value) if scheme else option.value
         except ValueError:
-            return
+            return None
         is_links = option.name == "--find-links"
         places = [in_archive(value)]
         if is_links and not scheme:
@@ -278,6 +288,7 @@ class _Reading:
         self._references.append(
             Reference("find-links" if is_links else "index", masked(option.value), found, found is not None)
         )
+        return found
 
     def _has(self, place: str) -> bool:
         return place in self._tree.files or self._tree.has_directory(place)

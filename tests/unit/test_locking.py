@@ -242,6 +242,11 @@ class TestLocks:
         locking.require("bin").lock()
         assert locking.versions() == {"bin": "1.0"}
 
+    def test_requirements_that_do_not_apply_lock_nothing(self, locking: Locking) -> None:
+        locking.require('app; sys_platform == "win32"').lock()
+        assert (locking.versions(), locking.stale(), locking.notices) == ({}, [], [])
+        assert locking.build().changed
+
     def test_what_is_included_counts(self, locking: Locking) -> None:
         locking.index.add(make_wheel("app"), make_wheel("dep"), make_wheel("dep", "2.0"))
         locking.pipeline.write(
@@ -256,19 +261,30 @@ class TestLocks:
             "run `hatch-ytupload lock first`"
         )
 
-    def test_a_wheel_of_the_pipeline_is_locked_by_its_place(self, locking: Locking) -> None:
+    @pytest.mark.parametrize("line", ["./stages/first/src/my dist/{}", "--find-links src/my\\ dist\nown-lib"])
+    def test_a_wheel_of_the_pipeline_is_locked_by_its_place(self, locking: Locking, line: str) -> None:
+        """Whether a requirement names it, or the directory that it is found in."""
         wheel = make_wheel("own-lib")
-        locking.pipeline.write({f"stages/first/src/{wheel.file}": wheel.data})
-        locking.require(f"./stages/first/src/{wheel.file}").lock()
-        assert f'path = "../../stages/first/src/{wheel.file}"' in locking.text()
+        locking.pipeline.write({f"stages/first/src/my dist/{wheel.file}": wheel.data})
+        locking.require(line.format(wheel.file)).lock()
+        assert f'path = "../../stages/first/src/my dist/{wheel.file}"' in locking.text()
         locking.cache = str(locking.directory / "other cache")
         locking.build()
         assert [found["file"] for found in locking.manifest()["wheels"]] == [wheel.file]
+        locking.pipeline.write({f"stages/first/src/my dist/{wheel.file}": b"another"})
+        assert "is new); run `hatch-ytupload lock first`" in locking.stale()[0]
 
-    def test_sources_that_give_a_wheel_for_all_are_built(self, locking: Locking) -> None:
+    @pytest.mark.parametrize("line", ["pure-lib", "--no-binary pure-lib\npure-lib", "--find-links src\npure-lib"])
+    def test_sources_that_give_a_wheel_for_all_are_built(self, locking: Locking, line: str) -> None:
         name, data = source_distribution("pure-lib")
-        locking.index.add_file(name, data, hashlib.sha256(data).hexdigest())
-        locking.require("pure-lib").lock()
+        if "src" in line:
+            locking.pipeline.write({f"stages/first/src/{name}": data})
+        else:
+            locking.index.add_file(name, data, hashlib.sha256(data).hexdigest())
+        if "no-binary" in line:
+            locking.index.add(make_wheel("pure-lib"))
+        locking.require(line).lock()
+        assert locking.notices == ["stage `first`: pure-lib 1.0 is built from its sources, which may take long"]
         (package,) = parsed_toml(locking.path().read_bytes())["packages"]
         assert package["sdist"]["name"] == name
         built = package["tool"]["hatch-ytupload"]["built"]
@@ -301,7 +317,7 @@ class TestLocks:
         assert problem.startswith("`stages/first/pylock.toml` has dep 2.0, and required is `dep>2`; run")
 
 
-def source_distribution(name: str, *, extension: bool = False) -> tuple[str, bytes]:
+def source_distribution(name: str, *, extension: bool = False, problem: str = "") -> tuple[str, bytes]:
     """Return a source distribution that builds without a network: its backend is a module of its own."""
     stem = f"{name.replace('-', '_')}-1.0"
     tag = "cp311-cp311-linux_x86_64" if extension else "py3-none-any"
@@ -309,6 +325,7 @@ def source_distribution(name: str, *, extension: bool = False) -> tuple[str, byt
 import os, zipfile
 def get_requires_for_build_wheel(config_settings=None): return []
 def build_wheel(directory, config_settings=None, metadata_directory=None):
+    if {problem!r}: raise OSError({problem!r})
     file = "{stem}-{tag}.whl"
     info = "{stem}.dist-info"
     with zipfile.ZipFile(os.path.join(directory, file), "w") as wheel:
@@ -379,6 +396,11 @@ class TestRefusals:
             locking.environ["PIP_EXTRA_INDEX_URL"] = other.url
             locking.lock()
 
+    def test_a_directory_of_other_distributions_knows_nothing_of_an_unknown_one(self, locking: Locking) -> None:
+        make_wheel("nothing").write(locking.directory / "links")
+        locking.environ["PIP_FIND_LINKS"] = str(locking.directory / "links")
+        assert "; correct the name `nothing-like-it`, or name" in locking.require("nothing-like-it").refused()
+
     def test_an_index_that_nobody_serves(self, locking: Locking) -> None:
         locking.environ["PIP_INDEX_URL"] = f"{DEAD}/simple"
         problem = locking.require("app").refused()
@@ -405,10 +427,24 @@ class TestRefusals:
         assert problem.startswith("stage `first`: app 1.0 has `app.pth` at its top, which Python obeys in a site")
         assert "require another version, or take what requires it out of the requirements" in problem
 
-    def test_a_hash_that_the_requirements_do_not_allow(self, locking: Locking) -> None:
+    @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+    def test_a_hash_that_the_requirements_do_not_allow(self, locking: Locking, algorithm: str) -> None:
+        """Nor the constraints."""
         locking.index.add(make_wheel("app"))
-        problem = locking.require(f"app==1.0 --hash=sha256:{'0' * 64}").refused()
-        assert "app" in problem
+        wrong = f"app==1.0 --hash={algorithm}:{'0' * 64}"
+        known = f"--hash={algorithm}:{hashlib.new(algorithm, make_wheel('app').data).hexdigest()}"
+        assert "is none of the files that `--hash` allows" in locking.require(wrong).refused()
+        locking.require(f"{wrong} {known}").lock()
+        locking.pipeline.write({"stages/first/src/limits.txt": wrong})
+        assert "is none of the files that `--hash` allows" in locking.require("-c src/limits.txt", "app").refused()
+
+    def test_of_what_a_failing_build_prints_the_last_line_is_the_reason(self, locking: Locking) -> None:
+        name, data = source_distribution("bin", problem="it needs libfoo")
+        locking.index.add_file(name, data, hashlib.sha256(data).hexdigest())
+        problem = locking.require("bin").refused()
+        assert "building `bin-1.0.tar.gz` fails: Failed to build `bin-1.0.tar.gz`: " in problem
+        assert "(exit status: 1): OSError: it needs libfoo: require a version that has one" in problem
+        assert "Traceback" not in problem
 
     def test_a_repository(self, locking: Locking) -> None:
         problem = locking.require("app @ git+https://example.com/app").refused()
@@ -653,12 +689,19 @@ class TestBuilds:
             assert set(other.authorizations) == {None}
         assert "bob" not in locking.text()
 
-    def test_credentials_come_from_the_index_options_of_requirements(self, locking: Locking) -> None:
+    @pytest.mark.parametrize("line", ["--index-url http://{}/simple\napp", "app @ http://{}/files/{}"])
+    @pytest.mark.parametrize("credentials", ["bob:secret", "bob:${APP_TOKEN}"])
+    def test_credentials_come_from_the_urls_of_requirements(
+        self, locking: Locking, line: str, credentials: str
+    ) -> None:
+        """Also where variables stand for them."""
         locking.index.add(make_wheel("app"))
         locking.index.credentials = "bob:secret"
-        locking.environ["PIP_INDEX_URL"] = f"{DEAD}/simple"
-        locking.require(f"--index-url {locking.index.url_with_credentials}", "app").lock()
+        locking.environ.update(PIP_INDEX_URL=f"{DEAD}/simple", APP_TOKEN="secret")
+        host = f"{credentials}@127.0.0.1:{locking.index.port}"
+        locking.require(line.format(host, make_wheel("app").file)).lock()
         assert "secret" not in locking.text()
+        assert locking.notices == []
         locking.cache = str(locking.directory / "other cache")
         assert locking.build().changed
         assert "secret" not in locking.pipeline.archive().with_name("manifest.json").read_text()
