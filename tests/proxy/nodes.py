@@ -59,6 +59,7 @@ TYPE_NUMBERS = {
     "file": 400,
     "table": 401,
     "link": 417,
+    "portal_exit": 11001,
     "document": 421,
     "operation": 1000,
     "account": 500,
@@ -67,6 +68,8 @@ TYPE_NUMBERS = {
     "domestic_medium": 408,
 }
 SCALAR_TYPES = frozenset({"string_node", "int64_node", "uint64_node", "double_node", "boolean_node"})
+PORTAL_EXIT = "portal_exit"
+"""What a folder is called that lies in another cell; only the door of the tests makes one."""
 CREATABLE_TYPES = SCALAR_TYPES | {"map_node", "file", "table", "document", "link"}
 
 
@@ -134,7 +137,7 @@ class Node:
     @property
     def is_map(self) -> bool:
         """Tell whether the node has children."""
-        return self.type == "map_node"
+        return self.type in ("map_node", PORTAL_EXIT)
 
     def versions(self, transaction: Transaction | None) -> list[Version]:
         """Give the versions that the transaction sees, newest first."""

@@ -10,6 +10,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from proxy.errors import ServerError
+from proxy.nodes import PORTAL_EXIT
 from proxy.resolving import CELL_TAG
 from proxy.security import REPLICATION_FACTOR
 from proxy.transactions import NULL_ID, Transaction, timestamp
@@ -70,7 +71,7 @@ _STORAGE_DEFAULTS: dict[str, Value] = {
 
 def storage_names(kind: str) -> frozenset[str]:
     """Give the names of what a node of this type says about its chunks, or a map node about those below it."""
-    if kind in {"map_node", "table"}:
+    if kind in {"map_node", PORTAL_EXIT, "table"}:
         return STORAGE
     return STORAGE - _OF_TABLES if kind in CHUNK_OWNERS else frozenset()
 

@@ -106,6 +106,14 @@ class TestWhatIsNoFolder:
         assert proxy.cypress.read(f"//home/real/{ARCHIVE_NAME}") == bundles[1].data
         assert current(on_cluster(proxy)) == bundles[1].release
 
+    @pytest.mark.parametrize("place", [PATH, "//home/demo"])
+    def test_a_folder_in_another_cell_is_one(self, proxy: ProxyServer, bundles: list[Bundle], place: str) -> None:
+        """As the homes of users often are."""
+        proxy.cypress.create("portal_exit", place)
+        for bundle in bundles[:2]:
+            publish_to(on_cluster(proxy), bundle, keep=1)
+        assert names(read_state(on_cluster(proxy))) == [bundles[1].release]
+
     def test_a_link_to_a_file_is_none(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
         """And stays."""
         proxy.cypress.create("map_node", "//home/demo")

@@ -24,6 +24,8 @@ LINK = "link"
 ACCESS = "ytupload_access"
 """The attribute of a file which is to have these rights: they can be set only after it has become visible."""
 
+# What is a folder by another name: where another part of a large cluster's master begins, and in there.
+_FOLDERS = frozenset({FOLDER, "portal_exit", "scion", "sequoia_map_node"})
 # The revision tells a node from one that was put in its place.
 _ATTRIBUTES = ["type", "uncompressed_data_size", "md5", "executable", "revision", ATTRIBUTE, ACCESS]
 # Each time somebody has published while we read.
@@ -115,7 +117,7 @@ def _check_folder(seen: _Seen, location: str) -> None:
     """Refuse what lies where the folder should; a link to a folder is one."""
     if seen.type is None and seen.type_of_name == LINK:
         raise broken_link(location)
-    if seen.type not in (None, FOLDER):
+    if seen.type is not None and seen.type not in _FOLDERS:
         raise _no_folder(location)
 
 
@@ -142,8 +144,9 @@ def _nodes(found: Mapping[str, Mapping[str, Plain]] | None, wanted: Mapping[str,
 
 def _node(attributes: Mapping[str, Plain], wanted: Mapping[str, Plain]) -> Node:
     md5, size = attributes.get("md5"), attributes.get("uncompressed_data_size")
+    kind = str(attributes.get("type", "node"))
     return Node(
-        kind=str(attributes.get("type", "node")),
+        kind=FOLDER if kind in _FOLDERS else kind,
         size=int(size or 0) if is_whole_number(size) else 0,
         executable=attributes.get("executable") is True,
         attribute=attributes.get(ATTRIBUTE),
