@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import re
 import threading
 import traceback
 from contextlib import suppress
@@ -16,6 +17,7 @@ from build_folders import (
     Bundle,
     current,
     make_bundle,
+    names,
     on_cluster,
     publish_to,
     read_current,
@@ -31,6 +33,7 @@ from hatch_ytupload.build_folders.build_folder import content_of
 from hatch_ytupload.build_folders.cypress import folder as cypress
 from hatch_ytupload.build_folders.cypress import nodes as cypress_nodes
 from hatch_ytupload.build_folders.cypress import transaction as cypress_transaction
+from hatch_ytupload.build_folders.cypress import transport
 from hatch_ytupload.build_folders.cypress.client import Cluster
 from hatch_ytupload.build_folders.cypress.redaction import MASK
 from hatch_ytupload.build_folders.cypress.shapes import listing
@@ -446,6 +449,27 @@ class TestRefusals:
         monkeypatch.setenv("YT_CONFIG_PATCHES", "{proxy=")
         line = refusal(lambda: on_cluster(proxy).look(""))
         assert "YT_CONFIG_PATCHES" in line
+
+    def test_more_releases_than_an_answer_holds(
+        self, proxy: ProxyServer, bundles: list[Bundle], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What the line says helps."""
+        folder = on_cluster(proxy)
+        for bundle in bundles[:2]:
+            publish_to(folder, bundle)
+        proxy.log.clear()
+        read_state(folder)
+        monkeypatch.setattr(transport, "_MOST_BYTES", proxy.log.of("execute_batch")[0].response_bytes - 1)
+        line = refusal(lambda: read_state(folder))
+        advice = re.search(
+            "gives an answer of more than .*B; where thousands of releases are kept, remove old ones, each with "
+            f"`yt remove --recursive ({PATH}/releases/)NAME`, and set `keep_releases`$",
+            line,
+        )
+        assert advice
+        with connect(proxy) as client:
+            client.remove(f"{advice[1]}{bundles[0].release}", recursive=True)
+        assert names(read_state(folder)) == [bundles[1].release]
 
     def test_more_nodes_than_the_cluster_lists(self, proxy: ProxyServer) -> None:
         """A listing that is not complete decides nothing."""

@@ -23,6 +23,7 @@ EXISTS = "exists"
 NO_FOLDER = "no folder"
 CONFLICT = "conflict"
 LOST = "lost"
+TOO_LARGE = "too large"
 OTHER = "other"
 
 # Numbers of the server's error codes: `yt.common.YtError`, and `yt/yt/core/ytree/public.h` and others of its sources.
@@ -77,6 +78,10 @@ class CypressError(BuildFolderError):
 
 class RefusedAnswerError(ValueError):
     """An answer that is not even looked at; `str()` of it says what the proxy does."""
+
+
+class LargeAnswerError(RefusedAnswerError):
+    """An answer with more in it than is read."""
 
 
 @dataclass(frozen=True)
@@ -203,7 +208,7 @@ def _of_connection(error: BaseException, tried: Circumstances) -> _Problem:
     from yt.packages.urllib3.exceptions import HTTPError
 
     if isinstance(error, RefusedAnswerError):
-        return _Problem(f"`{tried.asked}` {error}")
+        return _Problem(f"`{tried.asked}` {error}", TOO_LARGE if isinstance(error, LargeAnswerError) else OTHER)
 
     for each in _causes(error):
         known = _of_cause(each, tried)

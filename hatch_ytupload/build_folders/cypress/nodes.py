@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, FOLDER, Node
+from hatch_ytupload.build_folders.build_folder import ATTRIBUTE, FOLDER, RELEASES, Node
 from hatch_ytupload.build_folders.cypress.client import Command
-from hatch_ytupload.build_folders.cypress.errors import MISSING, NO_FOLDER, CypressError
+from hatch_ytupload.build_folders.cypress.errors import MISSING, NO_FOLDER, TOO_LARGE, CypressError
 from hatch_ytupload.build_folders.cypress.files import CypressReader
 from hatch_ytupload.build_folders.cypress.shapes import is_whole_number, listing, text, whole_number
 from hatch_ytupload.errors import BuildFolderError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from hatch_ytupload.build_folders.build_folder import Plain
     from hatch_ytupload.build_folders.cypress.client import Cluster
@@ -27,7 +26,8 @@ ACCESS = "ytupload_access"
 # What is a folder by another name: where another part of a large cluster's master begins, and in there.
 _FOLDERS = frozenset({FOLDER, "portal_exit", "scion", "sequoia_map_node"})
 # The revision tells a node from one that was put in its place.
-_ATTRIBUTES = ["type", "uncompressed_data_size", "md5", "executable", "revision", ATTRIBUTE, ACCESS]
+_REVISION = "revision"
+_ATTRIBUTES = ["type", "uncompressed_data_size", "md5", "executable", _REVISION, ATTRIBUTE, ACCESS]
 # Each time somebody has published while we read.
 _ROUNDS = 50
 
@@ -41,8 +41,8 @@ def look_at(
 ) -> list[Mapping[str, Node] | None]:
     """List directories of a build folder, all as they were at one time.
 
-    The commands of a request are done one after the other: somebody may commit in between. What two readings say in the
-    same words was so when the first had ended.
+    The commands of a request are done one after the other: somebody may commit in between. What two readings agree on
+    was so when the first had ended.
 
     Args:
         cluster: where.
@@ -54,17 +54,10 @@ def look_at(
     Raises:
         BuildFolderError: they cannot be read.
     """
-    times = 2 if transaction_id is None and len(directories) > 1 else 1
-    places = [f"{location}/{directory}" if directory else location for directory in directories]
-    inside = {} if transaction_id is None else {"transaction_id": transaction_id}
-    attributes = [*_ATTRIBUTES, *wanted]
-    commands = [Command("list", {"path": place, "attributes": attributes, **inside}, listing) for place in places]
-    commands += [Command("get", {"path": f"{location}{end}/@type", **inside}, text) for end in ("", "&")]
+    twice = transaction_id is None and len(directories) > 1
     for _ in range(_ROUNDS):
-        # Several times, one after the other, in one request.
-        answers = iter(cluster.read_many(f"read the build folder `{location}`", commands * times))
-        seen, *again = (_seen(list(islice(answers, len(commands))), places) for _ in range(times))
-        if all(each == seen for each in again):
+        seen, *again = _read(cluster, location, directories, wanted, transaction_id, twice=twice)
+        if all(_same(seen, each) for each in again):
             break
     else:
         raise CypressError(f"cannot read the build folder `{location}`: it changes all the time; try again")
@@ -90,13 +83,57 @@ def broken_link(path: str) -> BuildFolderError:
 
 
 class _Seen(NamedTuple):
-    """What was read, in a form that can be compared."""
+    """What was read."""
 
     listings: list[Mapping[str, Mapping[str, Plain]] | None]
     type: str | None
     """Of the folder."""
     type_of_name: str | None
     """The same, or that it is a link which leads there."""
+
+
+def _read(
+    cluster: Cluster,
+    location: str,
+    directories: tuple[str, ...],
+    wanted: Iterable[str],
+    transaction_id: str | None,
+    *,
+    twice: bool,
+) -> list[_Seen]:
+    """Read it in one request, and once more after that only what tells whether it is still the same."""
+    places = [f"{location}/{directory}" if directory else location for directory in directories]
+    inside = {} if transaction_id is None else {"transaction_id": transaction_id}
+    commands = [
+        command
+        for attributes in [[*_ATTRIBUTES, *wanted], *([[_REVISION]] if twice else [])]
+        for command in (
+            *(Command("list", {"path": place, "attributes": attributes, **inside}, listing) for place in places),
+            *(Command("get", {"path": f"{location}{end}/@type", **inside}, text) for end in ("", "&")),
+        )
+    ]
+    try:
+        answers = cluster.read_many(f"read the build folder `{location}`", commands)
+    except CypressError as error:
+        if error.kind != TOO_LARGE:
+            raise
+        raise BuildFolderError(
+            f"{error}; where thousands of releases are kept, remove old ones, each with `yt remove --recursive "
+            f"{location}/{RELEASES}/NAME`, and set `keep_releases`"
+        ) from None
+    length = len(places) + 2
+    return [_seen(answers[start : start + length], places) for start in range(0, len(answers), length)]
+
+
+def _same(one: _Seen, other: _Seen) -> bool:
+    """Tell whether two readings found the same nodes in the same state: each change of one gives it a new revision."""
+    return one[1:] == other[1:] and [_revisions(each) for each in one.listings] == [
+        _revisions(each) for each in other.listings
+    ]
+
+
+def _revisions(found: Mapping[str, Mapping[str, Plain]] | None) -> Mapping[str, Plain] | None:
+    return None if found is None else {name: attributes.get(_REVISION) for name, attributes in found.items()}
 
 
 def _seen(answers: list[Plain | CypressError], places: list[str]) -> _Seen:

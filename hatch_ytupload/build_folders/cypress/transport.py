@@ -19,7 +19,7 @@ from yt.packages.requests.adapters import HTTPAdapter
 from yt.packages.urllib3.connection import HTTPConnection, HTTPSConnection
 from yt.packages.urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from hatch_ytupload.build_folders.cypress.errors import RefusedAnswerError
+from hatch_ytupload.build_folders.cypress.errors import LargeAnswerError, RefusedAnswerError
 from hatch_ytupload.wording import megabytes
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _check_headers(response: Any) -> None:  # noqa: ANN401
 def _check_values(data: bytes) -> None:
     """Refuse what would fill the memory once it is read."""
     if sum(map(data.count, (b",", b"[", b"{"))) > _MOST_VALUES:
-        raise RefusedAnswerError(f"gives an answer of more than {_MOST_VALUES} values")
+        raise LargeAnswerError(f"gives an answer of more than {_MOST_VALUES} values")
 
 
 def _check_time() -> None:
@@ -155,7 +155,7 @@ class _Incoming(io.RawIOBase):
         count = self._raw.readinto(buffer)
         self._left -= count or 0
         if self._left < 0:
-            raise RefusedAnswerError(f"gives an answer of more than {megabytes(_MOST_BYTES)}")
+            raise LargeAnswerError(f"gives an answer of more than {megabytes(_MOST_BYTES)}")
         return count
 
     def close(self) -> None:
