@@ -16,7 +16,7 @@ from hatch_ytupload.byte_reader import blocks, no_progress, opened
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
 from hatch_ytupload.errors import ArtifactError, BuildFolderError, SettingsError
 from hatch_ytupload.file_names import as_text, shorter
-from hatch_ytupload.packing.bundle import BUILD_IT
+from hatch_ytupload.packing.bundle import BUILD_IT, no_bundle
 from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
 from hatch_ytupload.reading.contents import ArchiveCopy, read_contents
 from hatch_ytupload.releases.records import (
@@ -191,7 +191,7 @@ def _local(path: str) -> Artifact:
     else:
         archive, manifest = path, os.path.join(os.path.dirname(path), MANIFEST_NAME)
     if not (os.path.isfile(archive) or os.path.isfile(manifest)):
-        raise ArtifactError(f"there is no bundle at `{one_line(shorter(path))}`; {BUILD_IT}")
+        raise no_bundle(shorter(path))
     found, data = _read_manifest(manifest)
     if found is not None and archive == path and found.archive.name != os.path.basename(path):
         found = None  # of the archive beside this one

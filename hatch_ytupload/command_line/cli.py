@@ -81,7 +81,8 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
-            way_out = did_you_mean(name, COMMANDS, f"commands: {', '.join(COMMANDS)}")
+            known = (*COMMANDS, "--help", "--version")
+            way_out = did_you_mean(name, known, f"commands: {', '.join(COMMANDS)}")
             raise click.UsageError(f"there is no command `{one_line(name)}`; {way_out}", ctx)
         return super().resolve_command(ctx, args)
 

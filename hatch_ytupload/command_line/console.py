@@ -48,7 +48,10 @@ class Console:
     def louder(self, steps: int) -> None:
         """Say more, or less."""
         self.verbosity += steps
-        if self.verbosity > 0 and self._details is None:
+        if self._details is not None and self.verbosity <= 0:
+            self._details.close()
+            self._details = None
+        elif self._details is None and self.verbosity > 0:
             from hatch_ytupload.details import Listener
 
             self._details = Listener(self._detail)
@@ -61,6 +64,17 @@ class Console:
         if self._details is not None:
             self._details.close()
             self._details = None
+
+    @staticmethod
+    def in_project() -> bool:
+        """Tell whether there is a project here."""
+        from hatch_ytupload.configuration.project import find_pyproject
+
+        try:
+            find_pyproject(os.curdir)
+        except NoProjectError:
+            return False
+        return True
 
     def project(self) -> Project:
         """Load the project that the command works on.

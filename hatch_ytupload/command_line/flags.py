@@ -101,6 +101,13 @@ def _setting(_ctx: click.Context, parameter: click.Parameter, value: str | None)
         raise click.BadParameter(str(error)) from None
 
 
+def archive_or_current(console: Console, archive: str | None) -> str | None:
+    """Return what a command is to look at; outside of any project, that is the current release unless it is named."""
+    from hatch_ytupload.answers.artifacts import CURRENT
+
+    return archive if archive is not None or console.in_project() else CURRENT
+
+
 def whereabouts(console: Console, flags: Mapping[str, object]) -> Whereabouts:
     """Return where to look.
 

@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 from hatch_ytupload.configuration.project import PYPROJECT, text_in
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.programs import without_secrets
-from hatch_ytupload.wording import describe, one_line
+from hatch_ytupload.wording import describe, listed, one_line
 
 _ASK = """
 import sys
@@ -41,6 +42,9 @@ os.write(answer, json.dumps(found).encode())
 def ask_build_backend(root: str, system: dict[str, Any]) -> tuple[str, str]:
     """Have the project's build backend say name and version (PEP 517), in a process of its own.
 
+    What the backend requires may be installed in Hatch's build environment alone: there it is asked where it cannot
+    answer here.
+
     Args:
         root: of the project.
         system: the table `build-system` of its `pyproject.toml`.
@@ -49,11 +53,8 @@ def ask_build_backend(root: str, system: dict[str, Any]) -> tuple[str, str]:
         SettingsError: the table is wrong, or the backend fails.
     """
     backend = text_in(system, "build-backend", "build-system.") or "setuptools.build_meta:__legacy__"
-    below = system.get("backend-path", [])
-    if not isinstance(below, list) or not all(isinstance(path, str) for path in below):
-        key = f"`build-system.backend-path` in `{PYPROJECT}`"
-        raise SettingsError([f"{key} must be a list of strings, found {describe(below)}"])
-    paths = [os.path.join(root, path) for path in below]
+    paths = [os.path.join(root, path) for path in _texts_in(system, "backend-path")]
+    requires = _texts_in(system, "requires")
     process = subprocess.run(
         [sys.executable, "-c", _ASK, backend, json.dumps(paths)],
         cwd=root,
@@ -68,6 +69,38 @@ def ask_build_backend(root: str, system: dict[str, Any]) -> tuple[str, str]:
     if isinstance(answer, list):
         name, version = answer
         return name, version
+    if requires and (found := _ask_hatch(root)):
+        return found
     reason = one_line(answer)
     problem = f"the build backend `{one_line(backend)}` cannot be asked for the project's name and version: {reason}"
-    raise SettingsError([f"{problem}; install the backend, or write both under `[project]` in `{PYPROJECT}`"])
+    way_out = "install the backend"
+    if requires:
+        way_out = f"see that what it requires is installed beside hatch-ytupload ({listed(requires)})"
+    raise SettingsError([f"{problem}; {way_out}, or write both under `[project]` in `{PYPROJECT}`"])
+
+
+def _ask_hatch(root: str) -> tuple[str, str] | None:
+    """Have Hatch ask, which installs in its build environment what the backend requires; None: it is not here."""
+    if find_spec("hatch") is None:
+        return None
+    process = subprocess.run(
+        [sys.executable, "-m", "hatch", "project", "metadata"],
+        cwd=root,
+        env=without_secrets(os.environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    try:
+        answer = json.loads(process.stdout)
+        return str(answer["name"]), str(answer["version"])
+    except (ValueError, TypeError, LookupError):
+        return None
+
+
+def _texts_in(system: dict[str, Any], key: str) -> list[str]:
+    found = system.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(text, str) for text in found):
+        place = f"`build-system.{key}` in `{PYPROJECT}`"
+        raise SettingsError([f"{place} must be a list of strings, found {describe(found)}"])
+    return found

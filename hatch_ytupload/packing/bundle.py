@@ -64,12 +64,22 @@ def read_bundle(path: str) -> Bundle:
         with opened(name) as reader:
             manifest = load_manifest(manifest_bytes(reader, one_line(name)), one_line(name))
     except FileNotFoundError:
-        raise ArtifactError(f"there is no bundle at `{one_line(path)}`; {BUILD_IT}") from None
+        raise no_bundle(path) from None
     except OSError as error:
         raise ArtifactError(cannot("read", name, error)) from None
     if not os.path.isfile(os.path.join(directory, ARCHIVE_NAME)):
         raise ArtifactError(f"`{one_line(directory)}` has no `{ARCHIVE_NAME}`; build again")
     return Bundle(directory, manifest)
+
+
+def no_bundle(path: str) -> ArtifactError:
+    """Return the error that says that a path is no bundle, and what is."""
+    with suppress(OSError):
+        inside = [name for name in os.listdir(path) if name.endswith(BUNDLE_SUFFIX) and not name.startswith(".")]
+        if inside:
+            first = one_line(os.path.join(path, min(inside)))
+            return ArtifactError(f"`{one_line(path)}` is no bundle; name one that lies in it, such as `{first}`")
+    return ArtifactError(f"there is no bundle at `{one_line(path)}`; {BUILD_IT}")
 
 
 @contextmanager

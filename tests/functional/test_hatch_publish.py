@@ -108,6 +108,16 @@ def test_another_build_directory(project: Project) -> None:
     assert "  release  1.0-" in project.publish("-o", "dist=out").stderr
 
 
+def test_what_the_backend_requires_may_be_in_the_build_environment_alone(project: Project) -> None:
+    """As plugins that find out the version are: Hatch is asked, which installs them there."""
+    pyproject = (project.pipeline.root / "pyproject.toml").read_text()
+    pyproject = pyproject.replace('["hatchling"]', '["hatchling", "iniconfig"]')
+    pyproject = pyproject.replace("[tool.hatch.version]", '[tool.hatch.version]\nsource = "code"')
+    project.pipeline.write({"pyproject.toml": pyproject, "version.py": "import iniconfig\n__version__ = '1.0'\n"})
+    project.build("one")
+    assert "  release  1.0-" in project.publish().stderr
+
+
 def test_options_win_over_the_table(project: Project) -> None:
     """And the environment over the table as well."""
     project.build("one")

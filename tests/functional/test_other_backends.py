@@ -149,7 +149,7 @@ BROKEN: dict[str, tuple[str, dict[str, str], str]] = {
     "fails": (
         SETUPTOOLS + DYNAMIC,
         {"setup.cfg": "[metadata]\nversion = attr: gone.x\n[options]\npackages =\n"},
-        "ModuleNotFoundError: gone; install the backend",
+        "ModuleNotFoundError: gone; see that what it requires is installed",
     ),
     "fails-at-length": (
         SETUPTOOLS + DYNAMIC + "[tool.setuptools]\n" + ATTRIBUTE,

@@ -378,6 +378,13 @@ class TestReading:
             f"there is no bundle at `{path}`; build it: `hatch build -t ytarchive` or `hatch-ytupload build`"
         )
 
+    def test_a_directory_of_bundles_is_told_from_one(self, pipeline: Pipeline, dist: Path) -> None:
+        """Which of them is meant must be said."""
+        pipeline.build()
+        assert refusal(lambda: read_bundle(str(dist))) == (
+            f"`{dist}` is no bundle; name one that lies in it, such as `{dist / NAME}`"
+        )
+
     def test_a_bundle_without_archive_is_named(self, pipeline: Pipeline) -> None:
         """Somebody has taken it away."""
         pipeline.build()

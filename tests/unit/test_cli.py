@@ -108,6 +108,8 @@ class TestUsage:
         [
             (["statsu"], "there is no command `statsu`; did you mean `status`?"),
             (["hist"], "there is no command `hist`; did you mean `history`?"),
+            (["help", "build"], "there is no command `help`; did you mean `--help`?"),
+            (["version"], "did you mean `--version`?"),
             (["x\x1b"], "there is no command `x\\x1b`; commands: init, build, "),
             (["check", "--stric"], "--strict"),
         ],
@@ -277,9 +279,10 @@ class TestStatus:
         assert "write `tool.ytupload.build_folder`" in errors
 
     def test_quiet_and_verbose_take_each_other_away(self, called: Call) -> None:
-        """Each step counts."""
+        """Each step counts, in any order."""
         assert called("-q", "build")[2] == ""
-        assert called("-q", "-v", "build")[2] != ""
+        for arguments in (("-q", "-v", "build"), ("-q", "build", "-v"), ("build", "-v", "-q"), ("build", "-vq")):
+            assert len(called(*arguments)[2].splitlines()) == 1
 
     def test_another_directory_is_worked_in(self, called: Call, pipeline: Pipeline, tmp_path: Path) -> None:
         """As if started there."""
@@ -338,7 +341,10 @@ class TestOutsideOfAProject:
 
     @pytest.mark.parametrize(
         "arguments",
-        [["history"], ["status"], ["rollback"], ["inspect", "current"], ["verify", "1.0"], ["diff", "1.0", "current"]],
+        [
+            *(["history"], ["status"], ["rollback"], ["inspect"], ["verify"], ["check"], ["inspect", "current"]),
+            *(["verify", "1.0"], ["diff", "1.0", "current"]),
+        ],
     )
     def test_a_folder_is_named(self, outside: Call, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
         """By flag or variable: then only the cluster is missing."""
@@ -368,7 +374,7 @@ class TestOutsideOfAProject:
         assert (status, said) == (1, "")
         assert errors.startswith(f"Error: no `pyproject.toml` in `{os.getcwd()}` or above it; ")
         assert len(errors.splitlines()) == 1
-        alone = arguments in (["run", "first", "map"], ["check"])
+        alone = arguments == ["run", "first", "map"]
         assert "`-C DIR`" in errors or "or name " in errors or alone
 
     def test_each_flag_that_is_advised_is_one_of_the_command(self, outside: Call) -> None:
@@ -376,7 +382,7 @@ class TestOutsideOfAProject:
         assert "or name a build folder: `--from //PATH`" in outside("promote", "--to", "//home/y")[2]
         errors = outside("promote", "--from", "//home/x", "--to", "//home/y")[2]
         assert errors == "Error: no cluster is set: set `YT_PROXY`, or give the option `--from-proxy`\n"
-        assert "name an archive" in outside("inspect")[2]
+        assert "name a build folder: `--build-folder //PATH`" in outside("inspect")[2]
         assert "name the bundle" in outside("publish", "--build-folder", "//home/x", "--proxy", "p")[2]
 
     def test_an_archive_on_disk_is_checked_without_any(self, pipeline: Pipeline, outside: Call) -> None:
@@ -418,6 +424,9 @@ class TestOutsideOfAProject:
             assert "  local " not in said
             for arguments in (["inspect", "current"], ["verify", release["release"]], ["rollback", release["release"]]):
                 assert outside(*arguments, *folder)[0] == 0
+            for command in ("inspect", "verify", "check"):  # where there is no bundle, they are about the current one
+                assert outside(command, *folder) == outside(command, "current", *folder)
+                assert outside(command, *folder)[0] == 0
             assert outside("inspect", "//home/elsewhere/build", *folder[2:])[0] == 0
 
     @pytest.mark.slow

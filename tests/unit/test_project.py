@@ -203,6 +203,16 @@ class TestDynamicVersion:
             "install the backend, or write both under `[project]` in `pyproject.toml`"
         )
 
+    def test_what_the_backend_requires_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """That is what may be missing, plugins included; Hatch, where it is installed, cannot help here."""
+        monkeypatch.setenv("HATCH_CONFIG", str(tmp_path / "missing.toml"))
+        root = write(tmp_path, '[build-system]\nrequires = ["nobody", "nobodys-plugin>=2"]\nbuild-backend = "nobody"\n')
+        line = refusal(lambda: find_project(root))
+        assert line.endswith(
+            "; see that what it requires is installed beside hatch-ytupload (`nobody`, `nobodys-plugin>=2`), "
+            "or write both under `[project]` in `pyproject.toml`"
+        )
+
     def test_a_backend_that_says_nothing_is_named(self, tmp_path: Path) -> None:
         """One that ends without a word is reported with its status."""
         root = write(tmp_path, '[build-system]\nbuild-backend = "backend"\nbackend-path = ["."]\n')

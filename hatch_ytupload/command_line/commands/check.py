@@ -12,7 +12,7 @@ import click
 
 from hatch_ytupload.checks.findings import ERROR, NOTE, WARNING, Finding
 from hatch_ytupload.command_line.completion import archives
-from hatch_ytupload.command_line.flags import destination_flags, whereabouts
+from hatch_ytupload.command_line.flags import archive_or_current, destination_flags, whereabouts
 from hatch_ytupload.file_names import shorter
 from hatch_ytupload.wording import counted, one_line
 
@@ -59,7 +59,8 @@ def command(
     syntax, configs, compiled modules, sizes, and packed files that git ignores. Notes are shown with -v.
 
     ARCHIVE is a bundle or an archive on disk, `current` or the name of a release, or a path in Cypress; without it,
-    what a build would pack now is checked. The exit status is 1 if there are errors.
+    what a build would pack now is checked; outside of a project, the current release. The exit status is 1 if there
+    are errors.
 
     \b
     Example:
@@ -75,7 +76,8 @@ def command(
     from hatch_ytupload.planning.plan import make_plan
 
     is_here = archive is not None and os.path.lexists(archive)
-    settings = console.settings(flags, needs_project=archive is None, needs_folder=not is_here)
+    archive = archive_or_current(console, archive)
+    settings = console.settings(flags, needs_folder=not is_here)
     notes = console.verbosity > 0
     with ExitStack() as stack:
         if archive is None:

@@ -9,7 +9,7 @@ import click
 from hatch_ytupload.answers.inspection import DEPTH, Branch, branches, directories, largest_files
 from hatch_ytupload.archive_layout import WRAPPERS
 from hatch_ytupload.command_line.completion import archives
-from hatch_ytupload.command_line.flags import destination_flags, whereabouts
+from hatch_ytupload.command_line.flags import archive_or_current, destination_flags, whereabouts
 from hatch_ytupload.output.layout import cut, fields, table
 from hatch_ytupload.reading.contents import places
 from hatch_ytupload.releases.records import release_name
@@ -48,8 +48,8 @@ def command(
     r"""Show what an archive holds: sizes of its parts, directories and files.
 
     ARCHIVE is the path of an archive, of a bundle's directory or of a manifest; a `//path` of an archive or a build
-    folder; the name of a release; or `current`. Without it, the bundle of the project's current version. Of an archive
-    with a manifest, only the manifest is read.
+    folder; the name of a release; or `current`. Without it, the bundle of the project's current version; outside of a
+    project, the current release. Of an archive with a manifest, only the manifest is read.
 
     \b
     Example:
@@ -59,7 +59,7 @@ def command(
     """
     from hatch_ytupload.answers.artifacts import described, find_artifact
 
-    artifact = find_artifact(archive, whereabouts(console, flags))
+    artifact = find_artifact(archive_or_current(console, archive), whereabouts(console, flags))
     if licences:
         from hatch_ytupload.answers.components import require_components
 

@@ -9,7 +9,7 @@ import click
 
 from hatch_ytupload.answers.second_build import BYTES, CONTENT, NEITHER, Agreement, build_again
 from hatch_ytupload.command_line.completion import archives
-from hatch_ytupload.command_line.flags import destination_flags, whereabouts
+from hatch_ytupload.command_line.flags import archive_or_current, destination_flags, whereabouts
 from hatch_ytupload.output.layout import wrapped
 from hatch_ytupload.wording import counted
 
@@ -27,7 +27,8 @@ def command(console: Console, /, archive: str | None, *, rebuild: bool, **flags:
     r"""Compare an archive with its manifest, file by file, and tell who signed it where `allowed_signers` is set.
 
     ARCHIVE is the path of an archive, of a bundle's directory or of a manifest; a `//path` of an archive or a build
-    folder; the name of a release; or `current`. Without it, the bundle of the project's current version.
+    folder; the name of a release; or `current`. Without it, the bundle of the project's current version; outside of a
+    project, the current release.
 
     With --rebuild, the pipeline is built once more, in a temporary directory and without a cache: are all bytes the
     same, the content alone, or neither? What does not agree ends the command with status 1; other bytes of the same
@@ -42,7 +43,7 @@ def command(console: Console, /, archive: str | None, *, rebuild: bool, **flags:
     from hatch_ytupload.answers.verification import verify
 
     places = whereabouts(console, flags)
-    artifact = find_artifact(archive, places)
+    artifact = find_artifact(archive_or_current(console, archive), places)
     signers = places.signers()
     with console.progress() as progress:
         found = verify(artifact, signers, progress=progress)
