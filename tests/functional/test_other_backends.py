@@ -144,7 +144,7 @@ BROKEN: dict[str, tuple[str, dict[str, str], str]] = {
     "not-installed": (
         system("gone.build", "gone") + DYNAMIC,
         {},
-        "ModuleNotFoundError: No module named 'gone'; install",
+        "ModuleNotFoundError: No module named 'gone'; see that",
     ),
     "fails": (
         SETUPTOOLS + DYNAMIC,

@@ -380,7 +380,7 @@ class TestReading:
 
     def test_a_directory_of_bundles_is_told_from_one(self, pipeline: Pipeline, dist: Path) -> None:
         """Which of them is meant must be said."""
-        pipeline.build()
+        pipeline.build(dist)
         assert refusal(lambda: read_bundle(str(dist))) == (
             f"`{dist}` is no bundle; name one that lies in it, such as `{dist / NAME}`"
         )
