@@ -25,7 +25,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hatch_ytupload.archive_layout import ARCHIVE_NAME, STAGES
+from hatch_ytupload.archive_layout import ARCHIVE_NAME, SRC, STAGES
 from hatch_ytupload.byte_reader import blocks
 from hatch_ytupload.configuration.keys import KEYS
 from hatch_ytupload.configuration.project import find_project, find_pyproject
@@ -237,4 +237,4 @@ class PublishedCode(_Pipeline):
     def _enabled_stages_with_code(self) -> list[str]:
         enabled = self.config.stages.enabled_stages
         names = [enabled] if isinstance(enabled, str) else [str(name) for name in enabled or ()]
-        return [name for name in names if os.path.isdir(os.path.join(self.pipeline_dir, STAGES, name, "src"))]
+        return [name for name in names if os.path.isdir(os.path.join(self.pipeline_dir, STAGES, name, SRC))]

@@ -7,7 +7,7 @@ import re
 import tempfile
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.archive_layout import REQUIREMENTS, WHEEL_LIST, WHEELS, packed_operation, stage_file
+from hatch_ytupload.archive_layout import REQUIREMENTS, WHEEL_LIST, WHEELS, YTJOBS, packed_operation, stage_file
 from hatch_ytupload.byte_reader import LARGEST_FILE, regular_file
 from hatch_ytupload.checks.local_distributions import member_names
 from hatch_ytupload.configuration.project import PYPROJECT
@@ -172,7 +172,7 @@ def code_of_archive(archive: Reader, manifest: Manifest | None, shown: str, *, p
     Raises:
         ArtifactError: it is damaged, or holds what no archive of code does.
     """
-    installed = {"ytjobs"}
+    installed = {YTJOBS}
     if manifest is not None:
         installed = {module.name for module in manifest.modules if module.distribution is not None}
     # Without a lock, a directory of that name is the pipeline's own.

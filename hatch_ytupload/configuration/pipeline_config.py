@@ -91,21 +91,33 @@ class Secrets:
 
 
 def load_yaml_mapping(path: str, name: str, *, sections: Collection[str] = ()) -> dict[str, Any]:
-    """Read a YAML file whose top level is a mapping (an empty file counts as an empty one), as YT Framework does.
+    """Read a YAML file as `parse_yaml_mapping` does.
+
+    Raises:
+        SettingsError: the file cannot be read, or as there.
+    """
+    try:
+        text = small_file(path)
+    except OSError as error:
+        raise SettingsError([cannot("read", name, error)]) from None
+    return parse_yaml_mapping(text, name, sections=sections)
+
+
+def parse_yaml_mapping(text: bytes, name: str, *, sections: Collection[str] = ()) -> dict[str, Any]:
+    """Parse YAML whose top level is a mapping (an empty file counts as an empty one), as YT Framework does.
 
     Args:
-        path: of the file.
+        text: of the file.
         name: of it, for messages.
         sections: keys of the top level whose values must be mappings, if they are there.
 
     Raises:
-        SettingsError: the file cannot be read or parsed, is no mapping, holds a key twice or a `${` without its `}`.
+        SettingsError: it cannot be parsed, is no mapping, holds a key twice or a `${` without its `}`.
     """
     import yaml
 
     problems: list[str] = []
     try:
-        text = small_file(path)
         loader = _loader(in_c=not _may_nest_deep(text))(text)
         try:
             root = loader.get_single_node()
@@ -113,8 +125,6 @@ def load_yaml_mapping(path: str, name: str, *, sections: Collection[str] = ()) -
             content = loader.construct_document(root) if root is not None and not problems else None
         finally:
             loader.dispose()
-    except OSError as error:
-        raise SettingsError([cannot("read", name, error)]) from None
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, ValueError) as error:
         # The library's own constructors fail in many ways on tagged values such as `!!bool perhaps`.
         raise SettingsError([f"`{one_line(name)}` is not valid YAML: {_yaml_problem(error)}"]) from None

@@ -60,7 +60,7 @@ class Pyproject(NamedTuple):
     root: str
     """The directory, absolute and resolved."""
     content: dict[str, Any]
-    build_file: str = "pyproject.toml"
+    build_file: str = PYPROJECT
     """Which of the two files holds the options of Hatch's builds."""
 
     @property
@@ -77,7 +77,7 @@ class HatchBuild(NamedTuple):
     reproducible: bool
     exclude: tuple[str, ...] = ()
     """Patterns of the pipeline's own files that stay out."""
-    file: str = "pyproject.toml"
+    file: str = PYPROJECT
     """Where they stand."""
 
 

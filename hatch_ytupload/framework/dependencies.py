@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import CONFIG, STAGES, YTJOBS
+from hatch_ytupload.archive_layout import CONFIG, SRC, STAGES, YTJOBS
 from hatch_ytupload.framework.edge import python_errors
 from hatch_ytupload.sources.ytjobs import find_ytjobs
 
@@ -32,8 +32,8 @@ def build_stage_dependencies(build_folder: str, stage_dir: Path, logger: logging
     if (stage_dir / CONFIG).exists():
         names.append(f"{place}/{CONFIG}")
         logger.debug("  Added config: %s", names[0])
-    for name in _python_files(stage_dir / "src"):
-        names.append(f"{place}/src/{name}")
+    for name in _python_files(stage_dir / SRC):
+        names.append(f"{place}/{SRC}/{name}")
         logger.debug("  Added stage file: %s", names[-1])
     logger.info("Stage dependencies: %s files", len(names))
     return [(f"{build_folder}/{name}", name) for name in names]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from contextlib import suppress
 from typing import Any
 
 from hatch_ytupload.archive_layout import CONFIG, MAP_REDUCE, stage_file
-from hatch_ytupload.configuration.pipeline_config import InterpolationError, PipelineConfig, load_yaml_mapping
+from hatch_ytupload.configuration.pipeline_config import InterpolationError, PipelineConfig, parse_yaml_mapping
 from hatch_ytupload.errors import SettingsError
 
 
@@ -23,19 +21,14 @@ class StageConfig:
     """
 
     def __init__(self, stage: str, content: bytes | None) -> None:
-        self._config = PipelineConfig(stage_file(stage, CONFIG), {})
+        name, parsed = stage_file(stage, CONFIG), {}
         self.problem: str | None = None
         """Why the file cannot be parsed."""
-        if content is None:
-            return
-        with tempfile.TemporaryDirectory() as directory:
-            path = os.path.join(directory, "config.yaml")
-            with open(path, "wb") as file:
-                file.write(content)
-            try:
-                self._config = PipelineConfig(self._config.name, load_yaml_mapping(path, self._config.name))
-            except SettingsError as error:
-                self.problem = str(error)
+        try:
+            parsed = parse_yaml_mapping(content or b"", name)
+        except SettingsError as error:
+            self.problem = str(error)
+        self._config = PipelineConfig(name, parsed)
 
     def sort_by(self, operation: str) -> tuple[str, ...]:
         """Return the columns that an operation's rows are sorted by: `sort_by`, else `reduce_by`."""

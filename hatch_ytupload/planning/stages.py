@@ -6,7 +6,7 @@ import os
 import posixpath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hatch_ytupload.archive_layout import CONFIG, STAGES
+from hatch_ytupload.archive_layout import CONFIG, SRC, STAGES
 from hatch_ytupload.configuration.pipeline_config import InterpolationError, PipelineConfig, load_yaml_mapping
 from hatch_ytupload.errors import NoStagesError, SettingsError, SourceError
 from hatch_ytupload.file_names import as_system_spells, as_text
@@ -187,7 +187,7 @@ def _is_directory(entry: os.DirEntry[str]) -> bool:
 
 
 def _has_source(stages: str, name: str) -> bool:
-    return os.path.isdir(os.path.join(stages, as_system_spells(name), "src"))
+    return os.path.isdir(os.path.join(stages, as_system_spells(name), SRC))
 
 
 def _is_safe(name: str) -> bool:

@@ -77,7 +77,10 @@ def publish(
         return outcome
     publishing.user = folder.user()
     # What was true a moment ago may have changed while others were at work, so it is asked again inside.
-    return folder.change(f"{verb} {name}", publishing.apply)
+    outcome = folder.change(f"{verb} {name}", publishing.apply)
+    for release, holder in outcome.held:
+        conditions.warn(f"the release `{release}` is held by {holder}, and stays; the next publish tries again")
+    return outcome
 
 
 def pruned(history: tuple[Record, ...], current: str, keep: int) -> tuple[str, ...]:

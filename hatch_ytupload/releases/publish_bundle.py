@@ -79,8 +79,6 @@ def publish_bundle(
         info = outgoing.manifest.project
         found = _objections(settings, outgoing) if info.name == name else None
         outcome = publish(folder, outgoing, conditions, dry_run=dry_run, found=found)
-    for release, holder in outcome.held:
-        conditions.warn(f"the release `{release}` is held by {holder}, and stays; the next publish tries again")
     return Published(outcome, info.name, info.version, folder, time.monotonic() - start, dry_run)
 
 

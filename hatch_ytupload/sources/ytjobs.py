@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from hatch_ytupload.archive_layout import YTJOBS
 from hatch_ytupload.errors import MissingFrameworkError
 from hatch_ytupload.sources.modules import ModuleMissingError, find_module
 
@@ -25,7 +26,7 @@ def find_ytjobs(own_directories: Sequence[str]) -> Module:
         MissingFrameworkError: it is not there.
     """
     try:
-        found = find_module("ytjobs", own_directories)
+        found = find_module(YTJOBS, own_directories)
     except ModuleMissingError:
         raise MissingFrameworkError(_lacking()) from None
     # One that the pipeline carries itself is not the framework's, whatever else is installed here.

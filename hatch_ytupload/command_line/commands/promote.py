@@ -87,8 +87,6 @@ def command(
         place = console.build_folder(other, progress=progress)
         conditions = console.conditions(other, force=force, yes=yes)
         outcome = promote(folder, place, release, conditions, dry_run=dry_run)
-    for name, holder in outcome.held:
-        console.warning(f"the release `{name}` is held by {holder}, and stays; the next publish tries again")
     data = promoted_data(outcome, folder, place, dry_run=dry_run)
     text = promoted_text(outcome, folder, place, dry_run=dry_run)
     differences = None
