@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -69,6 +69,8 @@ class Artifact:
     """Opens what lies beside the manifest, by name; gives None where there is no such file."""
     is_published: bool = False
     """It lies in a build folder."""
+    record: Record | None = None
+    """Of the release that it is, where a build folder keeps it."""
 
     @contextmanager
     def opened(self) -> Iterator[Reader]:
@@ -99,6 +101,8 @@ class Described(NamedTuple):
     content_sha256: str
     size: int
     """Of the archive, in bytes."""
+    record: Record | None = None
+    """Of the release that it is, where a build folder keeps it."""
 
     @property
     def unpacked(self) -> int:
@@ -177,7 +181,7 @@ def described(artifact: Artifact, *, progress: Progress = no_progress) -> Descri
                 f"`{artifact.shown}` has {size} bytes, its manifest says {manifest.archive.size}; "
                 "`hatch-ytupload verify` says more"
             )
-        return Described(artifact.shown, manifest, manifest.files, manifest.content_sha256, size)
+        return Described(artifact.shown, manifest, manifest.files, manifest.content_sha256, size, artifact.record)
     with artifact.opened() as archive:
         contents = read_contents(archive, artifact.shown, progress=progress)
         return Described(artifact.shown, None, contents.files, contents.content_sha256, archive.size)
@@ -283,7 +287,8 @@ def _current(folder: BuildFolder, name: str = ARCHIVE_NAME) -> Artifact:
 
 def _kept(folder: BuildFolder, path: str, node: Node, record: Record) -> Artifact:
     """Return an archive that is a release, or the copy of one."""
-    return _published(folder, path, node, directory_of(record.release), read_manifest(folder, folder, record))
+    manifest = read_manifest(folder, folder, record)
+    return replace(_published(folder, path, node, directory_of(record.release), manifest), record=record)
 
 
 def _published(

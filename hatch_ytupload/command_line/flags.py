@@ -101,11 +101,18 @@ def _setting(_ctx: click.Context, parameter: click.Parameter, value: str | None)
         raise click.BadParameter(str(error)) from None
 
 
-def archive_or_current(console: Console, archive: str | None) -> str | None:
-    """Return what a command is to look at; outside of any project, that is the current release unless it is named."""
+def archive_or_current(console: Console, archive: str | None, flags: Mapping[str, object]) -> str | None:
+    """Return what to look at: the current release where a build folder is named alone, or outside of any project.
+
+    Args:
+        console: of the call.
+        archive: as it was named; None: it was not.
+        flags: their values, by key.
+    """
     from hatch_ytupload.answers.artifacts import CURRENT
 
-    return archive if archive is not None or console.in_project() else CURRENT
+    is_elsewhere = flags.get("build_folder") is not None or not console.in_project()
+    return CURRENT if archive is None and is_elsewhere else archive
 
 
 def whereabouts(console: Console, flags: Mapping[str, object]) -> Whereabouts:

@@ -118,6 +118,24 @@ def origin_data(record: Record | None) -> dict[str, Any]:
     return {key: getattr(record, key) if record is not None else None for key in keys}
 
 
+def published_by(record: Record | None) -> dict[str, Any]:
+    """Return the same for programs that look at an archive, which may be no release."""
+    return {"published": None if record is None else origin_data(record)}
+
+
+def story_of(record: Record) -> list[str]:
+    """Say, in a line each, what became of a release since it was published, and whose it is."""
+    lines = ["pinned"] if record.pinned else []
+    if record.promoted_from is not None:
+        place, cluster = (record.promoted_from.get(key) for key in ("build_folder", "cluster"))
+        lines.append(f"promoted from {place}" + (f" on {cluster}" if cluster is not None else ""))
+    if record.made_current_at is not None:
+        lines.append(f"made current {short_time(record.made_current_at)} UTC by {record.made_current_by}")
+    if record.signed_by is not None:
+        lines.append(f"signed by {record.signed_by}")
+    return [one_line(line) for line in lines]
+
+
 def short_time(time: str) -> str:
     """Return a time of a record to the minute."""
     return one_line(time).replace("T", " ")[:16]

@@ -455,9 +455,9 @@ class TestOutsideOfAProject:
                     (["rollback", new], f"published  {told}"),
                     (["promote", old, "--to", target], rf"commit +{commit[:12]}\+?\n"),
                     (["fetch", old, "-d", fetched], f"published  {told}"),
-                    (["inspect", old], commit[:12]),
-                    (["diff", old, "current"], r"~  stages/first/src/text\.txt"),
-                    (["verify"] if number else ["verify", "current"], ""),
+                    (["inspect", old], f"published  {told}"),
+                    (["diff", old, "current"], rf"published {told}\n~  stages/first/src/text\.txt"),
+                    (["verify"] if number == 0 else ["verify", "current"], f"published {told}"),
                 ):
                     status, said, errors = outside(*start, *arguments, *where)
                     assert status == 0, (arguments, errors)

@@ -230,7 +230,7 @@ def test_the_data_has_the_documented_shape(pipeline: Pipeline) -> None:
     pipeline.write({"tools/a.py": "A = 22\n", "stages/first/requirements.txt": "six==1.0\nrequests>2\n"})
     data = differences_data(diff(old, bundle(pipeline)))
     assert list(data) == ["from", "to", "same_content", "same_files", "files", "facts"]
-    assert list(data["from"]) == ["archive", "release", "content_sha256", "size", "unpacked", "file_count"]
+    assert list(data["from"]) == ["archive", "release", "published", "content_sha256", "size", "unpacked", "file_count"]
     change = data["files"][1]
     assert list(change) == ["path", "change", "content_changed", "from", "to"]
     assert change["from"] == {"size": 6, "mode": "644", "sha256": change["from"]["sha256"]}

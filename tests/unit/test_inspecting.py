@@ -203,6 +203,7 @@ def test_the_data_has_the_documented_shape(built: Pipeline) -> None:
         "archive",
         "release",
         "project",
+        "published",
         "content_sha256",
         "size",
         "unpacked",

@@ -134,7 +134,10 @@ def test_a_cluster_is_named(tmp_path: Path) -> None:
     """Beside each path on it."""
     with ProxyServer() as proxy:
         folder = on_cluster(proxy)
-        assert history_text(read_state(folder), folder) == f"//home/demo/build on {proxy.address} keeps no releases"
+        where = f"//home/demo/build on {proxy.address}"
+        assert history_text(read_state(folder), folder) == f"there is no build folder {where}"
+        proxy.cypress.create("map_node", "//home/demo/build")
+        assert history_text(read_state(folder), folder) == f"{where} keeps no releases"
         assert history_data(read_state(folder), folder)["cluster"] == proxy.address
 
 
@@ -146,10 +149,15 @@ def test_the_history(folder: LocalFolder, tmp_path: Path) -> None:
     publish_to(folder, new)
     roll_back(folder)
     state = read_state(folder)
-    head, first, second = history_text(state, folder).splitlines()
+    head, first, second, again = history_text(state, folder).splitlines()
     assert head.split() == ["RELEASE", "PUBLISHED", "(UTC)", "SIZE", "COMMIT", "BY"]
     assert first.startswith(f"   {new.release}  2026-11-22 20:15  ")
     assert second.startswith(f"*  {old.release}  2026-11-22 20:15  ")
+    assert again == f"     made current 2026-11-23 08:00 UTC by {folder.user()}"
+    assert status_text(state, None, None, folder).splitlines()[2:4] == [
+        f"           published 2026-11-22 20:15 UTC by {folder.user()}",
+        f"           made current 2026-11-23 08:00 UTC by {folder.user()}",
+    ]
     data = history_data(state, folder)
     assert [(release["release"], release["current"], release["previous"]) for release in data["releases"]] == [
         (new.release, False, old.release),
@@ -163,7 +171,7 @@ def test_the_history(folder: LocalFolder, tmp_path: Path) -> None:
 
 
 def test_a_history_fits_on_a_terminal_whatever_stands_in_it() -> None:
-    """Eighty columns, one line for each release, and no control characters."""
+    """Eighty columns, one line for each release and what became of it, and no control characters."""
     record = Record(
         project="demo",
         version="1.0",
@@ -179,10 +187,22 @@ def test_a_history_fits_on_a_terminal_whatever_stands_in_it() -> None:
         published_at="2026-11-22T20:15:30Z",
         previous=None,
         number=1,
+        pinned=True,
+        promoted_from={"build_folder": "//home/testing/build", "cluster": "testing.example.com", "release": "x"},
+        made_current_by="ann",
+        made_current_at="2026-11-23T08:00:00Z",
+        signed_by="robot@example.com",
     )
-    state = State({}, (record, replace(record, published_by="x", git_commit=None)), missing=False)
+    plain = replace(record, published_by="x", git_commit=None, pinned=False, promoted_from=None, signed_by=None)
+    state = State({}, (record, replace(plain, made_current_at=None)), missing=False)
     lines = history_text(state, None).splitlines()  # type: ignore[arg-type]
-    assert len(lines) == 3
+    assert len(lines) == 3 + 4
+    assert lines[2:6] == [
+        "     pinned",
+        "     promoted from //home/testing/build on testing.example.com",
+        "     made current 2026-11-23 08:00 UTC by ann",
+        "     signed by robot@example.com",
+    ]
     assert all(len(line) <= 80 and line.isprintable() for line in lines)
     assert "0123456789ab+" in lines[1]
 
@@ -199,7 +219,7 @@ def test_the_status(folder: LocalFolder, tmp_path: Path) -> None:
     assert text(None) == [
         ".dev/cypress/home/demo/build",
         "  local    none at `dist/x`: build it first",
-        "  current  nothing is published",
+        "  current  nothing is published: there is no such folder",
         "  kept     0 releases",
     ]
     publish_to(folder, old)
@@ -221,7 +241,7 @@ def test_the_status(folder: LocalFolder, tmp_path: Path) -> None:
         "size": len(new.data),
     }
     assert data["current"]["release"] == old.release
-    assert data["current"]["published_at"] == "2026-11-22T20:15:30Z"
+    assert data["current"] == read_state(folder).history[0].public()
 
 
 def test_the_status_of_an_archive_that_others_wrote(folder: LocalFolder, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def command(
     from hatch_ytupload.planning.plan import make_plan
 
     is_here = archive is not None and os.path.lexists(archive)
-    archive = archive_or_current(console, archive)
+    archive = archive_or_current(console, archive, flags)
     settings = console.settings(flags, needs_folder=not is_here)
     notes = console.verbosity > 0
     with ExitStack() as stack:

@@ -11,6 +11,7 @@ import click
 from hatch_ytupload.command_line.completion import archives
 from hatch_ytupload.command_line.flags import destination_flags, whereabouts
 from hatch_ytupload.output.layout import fields, table
+from hatch_ytupload.output.releases import origin_text, published_by
 from hatch_ytupload.releases.records import release_name
 from hatch_ytupload.wording import megabytes, one_line, short_commit
 
@@ -116,7 +117,9 @@ def differences_data(differences: Differences) -> dict[str, Any]:
 def _title(described: Described) -> str:
     if described.manifest is None:
         return described.shown
-    return f"{one_line(release_name(described.manifest))}\n{described.shown}"
+    origin = origin_text(described.record)
+    lines = [one_line(release_name(described.manifest)), described.shown, *([f"published {origin}"] if origin else [])]
+    return "\n".join(lines)
 
 
 def _file_row(change: FileChange) -> tuple[str, str, str]:
@@ -160,6 +163,7 @@ def _side(described: Described) -> dict[str, Any]:
     return {
         "archive": described.shown,
         "release": release_name(described.manifest) if described.manifest else None,
+        **published_by(described.record),
         "content_sha256": described.content_sha256,
         "size": described.size,
         "unpacked": described.unpacked,

@@ -8,13 +8,13 @@ import click
 
 from hatch_ytupload.command_line.flags import destination_flags
 from hatch_ytupload.output.layout import cut, table
-from hatch_ytupload.output.releases import commit_text, folder_data, short_time, shown_on_cluster
+from hatch_ytupload.output.releases import commit_text, folder_data, short_time, shown_on_cluster, story_of
 from hatch_ytupload.wording import megabytes, one_line
 
 if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import BuildFolder
     from hatch_ytupload.command_line.console import Console
-    from hatch_ytupload.releases.records import Record, State
+    from hatch_ytupload.releases.records import State
 
 
 @click.command()
@@ -38,7 +38,8 @@ def command(console: Console, /, **flags: object) -> None:
 def history_text(state: State, folder: BuildFolder) -> str:
     """Show the releases of a build folder, newest first; a star marks the current one."""
     if not state.history:
-        return f"{shown_on_cluster(folder, folder.location)} keeps no releases"
+        place = shown_on_cluster(folder, folder.location)
+        return f"there is no build folder {place}" if state.missing else f"{place} keeps no releases"
     current = state.current
     rows = [("", "RELEASE", "PUBLISHED (UTC)", "SIZE", "COMMIT", "BY")]
     rows += [
@@ -48,15 +49,15 @@ def history_text(state: State, folder: BuildFolder) -> str:
             short_time(record.published_at),
             megabytes(record.size),
             commit_text(record) or "-",
-            _story(record),
+            record.published_by,
         )
         for record in state.history
     ]
-    # Only the last column may be of any length: who published, and what became of it.
+    # Only the last column may be of any length.
     head, *lines = table([tuple(map(one_line, row)) for row in rows]).splitlines()
     shown = [head]
     for record, line in zip(state.history, lines, strict=True):
-        shown += [line] if record.signed_by is None else [line, f"   signed by {one_line(record.signed_by)}"]
+        shown += [line, *(f"     {each}" for each in story_of(record))]
     return "\n".join(map(cut, shown))
 
 
@@ -65,13 +66,3 @@ def history_data(state: State, folder: BuildFolder) -> dict[str, Any]:
     current = state.current
     releases = [{**record.public(), "current": record == current} for record in state.history]
     return {**folder_data(folder), "releases": releases}
-
-
-def _story(record: Record) -> str:
-    """Say who published a release, and in a word what became of it; the rest is told with `--json`."""
-    marks = {
-        "pinned": record.pinned,
-        "promoted": record.promoted_from is not None,
-        "again": record.made_current_at is not None,
-    }
-    return ", ".join([record.published_by, *(mark for mark, is_so in marks.items() if is_so)])

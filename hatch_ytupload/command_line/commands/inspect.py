@@ -11,6 +11,7 @@ from hatch_ytupload.archive_layout import WRAPPERS
 from hatch_ytupload.command_line.completion import archives
 from hatch_ytupload.command_line.flags import archive_or_current, destination_flags, whereabouts
 from hatch_ytupload.output.layout import cut, fields, table
+from hatch_ytupload.output.releases import origin_text, published_by
 from hatch_ytupload.reading.contents import places
 from hatch_ytupload.releases.records import release_name
 from hatch_ytupload.wording import counted, megabytes, one_line, short_commit
@@ -49,7 +50,7 @@ def command(
 
     ARCHIVE is the path of an archive, of a bundle's directory or of a manifest; a `//path` of an archive or a build
     folder; the name of a release; or `current`. Without it, the bundle of the project's current version; outside of a
-    project, the current release. Of an archive with a manifest, only the manifest is read.
+    project, or with `--build-folder`, the current release. Of an archive with a manifest, only the manifest is read.
 
     \b
     Example:
@@ -59,7 +60,7 @@ def command(
     """
     from hatch_ytupload.answers.artifacts import described, find_artifact
 
-    artifact = find_artifact(archive_or_current(console, archive), whereabouts(console, flags))
+    artifact = find_artifact(archive_or_current(console, archive, flags), whereabouts(console, flags))
     if licences:
         from hatch_ytupload.answers.components import require_components
 
@@ -131,6 +132,7 @@ def inspect_data(described: Described, *, largest: int = 0) -> dict[str, Any]:
         "archive": described.shown,
         "release": release_name(manifest) if manifest else None,
         "project": manifest.project._asdict() if manifest else None,
+        **published_by(described.record),
         "content_sha256": described.content_sha256,
         "size": described.size,
         "unpacked": described.unpacked,
@@ -166,6 +168,7 @@ def _head(described: Described) -> str:
         ("archive", described.shown),
         ("size", size),
         ("built", _origin(manifest)),
+        ("published", origin_text(described.record)),
         ("stages", "\n".join(_stage(stage) for stage in manifest.stages)),
         ("modules", "\n".join(_module(module) for module in manifest.modules)),
         ("wheels", "\n".join(f"{one_line(wheel.name)} {one_line(wheel.version)}" for wheel in manifest.wheels)),

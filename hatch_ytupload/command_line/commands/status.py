@@ -12,7 +12,7 @@ from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.command_line.flags import destination_flags, directory_flag
 from hatch_ytupload.errors import NoProjectError
 from hatch_ytupload.output.layout import fields
-from hatch_ytupload.output.releases import folder_data, origin_text, shown_on_cluster
+from hatch_ytupload.output.releases import folder_data, origin_text, shown_on_cluster, story_of
 from hatch_ytupload.releases.records import State, read_state, release_name
 from hatch_ytupload.wording import counted, megabytes, one_line
 
@@ -86,7 +86,7 @@ def status_data(state: State, bundle: Bundle | None, artifact: str | None, folde
     return {
         **folder_data(folder),
         "local": local,
-        "current": None if current is None else {**current.attribute(), "published_at": current.published_at},
+        "current": None if current is None else current.public(),
         "archive": _archive_state(state),
         "same": bundle is not None and _is_same(state, bundle),
         "releases": len(state.history),
@@ -97,7 +97,9 @@ def _current_text(state: State) -> str:
     current = state.current
     if current is not None:
         text = f"{current.release} ({megabytes(current.size)})"
-        return f"{text}\npublished {origin_text(current)}"
+        return "\n".join([text, f"published {origin_text(current)}", *story_of(current)])
+    if state.missing:
+        return "nothing is published: there is no such folder"
     claimed = state.claimed
     return {
         "missing": "nothing is published",

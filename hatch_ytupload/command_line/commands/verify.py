@@ -11,6 +11,7 @@ from hatch_ytupload.answers.second_build import BYTES, CONTENT, NEITHER, Agreeme
 from hatch_ytupload.command_line.completion import archives
 from hatch_ytupload.command_line.flags import archive_or_current, destination_flags, whereabouts
 from hatch_ytupload.output.layout import wrapped
+from hatch_ytupload.output.releases import origin_text, published_by
 from hatch_ytupload.wording import counted
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def command(console: Console, /, archive: str | None, *, rebuild: bool, **flags:
 
     ARCHIVE is the path of an archive, of a bundle's directory or of a manifest; a `//path` of an archive or a build
     folder; the name of a release; or `current`. Without it, the bundle of the project's current version; outside of a
-    project, the current release.
+    project, or with `--build-folder`, the current release.
 
     With --rebuild, the pipeline is built once more, in a temporary directory and without a cache: are all bytes the
     same, the content alone, or neither? What does not agree ends the command with status 1; other bytes of the same
@@ -43,11 +44,14 @@ def command(console: Console, /, archive: str | None, *, rebuild: bool, **flags:
     from hatch_ytupload.answers.verification import verify
 
     places = whereabouts(console, flags)
-    artifact = find_artifact(archive_or_current(console, archive), places)
+    artifact = find_artifact(archive_or_current(console, archive, flags), places)
     signers = places.signers()
     with console.progress() as progress:
         found = verify(artifact, signers, progress=progress)
     data, text = verification_data(found), verification_text(found)
+    data |= published_by(artifact.record)
+    if artifact.record is not None and not found.problems:
+        text += f"\npublished {origin_text(artifact.record)}"
     if signers is not None and not found.problems:
         text += f"\nsigned by {found.signed_by}" if found.signed_by else "\nnot signed yet: a publish does that"
     if found.problems:
