@@ -59,8 +59,8 @@ def command(
     syntax, configs, compiled modules, sizes, and packed files that git ignores. Notes are shown with -v.
 
     ARCHIVE is a bundle or an archive on disk, `current` or the name of a release, or a path in Cypress; without it,
-    what a build would pack now is checked; outside of a project, the current release. The exit status is 1 if there
-    are errors.
+    what a build would pack now is checked; outside of a project, or with `--build-folder`, the current release. The
+    exit status is 1 if there are errors.
 
     \b
     Example:
