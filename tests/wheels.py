@@ -40,7 +40,7 @@ def make_wheel(
     tag: str = "py3-none-any",
     requires: Iterable[str] = (),
     entry_points: str = "",
-    executable: Iterable[str] = (),
+    modes: Mapping[str, int] | None = None,
     metadata: str = "",
 ) -> MadeWheel:
     """Make a wheel.
@@ -52,7 +52,7 @@ def make_wheel(
         tag: what the wheel is for.
         requires: its requirements.
         entry_points: text of its `entry_points.txt`.
-        executable: paths of files with executable bits.
+        modes: of files that are no regular ones of mode 644, by path.
         metadata: further lines of its `METADATA`.
     """
     stem = f"{name.replace('-', '_')}-{version}"
@@ -72,7 +72,7 @@ def make_wheel(
     with zipfile.ZipFile(output, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, found in data.items():
             member = zipfile.ZipInfo(path, (2020, 2, 2, 0, 0, 0))
-            member.external_attr = (0o100755 if path in set(executable) else 0o100644) << 16
+            member.external_attr = (modes or {}).get(path, 0o100644) << 16
             member.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(member, found)
     return MadeWheel(f"{stem}-{tag}.whl", output.getvalue())

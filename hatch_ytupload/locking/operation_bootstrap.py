@@ -10,12 +10,15 @@ if only to say that the wheels are for another one.
 """
 
 import configparser
+import csv
 import glob
 import hashlib
+import io
 import os
 import platform
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -120,7 +123,9 @@ def c_library() -> "tuple[str, str]":
     loaders = glob.glob("/lib/ld-musl-*.so.1")
     if not loaders:
         return "an unknown C library", ""
-    with subprocess.Popen(loaders[:1], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=-1) as loader:
+    with subprocess.Popen(
+        loaders[:1], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as loader:
         said = loader.communicate()[1].decode("ascii", "replace")
     found = re.search(r"Version (\S+)", said)
     return "musl", found.group(1) if found else ""
@@ -176,14 +181,15 @@ class Entry:
         try:
             with self.wheel.zip.open(self.info) as source, open(path, "wb") as file:
                 head = source.read(AT_ONCE)
-                if self.is_script and re.match(rb"#!pythonw?\b", head):
+                if self.is_script and head.startswith(b"#!python"):
                     head = shebang() + head.partition(b"\n")[2]
                 file.write(head)
                 if len(head) >= AT_ONCE:
                     shutil.copyfileobj(source, file, AT_ONCE)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise BootstrapError(f"`{self.wheel.path}` is damaged: {error}") from None
-        if (self.info.external_attr >> 16) & 0o111:
+        mode = self.info.external_attr >> 16
+        if stat.S_ISREG(mode) and mode & 0o111:
             os.chmod(path, 0o777 & ~mask)
 
 
@@ -231,21 +237,40 @@ class Wheel:
             raise BootstrapError(f"`{self.path}` holds `{name!r}`, which has no place")
         return scheme, os.path.normpath(f"{places[scheme]}/{rest}") if ".." not in rest else rest
 
-    def commands(self) -> "dict[str, str]":
-        """Return the scripts that its entry points ask for, by name."""
-        name = next(
-            (name for name in self.zip.namelist() if re.match(r"[^/]+\.dist-info/entry_points\.txt$", name)), None
-        )
-        if name is None:
-            return {}
+    def commands(self) -> "dict[str, tuple[str, str]]":
+        """Return the scripts that its entry points ask for: module and function by name."""
         parser = configparser.RawConfigParser(delimiters=("=",), strict=False)
         parser.optionxform = str  # type: ignore[assignment,method-assign]
         try:
-            parser.read_string(self.zip.read(name).decode("utf-8"))
-        except (configparser.Error, ValueError):
+            parser.read_string(self._metadata("entry_points.txt")[1])
+        except configparser.Error:
             return {}
-        kinds = [kind for kind in ("console_scripts", "gui_scripts") if parser.has_section(kind)]
-        return {command: target for kind in kinds for command, target in parser.items(kind)}
+        found = {}
+        for kind in ("console_scripts", "gui_scripts"):
+            for command, target in parser.items(kind) if parser.has_section(kind) else ():
+                match = re.match(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(\[.*\])?\s*$", target)
+                if match:
+                    found[os.path.basename(command)] = match.group(1), match.group(2)
+        return found
+
+    def write_record(self, place: str) -> None:
+        """Have RECORD name what lies elsewhere than in the wheel where it lies now; `importlib.metadata` reads that."""
+        name, text = self._metadata("RECORD")
+        if not self.commands() and not any(file.partition("/")[0].endswith(".data") for file in self.zip.namelist()):
+            return
+        # What has another first line now, or was made, has no digest.
+        rows = [[os.path.relpath("bin/" + command, library()), "", ""] for command in self.commands()]
+        for row in filter(None, csv.reader(io.StringIO(text, newline=""))):
+            scheme, to = self._place(row[0])
+            rows.append([os.path.relpath(to, library()), *(["", ""] if scheme == "scripts" else row[1:])])
+        with open(os.path.join(place, library(), name), "w", encoding="utf-8", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(sorted(rows))
+
+    def _metadata(self, file: str) -> "tuple[str, str]":
+        """Return name and text of a file of the metadata; both empty: there is none."""
+        pattern = r"[^/]+\.dist-info/" + re.escape(file)
+        name = next((name for name in self.zip.namelist() if re.fullmatch(pattern, name)), "")
+        return name, self.zip.read(name).decode("utf-8", "replace") if name else ""
 
 
 def normalized(name: str) -> str:
@@ -274,8 +299,9 @@ def unpack(stage: Stage, place: str) -> None:
     os.umask(mask)
     write_files([(os.path.join(place, name), entry) for name, entry in sorted(files.items())], mask)
     for wheel in wheels:
-        for command, target in wheel.commands().items():
-            write_command(os.path.join(place, "bin", os.path.basename(command)), target, mask)
+        for command, (module, function) in wheel.commands().items():
+            write_command(os.path.join(place, "bin", command), module, function, mask)
+        wheel.write_record(place)
         wheel.zip.close()
 
 
@@ -327,15 +353,12 @@ def write_share(share: "list[tuple[str, Entry]]", mask: int, errors: int) -> int
     return 0
 
 
-def write_command(path: str, target: str, mask: int) -> None:
-    """Write the script of an entry point, unless that names nothing that can be called."""
-    match = re.match(r"\s*([\w.]+)\s*:\s*([\w.]+)\s*(\[.*\])?\s*$", target)
-    if match:
-        module, function = match.group(1), match.group(2)
-        text = SCRIPT.format(module=module, first=function.partition(".")[0], function=function)
-        with open(path, "wb") as file:
-            file.write(shebang() + text.encode("utf-8"))
-        os.chmod(path, 0o777 & ~mask)
+def write_command(path: str, module: str, function: str, mask: int) -> None:
+    """Write the script of an entry point."""
+    text = SCRIPT.format(module=module, first=function.partition(".")[0], function=function)
+    with open(path, "wb") as file:
+        file.write(shebang() + text.encode("utf-8"))
+    os.chmod(path, 0o777 & ~mask)
 
 
 def shebang() -> bytes:

@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -152,11 +153,17 @@ def test_wheels_end_where_pip_puts_them(sandbox: Sandbox) -> None:
             f"{data}/scripts/hello": "#!python\nprint('hello')\n",
             f"{data}/scripts/hello.sh": "#!/bin/sh\necho hello\n",
             f"{data}/scripts/quiet": "#!pythonw -E\nprint('quiet')\n",
+            f"{data}/scripts/third": "#!python3\nprint('third')\n",
+            f"{data}/scripts/half": "#!python\n",
             f"{data}/headers/odd/odd.h": "",
             f"{data}/data/share/odd/data.txt": "",
             f"{data}/data/etc/odd.conf": "",
         },
-        executable=["odd/tool", *(f"{data}/scripts/{name}" for name in ("hello", "hello.sh", "quiet"))],
+        modes={
+            **{f"{data}/scripts/{name}": 0o100755 for name in ("hello", "hello.sh", "quiet", "third")},
+            "odd/tool": 0o100755,
+            f"{data}/scripts/half": 0o755,
+        },
         entry_points="[console_scripts]\nodd = odd:main\nOdd-Run=odd.deep:Class.run [extra]\n"
         "[gui_scripts]\nwindow = odd:gui\n[other]\nx = y:z\n",
     )
@@ -175,7 +182,13 @@ def test_wheels_end_where_pip_puts_them(sandbox: Sandbox) -> None:
     sandbox.output("pass")
     unpacked = {path: mode for path, mode in _files(sandbox.place).items() if not path.endswith("RECORD")}
     assert sorted(set(unpacked.items()) ^ set(installed.items())) == []
-    for name in ("hello", "hello.sh", "quiet"):
+    (listed,) = metadata.distributions(path=[str(sandbox.site)])
+    assert all(path.locate().is_file() for path in listed.files or ())
+    (by_pip,) = metadata.distributions(path=[str(venv / "lib" / f"python{HERE}" / "site-packages")])
+    assert {*map(str, listed.files or ())} == {*map(str, by_pip.files or ())} - {
+        f"Odd_Name-1.0.dist-info/{name}" for name in ("INSTALLER", "REQUESTED", "direct_url.json")
+    }
+    for name in ("hello", "hello.sh", "quiet", "third"):
         said = subprocess.run([sandbox.place / "bin" / name], capture_output=True, text=True, check=True).stdout
         assert said == name.removesuffix(".sh") + "\n"
 
