@@ -27,6 +27,8 @@ import zlib
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 WHEELS = "wheels"
+# Python does not know where it lies when the job has no PATH.
+PYTHON = sys.executable or os.path.realpath("/proc/self/exe")
 # Bytes of a file that is written at once, and of a shebang that every kernel takes.
 AT_ONCE = 1 << 20
 LONGEST_SHEBANG = 127
@@ -83,18 +85,18 @@ def main(stage_name: str, script: str) -> None:
     place = unpacked(stage)
     path = [ROOT, os.path.join(place, library()), os.environ.get("PYTHONPATH", "")]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, path))
-    os.environ["PATH"] = os.pathsep.join(filter(None, [os.path.join(place, "bin"), os.environ.get("PATH", "")]))
+    os.environ["PATH"] = os.pathsep.join(filter(None, [os.path.join(place, "bin"), os.environ.get("PATH", os.defpath)]))
     try:
-        os.execv(sys.executable, [sys.executable, script])  # noqa: S606 - a shell has no part in it
+        os.execv(PYTHON, [PYTHON, script])  # noqa: S606 - a shell has no part in it
     except OSError as error:
-        raise BootstrapError(f"cannot start `{sys.executable}`: {error.strerror}") from None
+        raise BootstrapError(f"cannot start `{PYTHON}`: {error.strerror}") from None
 
 
 def check_machine(stage: Stage) -> None:
     """Refuse a Python, processor or C library that the wheels are not for."""
     python = "{}.{}".format(*sys.version_info[:2])
     if sys.implementation.name != "cpython" or stage.python != python:
-        found = f"{platform.python_implementation()} {python} ({sys.executable})"
+        found = f"{platform.python_implementation()} {python} ({PYTHON})"
         raise misfit(f"Python {stage.python}", found)
     if platform.machine() != stage.processor:
         raise misfit(f"processors of {stage.processor}", f"one of {platform.machine()}")
@@ -147,7 +149,7 @@ def unpacked(stage: Stage) -> str:
     It lies where no file of the archive can be, and gets its name when it is complete: jobs and operations that share a
     sandbox share it.
     """
-    name = hashlib.sha256(f"{sys.executable}\n{sys.version}\n{stage.text}".encode()).hexdigest()[:16]
+    name = hashlib.sha256(f"{PYTHON}\n{sys.version}\n{stage.text}".encode()).hexdigest()[:16]
     place = os.path.join(ROOT, WHEELS, "unpacked-" + name)
     if os.path.isdir(place):
         return place
@@ -363,7 +365,7 @@ def write_command(path: str, module: str, function: str, mask: int) -> None:
 
 def shebang() -> bytes:
     """Return the first lines of a script of this Python, whatever the length of its path and blanks in it."""
-    python = os.fsencode(sys.executable)
+    python = os.fsencode(PYTHON)
     if len(python) + 3 <= LONGEST_SHEBANG and b" " not in python:
         return b"#!" + python + b"\n"
     return b"#!/bin/sh\n'''exec' \"" + python + b'" "$0" "$@"\n\' \'\'\'\n'

@@ -131,6 +131,18 @@ def test_there_is_no_empty_entry_where_the_job_has_no_path(sandbox: Sandbox) -> 
     assert environ["PYTHONPATH"] == f"{sandbox.directory}:{sandbox.site}"
 
 
+def test_a_job_without_a_path_of_programs_finds_them_where_systems_have_them(sandbox: Sandbox) -> None:
+    """Nor does its Python know then where it lies itself, unless it is started by a path."""
+    sandbox.lock(
+        make_wheel("tool", files={"tool.py": "def run(): pass"}, entry_points="[console_scripts]\nt = tool:run")
+    )
+    sandbox.script.write_text("import subprocess; print(subprocess.call('t') + subprocess.call('true'))")
+    start = "exec python3 -I operation_bootstrap.py s stages/s/src/vanilla.py"
+    command = ["/bin/bash", "-c", f"PATH={Path(sys.executable).parent}; export -n PATH; {start}"]
+    done = subprocess.run(command, cwd=sandbox.directory, env={}, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr, done.returncode) == ("0\n", "", 0)
+
+
 def test_modules_of_the_archive_hide_those_of_wheels_and_none_of_the_standard_library(sandbox: Sandbox) -> None:
     sandbox.lock(make_wheel("shared", files={"shared.py": "FROM = 'wheel'"}))
     sandbox.directory.joinpath("shared.py").write_text("FROM = 'archive'")
@@ -183,7 +195,7 @@ def test_wheels_end_where_pip_puts_them(sandbox: Sandbox) -> None:
     unpacked = {path: mode for path, mode in _files(sandbox.place).items() if not path.endswith("RECORD")}
     assert sorted(set(unpacked.items()) ^ set(installed.items())) == []
     (listed,) = metadata.distributions(path=[str(sandbox.site)])
-    assert all(path.locate().is_file() for path in listed.files or ())
+    assert all(Path(path.locate()).is_file() for path in listed.files or ())
     (by_pip,) = metadata.distributions(path=[str(venv / "lib" / f"python{HERE}" / "site-packages")])
     assert {*map(str, listed.files or ())} == {*map(str, by_pip.files or ())} - {
         f"Odd_Name-1.0.dist-info/{name}" for name in ("INSTALLER", "REQUESTED", "direct_url.json")
