@@ -101,7 +101,9 @@ def work_tree(directory: str) -> str | None:
         directory, above = above, os.path.dirname(above)
         if above == directory:
             return None
-    return above
+    git = os.path.join(above, ".git")
+    # Caches of tools, such as uv's, hold an empty file of this name, so that nobody looks for one above them.
+    return None if os.path.isfile(git) and not os.path.getsize(git) else above
 
 
 def _started(directory: str, environ: Mapping[str, str], arguments: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -136,6 +136,21 @@ def short_commit(commit: str) -> str:
     return one_line(commit[:_COMMIT_DIGITS])
 
 
+def mistyped(wanted: str, found: Iterable[str]) -> str | None:
+    """Return a name that can only be a slip of the pen for the one that is wanted; None: none is.
+
+    >>> mistyped("upload_modules", ["uplaod_modules"]), mistyped("build_folder", ["build_code_dir", "mode"])
+    ('uplaod_modules', None)
+    """
+    much, few = 0.85, 2
+    like = [name for name in found if name[:1] == wanted[:1] and abs(len(name) - len(wanted)) <= few]
+    if not like:
+        return None
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(wanted, like, n=1, cutoff=much)), None)
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was probably meant; None: none is near.
 

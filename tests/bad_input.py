@@ -399,7 +399,7 @@ MALFORMED = [
     ),
     Case(
         "yaml-not-a-mapping",
-        r"`configs/config.yaml` must be a mapping at its top level, found list",
+        r"`configs/config.yaml` must be a mapping at its top level, found the array",
         files={"configs/config.yaml": "- a\n"},
     ),
     Case("yaml-not-utf-8", r"`configs/config.yaml` is not valid YAML", files={"configs/config.yaml": b"a: \xff\xfe\n"}),

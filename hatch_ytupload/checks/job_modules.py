@@ -80,23 +80,25 @@ class JobModules:
         above = self._known.get(package.name.rpartition(".")[0])
         return facts.makes_modules or facts.problem is not None or (above is not None and self.may_grow(above))
 
-    def may_have(self, module: PackedModule, name: str, asked: frozenset[str] = frozenset()) -> bool:
-        """Tell whether a module may define a name; of compiled ones nobody knows.
-
-        Args:
-            module: the module.
-            name: that is looked for.
-            asked: the files that the question has come through, by `from module import *`.
-        """
-        if module.file is None or module.file in asked:
-            return False
-        if not module.is_source or (name.startswith("__") and name.endswith("__")):
-            return True
-        facts = self._modules.facts(module.file)
-        if facts.names is None or name in facts.names or facts.makes_modules or facts.problem is not None:
-            return True
-        targets = (self._find_whole(absolute_name(module, star)) for star in facts.stars)
-        return any(target is None or self.may_have(target, name, asked | {module.file}) for target in targets)
+    def may_have(self, module: PackedModule, name: str) -> bool:
+        """Tell whether a module may define a name, also by `from module import *`; of compiled ones nobody knows."""
+        asked: set[str] = set()
+        waiting = [module]
+        for one in waiting:
+            if one.file is None or one.file in asked:
+                continue
+            asked.add(one.file)
+            if not one.is_source or (name.startswith("__") and name.endswith("__")):
+                return True
+            facts = self._modules.facts(one.file)
+            if facts.names is None or name in facts.names or facts.makes_modules or facts.problem is not None:
+                return True
+            for star in facts.stars:
+                target = self._find_whole(absolute_name(one, star))
+                if target is None:
+                    return True
+                waiting.append(target)
+        return False
 
     def _find_whole(self, name: str | None) -> PackedModule | None:
         """Find a module of the archive, package by package."""

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.wording import cannot, one_line
+from hatch_ytupload.wording import cannot, describe, mistyped, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from yaml import CSafeLoader, MappingNode, Node, SafeLoader
 
@@ -71,6 +71,28 @@ class PipelineConfig:
         except (OmegaConfBaseException, RecursionError) as error:
             reason = str(error).partition("\n")[0]
             raise InterpolationError(f"{shown} does not resolve: {one_line(reason)}") from None
+
+    def mistyped(self, known: Iterable[str]) -> Iterator[str]:
+        """Warn about keys that can only be slips of the pen for known ones that are not there; others are not ours.
+
+        Args:
+            known: dotted keys in sections.
+        """
+        tables = {"": self._content}
+        for key in known:
+            section, _, name = key.partition(".")
+            if section not in tables:
+                yield from self._mistyped(section, self._content, known)
+                below = self._content.get(section)
+                tables[section] = below if isinstance(below, dict) else {}
+            yield from self._mistyped(name, tables[section], known, f"{section}.")
+
+    def _mistyped(self, wanted: str, table: Mapping[Any, Any], known: Iterable[str], above: str = "") -> Iterator[str]:
+        others = (key for key in table if isinstance(key, str) and f"{above}{key}" not in known)
+        slip = None if wanted in table else mistyped(wanted, others)
+        if slip is not None:
+            shown = f"`{above}{one_line(slip)}` in `{one_line(self.name)}`"
+            yield f"{shown} is read by nobody; did you mean `{above}{wanted}`?"
 
 
 class Secrets:
@@ -127,13 +149,13 @@ def parse_yaml_mapping(text: bytes, name: str, *, sections: Collection[str] = ()
             loader.dispose()
     except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, ValueError) as error:
         # The library's own constructors fail in many ways on tagged values such as `!!bool perhaps`.
-        raise SettingsError([f"`{one_line(name)}` is not valid YAML: {_yaml_problem(error)}"]) from None
+        raise SettingsError([f"`{one_line(name)}` is not valid YAML: {_yaml_problem(error, text)}"]) from None
     if problems:
         raise SettingsError(problems)
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise SettingsError([f"`{one_line(name)}` must be a mapping at its top level, found {type(content).__name__}"])
+        raise SettingsError([f"`{one_line(name)}` must be a mapping at its top level, found {describe(content)}"])
     return content
 
 
@@ -269,13 +291,21 @@ def _has_interpolation(value: object) -> bool:
     return False
 
 
-def _yaml_problem(error: Exception) -> str:
+def _yaml_problem(error: Exception, text: bytes) -> str:
     import yaml
 
     if isinstance(error, RecursionError):
         return "it nests too deep"
     if not isinstance(error, yaml.YAMLError):
         return f"a value does not fit its tag: {one_line(error)}"
+    if isinstance(error, yaml.reader.ReaderError):
+        try:
+            text.decode()
+        except UnicodeDecodeError as wrong:
+            number = text.count(b"\n", 0, wrong.start) + 1
+            return f"line {number} is not UTF-8: save the file in that encoding"
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+    if problem.startswith("but "):
+        problem = f"{getattr(error, 'context', None)}, {problem}"
     return one_line(f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else problem)

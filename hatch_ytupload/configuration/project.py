@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.configuration.keys import KEYS, PROJECT_TABLE, TABLE, misplaced
 from hatch_ytupload.errors import NoProjectError, SettingsError
-from hatch_ytupload.wording import cannot, describe, one_line
+from hatch_ytupload.wording import cannot, describe, mistyped, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,6 +158,8 @@ def hatch_build_of(root: str) -> HatchBuild:
     return hatch_build(_read_pyproject(root) if exists else Pyproject(root, {}))
 
 
+# Options of Hatch's that count for our target.
+_OPTIONS = ("dependencies", "directory", "exclude", "hooks", "reproducible", "require-runtime-dependencies", "versions")
 # What selects files in other targets, and what says here what it says there.
 _SELECTION = {
     "include": "`upload_paths` and `upload_modules`",
@@ -175,13 +177,15 @@ def hatch_build(pyproject: Pyproject) -> HatchBuild:
     Raises:
         SettingsError: an option means nothing for our target or publisher, or is of the wrong type.
     """
-    hatch = _table(pyproject.content, "tool").get("hatch", {})
+    tool = _table(pyproject.content, "tool")
+    hatch = tool.get("hatch", {})
     build = _inner(hatch, "build")
     target = _inner(_inner(build, "targets"), "ytarchive")
     directory = target.get("directory", build.get("directory"))
     reproducible = target.get("reproducible", build.get("reproducible"))
     exclude = target.get("exclude", build.get("exclude", []))
     problems = [
+        *_mistyped_table(tool),
         *_misplaced(build, target, exclude, pyproject.build_file),
         *misplaced(PROJECT_TABLE, _inner(_inner(hatch, "publish"), "ytupload")),
     ]
@@ -203,6 +207,10 @@ def _misplaced(build: dict[str, Any], target: dict[str, Any], exclude: object, f
     for option, instead in _SELECTION.items():
         if option in target:
             yield f"`{above}targets.ytarchive.{option}` in `{file}` has no meaning for this target: use {instead}"
+    for option in _OPTIONS:
+        if option not in target and (slip := mistyped(option, target)):
+            place = f"`{above}targets.ytarchive.{one_line(slip)}` in `{file}`"
+            yield f"{place} is read by nobody; did you mean `{option}`?"
     for key, way_out in _settings(build):
         yield f"`{above}{key}` in `{file}` means nothing there; write `{way_out}`"
     if not isinstance(exclude, list) or not all(isinstance(pattern, str) and pattern for pattern in exclude):
@@ -221,6 +229,13 @@ def _settings(build: dict[str, Any]) -> Iterator[tuple[str, str]]:
         for key in table:
             if key in KEYS:
                 yield f"{place}.{key}", f"{TABLE}.{key}"
+
+
+def _mistyped_table(tool: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong where our table can only be meant by another one, which nobody would read."""
+    plain = {re.sub(r"^hatch[-_]|[-_]", "", name): name for name in tool}
+    if "ytupload" not in tool and (slip := mistyped("ytupload", plain)):
+        yield f"`[tool.{one_line(plain[slip])}]` in `{PYPROJECT}` is read by nobody; settings stand in `[{TABLE}]`"
 
 
 def _inner(table: object, key: str) -> dict[str, Any]:

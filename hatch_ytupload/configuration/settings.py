@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 _BEFORE_THE_REST = ("pipeline_dir", "config")
 _OF_SIGNATURES = ("signing_key", "allowed_signers", "revoked_keys")
+_IN_CONFIG = (*(key.config_key for key in KEYS.values() if key.config_key), "stages.enabled_stages")
 _NEEDED_FOR_PUBLISHING = frozenset({"build_folder", "mode", "proxy"})
 
 
@@ -277,10 +278,13 @@ class _Reading:
         if name is False:
             return None
         try:
-            return load_pipeline_config(pipeline_dir, name)
+            config = load_pipeline_config(pipeline_dir, name)
         except SettingsError as error:
             self.problems.extend(error.problems)
             return None
+        if config is not None:
+            self.warnings.extend(config.mistyped(_IN_CONFIG))
+        return config
 
     def _secrets(self, pipeline_dir: str) -> Secrets:
         try:

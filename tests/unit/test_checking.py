@@ -177,6 +177,15 @@ def test_a_module_that_a_package_does_not_have_is_missing(tmp_path: Path) -> Non
         assert [finding.rule for finding in findings] == ([rule] if rule else []), code
 
 
+def test_names_come_through_many_imports_of_all(tmp_path: Path) -> None:
+    """Each file is asked once, however many lead to it and however long the way is."""
+    last = 1100
+    chain = {f"m{n}": f"from m{n + 1} import *\nfrom m{n + 2} import *\n" for n in range(last)}
+    ends = {f"m{last}": "deep = 1\n", f"m{last + 1}": ""}
+    (finding,) = of_mapper(tmp_path, "from m0 import deep, gone\n", **chain, **ends)
+    assert "`gone`" in finding.message
+
+
 def test_every_way_to_define_a_name_counts(tmp_path: Path) -> None:
     """None of them may be mistaken for a missing one."""
     names = """

@@ -215,6 +215,12 @@ class TestHatchExclude:
         )
         assert "t/lib/a.py" in with_exclude(tmp_path, f"{option} = {value}", "").paths(TABLE)
 
+    def test_slips_of_the_pen_are_errors(self, tmp_path: Path) -> None:
+        """What was to stay out would go in."""
+        assert refusal(with_exclude(tmp_path, "exlude = ['*.log']").project) == (
+            "`tool.hatch.build.targets.ytarchive.exlude` in `pyproject.toml` is read by nobody; did you mean `exclude`?"
+        )
+
     @pytest.mark.parametrize(
         "table",
         ["targets.ytarchive", "targets.wheel.hooks.ytarchive", "hooks.ytarchive", "targets.ytarchive.hooks.ytarchive"],

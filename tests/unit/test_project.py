@@ -86,6 +86,14 @@ class TestBadInput:
         found = refusal(lambda: find_project(root))
         assert found.startswith(line.replace("{path}", f"{root}/pyproject.toml"))
 
+    @pytest.mark.parametrize("name", ["yt-upload", "hatch-ytupload", "ytuploads", "ytuplaod"])
+    def test_a_table_that_can_only_be_ours_is_an_error(self, tmp_path: Path, name: str) -> None:
+        """Else all that stands in it would be passed over in silence; beside ours it is somebody else's."""
+        root = write(tmp_path, f"{named('a')}\n[tool.{name}]\nmode = 'dev'\n")
+        line = f"`[tool.{name}]` in `pyproject.toml` is read by nobody; settings stand in `[tool.ytupload]`"
+        assert refusal(lambda: find_project(root)) == line
+        assert find_project(write(tmp_path, f"{named('a')}\n[tool.{name}]\n[tool.ytupload]\n")).table == {}
+
     def test_toml_that_nests_too_deep_is_not_valid(self, tmp_path: Path) -> None:
         """The parser calls itself; that must not end in a traceback."""
         root = write(tmp_path, "a = " + "[" * 50_000)

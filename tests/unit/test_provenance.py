@@ -49,6 +49,12 @@ class TestCommit:
         assert asked(pipeline, directory="stages") is None
         assert (tmp_path / "asked").exists()
 
+    def test_the_mark_of_a_cache_is_no_repository(self, pipeline: Pipeline) -> None:
+        """An empty file, as uv puts into its cache, where `uv build` has the wheel made: git would be an error."""
+        (pipeline.root / ".git").write_bytes(b"")
+        with GitQuestion(str(pipeline.root), []) as question:
+            assert (question.answer(), question.problem) == (None, None)
+
     def test_before_the_first_commit_there_is_none(self, pipeline: Pipeline) -> None:
         """A repository alone is nothing to go back to."""
         pipeline.git("init", "--quiet")

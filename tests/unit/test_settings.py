@@ -307,6 +307,34 @@ class TestConfig:
         pipeline.write({CONFIG: f"pipeline: {{{key}: {in_config}}}\n"})
         assert pipeline.settings({key: in_table}).warnings == ()
 
+    @pytest.mark.parametrize(
+        ("config", "slip", "meant"),
+        [
+            ("pipelin: {mode: dev}", "pipelin", "pipeline"),
+            ("pipeline: {upload_module: [a]}", "pipeline.upload_module", "pipeline.upload_modules"),
+            ("pipeline: {build_foldr: //home/a}", "pipeline.build_foldr", "pipeline.build_folder"),
+            ("stages: {enabled_stage: [a]}", "stages.enabled_stage", "stages.enabled_stages"),
+        ],
+    )
+    def test_slips_of_the_pen_are_warned_about(self, pipeline: Pipeline, config: str, slip: str, meant: str) -> None:
+        """Where nothing else says what was meant."""
+        pipeline.write({CONFIG: config})
+        assert pipeline.settings({}).warnings == (
+            f"`{slip}` in `configs/config.yaml` is read by nobody; did you mean `{meant}`?",
+        )
+
+    @pytest.mark.parametrize(
+        "config",
+        [
+            "pipeline: {build_code_dir: x, modules: [], 5: x, path: x}\nstage: {}\nstages: {x: []}\n5: x\n",
+            "pipeline: {upload_modules: [], upload_module: [a]}",
+            "pipeline: ${base}\nbase: {upload_module: [a]}",
+        ],
+    )
+    def test_other_keys_are_none_of_our_business(self, pipeline: Pipeline, config: str) -> None:
+        """A pipeline's config holds much more than what we read."""
+        assert pipeline.write({CONFIG: config}).settings({}).warnings == ()
+
     def test_false_reads_none(self, pipeline: Pipeline) -> None:
         """With `config = false` the file need not even be right."""
         pipeline.write({CONFIG: "pipeline: [\n"})
