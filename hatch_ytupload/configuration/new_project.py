@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hatch_ytupload.archive_layout import STAGES
 from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.configuration.pipeline_config import DEFAULT_CONFIG, SECRETS_FILE
-from hatch_ytupload.configuration.project import PYPROJECT, file_name_component, normalize_name, parsed_toml
+from hatch_ytupload.configuration.project import HATCH_TOML, PYPROJECT, file_name_component, normalize_name, parsed_toml
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.wording import cannot, listed, one_line
 
@@ -90,13 +90,11 @@ def plan_project(directory: str) -> NewProject:
         raise SettingsError(
             [f"`{shown}` has no `{STAGES}/`: go to the directory of the pipeline, or name it by `-C DIR`"]
         )
-    old = _read(directory, PYPROJECT)
-    try:
-        content = parsed_toml((old or "").encode())
-    except (ValueError, RecursionError) as error:
-        raise SettingsError([f"`{PYPROJECT}` is not valid TOML: {one_line(error)}"]) from None
+    old, content = _read_toml(directory, PYPROJECT)
     backend = _backend(directory, content)
-    blocks = list(_missing(directory, content, backend))
+    # Hatch reads what this file says in place of the tables of `pyproject.toml`.
+    elsewhere = _read_toml(directory, HATCH_TOML)[1].get("build")
+    blocks = list(_missing(directory, content, backend, with_target=elsewhere is None))
     additions = [_addition(PYPROJECT, old, "\n".join(blocks))] if blocks else []
     if old is not None and blocks:
         _refuse_clash(additions[0], old)
@@ -106,6 +104,11 @@ def plan_project(directory: str) -> NewProject:
         hints.append(
             f"the project's build backend is `{one_line(backend)}`, which stays: the command `hatch-ytupload build` "
             "builds the archive, not `hatch build`"
+        )
+    elif elsewhere is not None and "ytarchive" not in str(elsewhere):
+        hints.append(
+            f"the options of builds stand in `{HATCH_TOML}`, which stays: add a table `[build.targets.ytarchive]` with "
+            '`dependencies = ["hatch-ytupload[framework]"]` there'
         )
     if lacking := _lacking_dependencies(content):
         hints.append(
@@ -131,7 +134,16 @@ def write_project(directory: str, additions: tuple[Addition, ...]) -> None:
             raise SettingsError([cannot("write", addition.path, error)]) from None
 
 
-def _missing(directory: str, content: dict[str, Any], backend: str) -> Iterator[str]:
+def _read_toml(directory: str, name: str) -> tuple[str | None, dict[str, Any]]:
+    """Return the text of a file and what it says, None and nothing where there is none."""
+    text = _read(directory, name)
+    try:
+        return text, parsed_toml((text or "").encode())
+    except (ValueError, RecursionError) as error:
+        raise SettingsError([f"`{name}` is not valid TOML: {one_line(error)}"]) from None
+
+
+def _missing(directory: str, content: dict[str, Any], backend: str, *, with_target: bool) -> Iterator[str]:
     """Yield the tables that `pyproject.toml` lacks."""
     tool = content.get("tool", {})
     if backend == _BACKEND and "build-system" not in content:
@@ -139,9 +151,7 @@ def _missing(directory: str, content: dict[str, Any], backend: str) -> Iterator[
     if "project" not in content and "poetry" not in tool:
         yield _PROJECT.format(name=_name(directory))
     targets = tool.get("hatch", {}).get("build", {}).get("targets", {})
-    # Hatch reads this file in place of the tables of `pyproject.toml`.
-    in_another_file = os.path.exists(os.path.join(directory, "hatch.toml"))
-    if backend == _BACKEND and not in_another_file:
+    if backend == _BACKEND and with_target:
         if "ytarchive" not in targets:
             yield _TARGET
         if "wheel" not in targets:

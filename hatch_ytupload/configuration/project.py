@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 PYPROJECT = "pyproject.toml"
-_HATCH_TOML = "hatch.toml"
+HATCH_TOML = "hatch.toml"
 
 
 class Project(NamedTuple):
@@ -111,7 +111,7 @@ def find_pyproject(start: str) -> Pyproject:
 def _read_pyproject(root: str) -> Pyproject:
     content = _read_toml(os.path.join(root, PYPROJECT))
     build_file = PYPROJECT
-    hatch_file = os.path.join(root, _HATCH_TOML)
+    hatch_file = os.path.join(root, HATCH_TOML)
     if os.path.isfile(hatch_file):
         # As Hatch has it: a table of the file stands in the place of the whole table of that name.
         tool = _table(content, "tool")
@@ -119,7 +119,7 @@ def _read_pyproject(root: str) -> Pyproject:
         tool["hatch"] = {**(of_pyproject if isinstance(of_pyproject, dict) else {}), **of_file}
         content["tool"] = tool
         if "build" in of_file:
-            build_file = _HATCH_TOML
+            build_file = HATCH_TOML
     return Pyproject(root, content, build_file)
 
 
@@ -203,7 +203,7 @@ def hatch_build(pyproject: Pyproject) -> HatchBuild:
 
 def _misplaced(build: dict[str, Any], target: dict[str, Any], exclude: object, file: str) -> Iterator[str]:
     """Say what Hatch's tables for builds hold that means nothing for our target, or is of the wrong type."""
-    above = "build." if file == _HATCH_TOML else "tool.hatch.build."
+    above = "build." if file == HATCH_TOML else "tool.hatch.build."
     for option, instead in _SELECTION.items():
         if option in target:
             yield f"`{above}targets.ytarchive.{option}` in `{file}` has no meaning for this target: use {instead}"

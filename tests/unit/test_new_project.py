@@ -131,8 +131,13 @@ def test_another_backend_stays(bare: Pipeline, files: dict[str, str | bytes], ba
 def test_hatchs_own_file_is_left_alone(bare: Pipeline) -> None:
     """Its tables would stand in the place of ours."""
     bare.write({"pyproject.toml": HATCHLING + NAMED, "hatch.toml": "[build.targets.wheel]\nbypass-selection = true\n"})
-    content, _ = init(bare)
+    content, (hint, *_) = init(bare)
     assert "tool" not in content
+    assert hint.startswith("the options of builds stand in `hatch.toml`, which stays: add a table `[build.targets.ytar")
+    bare.write({"hatch.toml": "[build.targets.ytarchive]\n"})
+    assert "hatch.toml" not in str(init(bare)[1])
+    bare.write({"hatch.toml": "[envs.default]\n"})
+    assert "ytarchive" in init(bare)[0]["tool"]["hatch"]["build"]["targets"]
 
 
 def test_lines_and_files_that_are_there_stay(bare: Pipeline) -> None:
