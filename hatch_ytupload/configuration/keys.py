@@ -19,7 +19,7 @@ Spelling = Callable[[str], str]
 
 def publisher_option(key: str) -> str:
     """Write a setting as an option of the publisher."""
-    return f"`{key}`"
+    return f"`-o {key}`"
 
 
 def command_flag(key: str) -> str:

@@ -95,7 +95,7 @@ def job_python(wanted: Wanted, notice: Callable[[str], None]) -> Iterator[JobPyt
         )
     making = _Making(interpreter, wanted, notice)
     programs = os.path.dirname(interpreter.executable) if wanted.named is not None else None
-    cache = user_cache(wanted.environ, notice)
+    cache = user_cache(wanted.environ, lambda problem: notice(f"Warning: {problem}"))
     kept = making.kept(cache) if cache is not None else None
     if kept is not None:
         try:

@@ -190,7 +190,7 @@ def test_the_first_way_to_install_gives_both_commands(tmp_path: Path, shell: She
     assert sorted(path.name for path in (tmp_path / "bin").iterdir()) == ["hatch", "hatch-ytupload"], printed
     # The publisher is there, too.
     shell.type("cd ads && ../bin/hatch-ytupload init")
-    assert shell.type("../bin/hatch publish -p ytupload -o bad").startswith("option `bad` is not known")
+    assert shell.type("../bin/hatch publish -p ytupload -o bad").startswith("option `-o bad` is not known")
 
 
 def test_every_page_is_in_the_table_of_contents() -> None:

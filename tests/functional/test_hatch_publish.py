@@ -139,8 +139,8 @@ def test_every_problem_is_a_line_and_status_1(project: Project, proxy: ProxyServ
     project.build("one")
     done = project.publish("-o", "dryrun", "-o", "mode=test", status=1)
     assert done.stderr == (
-        "option `dryrun` is not known; did you mean `dry_run`?\n"
-        'option `mode` must be "prod" or "dev", found the string "test"\n'
+        "option `-o dryrun` is not known; did you mean `dry_run`?\n"
+        'option `-o mode` must be "prod" or "dev", found the string "test"\n'
     )
     done = project.publish("-o", "mode=prod", status=1, YT_PROXY=proxy.address, YT_TOKEN="wrong-token")
     assert done.stderr == (
@@ -176,7 +176,7 @@ def test_an_environment_can_be_named(project: Project) -> None:
     project.pipeline.write({"pyproject.toml": text + table})
     assert "home/prod/build" in project.publish("-o", "environment=prod").stderr
     assert project.publish("-o", "environment=x", status=1).stderr == (
-        "option `environment` names no environment, `x`: there are `prod`\n"
+        "option `-o environment` names no environment, `x`: there are `prod`\n"
     )
 
 

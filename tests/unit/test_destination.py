@@ -40,7 +40,7 @@ def test_no_build_folder(pipeline: Pipeline, mode: str) -> None:
     """The line says all the places where it can be set."""
     assert refusal(lambda: open_build_folder(pipeline.settings({"mode": mode, "proxy": "x"}))) == (
         "no build folder is set: write `build_folder` under `[tool.ytupload]` or `pipeline.build_folder` in the "
-        "pipeline's config, set `YTUPLOAD_BUILD_FOLDER`, or give the option `build_folder`"
+        "pipeline's config, set `YTUPLOAD_BUILD_FOLDER`, or give the option `-o build_folder`"
     )
 
 
@@ -48,7 +48,7 @@ def test_no_cluster(pipeline: Pipeline) -> None:
     """The same for the proxy."""
     assert refusal(lambda: open_build_folder(pipeline.settings({"build_folder": "//home/x"}))) == (
         "no cluster is set: write `proxy` under `[tool.ytupload]` or `YT_PROXY` in `configs/secrets.env`, set "
-        '`YT_PROXY`, or give the option `proxy`; `mode = "dev"` needs none'
+        '`YT_PROXY`, or give the option `-o proxy`; `mode = "dev"` needs none'
     )
 
 
@@ -115,13 +115,13 @@ def test_a_warning_about_two_projects_in_one_folder(pipeline: Pipeline, tmp_path
     other = pipeline.write({"stages/first/src/text.txt": "other"}).build(tmp_path / "dist")
     line = refusal(lambda: publish_bundle(settings, other.archive))
     assert line.endswith(
-        "of the project `demo`, and this is `other`; give each project a build folder of its own, or `force`"
+        "of the project `demo`, and this is `other`; give each project a build folder of its own, or `-o force`"
     )
     warnings: list[str] = []
     assert publish_bundle(
         settings, other.archive, conditions=conditions_of(settings, force=True, warn=warnings.append)
     ).outcome.changed
-    assert warnings == [line.removesuffix(", or `force`")]
+    assert warnings == [line.removesuffix(", or `-o force`")]
 
 
 def test_the_default_artifact(pipeline: Pipeline) -> None:

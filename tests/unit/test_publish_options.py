@@ -83,23 +83,23 @@ def test_every_mistake_is_told_at_once() -> None:
         read(given, {"mode": 7})
     assert [problem.partition(";")[0] for problem in error.value.problems] == [
         "`publish.ytupload.mode` of Hatch's configuration means nothing there, where only `disable` does",
-        "option `dryrun` is not known",
-        'option `mode` must be "prod" or "dev", found the string "production"',
-        f'option `build_folder` must be {EXAMPLE}, found the string ""',
-        'option `proxy` must be a value, as in `name=value`, found the string ""',
-        'option `dist` must be a value, as in `name=value`, found the string " "',
+        "option `-o dryrun` is not known",
+        'option `-o mode` must be "prod" or "dev", found the string "production"',
+        f'option `-o build_folder` must be {EXAMPLE}, found the string ""',
+        'option `-o proxy` must be a value, as in `name=value`, found the string ""',
+        'option `-o dist` must be a value, as in `name=value`, found the string " "',
     ]
 
 
 def test_hatchs_own_names_are_options_of_nobody_else() -> None:
     """In the tables they are unknown; `disable` is known there, and not on the command line."""
     assert "`publish.ytupload.no_prompt` of Hatch's configuration" in refusal(lambda: read(None, {"no_prompt": True}))
-    assert "option `disable` is not known" in refusal(lambda: read({"disable": "true"}))
+    assert "option `-o disable` is not known" in refusal(lambda: read({"disable": "true"}))
 
 
 def test_a_name_of_control_characters_stays_on_its_line() -> None:
     """Whoever calls the program may write anything."""
-    assert "option `a\\nb`" in refusal(lambda: read({"a\nb": ""}))
+    assert "option `-o a\\nb`" in refusal(lambda: read({"a\nb": ""}))
 
 
 def test_the_inputs_are_left_alone() -> None:

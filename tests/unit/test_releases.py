@@ -673,7 +673,7 @@ def test_nothing_changes_where_nobody_agrees(folder: BuildFolder, bundles: list[
         for action in actions:
             line = refusal(partial(action, nobody))
             assert line.endswith(
-                f": {whose} asks before anything changes, and there is no terminal to ask on; agree with `yes`"
+                f": {whose} asks before anything changes, and there is no terminal to ask on; agree with `-o yes`"
             )
         publish(folder, outgoing, nobody, dry_run=True)
         assert refusal(lambda: publish(folder, outgoing, somebody)).endswith(f"not agreed to; {whose} is as it was")
@@ -720,13 +720,13 @@ def test_two_projects_in_one_folder_are_told_apart(folder: BuildFolder, bundles:
     line = refusal(lambda: publish_to(folder, theirs))
     assert line == (
         f"`{folder.location}` holds `{bundles[0].release}` of the project `demo`, and this is `other`; "
-        "give each project a build folder of its own, or `force`"
+        "give each project a build folder of its own, or `-o force`"
     )
     assert refusal(lambda: publish_to(folder, theirs, dry_run=True)) == line
     assert current(folder) == bundles[0].release
     warnings: list[str] = []
     assert publish_to(folder, theirs, force=True, warn=warnings.append).changed
-    assert warnings == [line.removesuffix(", or `force`")]
+    assert warnings == [line.removesuffix(", or `-o force`")]
 
 
 @given(

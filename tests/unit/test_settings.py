@@ -177,7 +177,7 @@ class TestTable:
             "`tool.ytupload.mod` is not a known setting; did you mean `mode`?",
             "`pipeline.upload_modules` in `configs/config.yaml` must be a list of module names, found the integer 5",
             (
-                "option `build_folder` must be the path of a Cypress folder such as `//home/project/build`, "
+                "option `-o build_folder` must be the path of a Cypress folder such as `//home/project/build`, "
                 'found the string "home"'
             ),
             'environment variable `YTUPLOAD_MODE` must be "prod" or "dev", found the string "test"',
@@ -457,7 +457,7 @@ class TestEnvironments:
         [
             (
                 {"environment": "prd"},
-                "option `environment` names no environment, `prd`: there are `prod`, `stage`; did you mean `prod`?",
+                "option `-o environment` names no environment, `prd`: there are `prod`, `stage`; did you mean `prod`?",
             ),
             (
                 {"environment": "x\n", "spelling": command_flag},
