@@ -19,6 +19,7 @@ from hatch_ytupload.file_names import as_text, shorter
 from hatch_ytupload.packing.bundle import BUILD_IT, no_bundle
 from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
 from hatch_ytupload.reading.contents import ArchiveCopy, read_contents
+from hatch_ytupload.releases.published import CURRENT
 from hatch_ytupload.releases.records import (
     archive_of,
     directory_of,
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from hatch_ytupload.packing.manifest import FileInfo, Manifest
     from hatch_ytupload.releases.records import Record
     from hatch_ytupload.releases.signatures import Signers
-
-CURRENT = "current"
-"""Names the archive that jobs mount now."""
 
 _CHUNK = 4 << 20
 _ARCHIVE_SUFFIXES = (".tar.gz", ".tgz")

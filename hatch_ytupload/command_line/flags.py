@@ -109,7 +109,7 @@ def archive_or_current(console: Console, archive: str | None, flags: Mapping[str
         archive: as it was named; None: it was not.
         flags: their values, by key.
     """
-    from hatch_ytupload.answers.artifacts import CURRENT
+    from hatch_ytupload.releases.published import CURRENT
 
     is_elsewhere = flags.get("build_folder") is not None or not console.in_project()
     return CURRENT if archive is None and is_elsewhere else archive

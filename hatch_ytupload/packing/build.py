@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.__about__ import __version__
@@ -131,26 +130,33 @@ def build_bundle(
                 made = BundleRecord(inputs, statuses_of(temporary), manifest.git, archive)
         if memory:
             memory.close(plan, directory, made)
-    wheels_in = wheel_sizes(plan)
-    sizes = chain(((entry.path, entry_size(entry)) for entry in plan.entries()), wheels_in.items())
-    warnings = [*replaced, *size_warning(archive.size, sizes, settings.max_archive_mb), *_credentials(plan)]
-    files = sum(len(part.entries) for part in plan.parts) + len(wheels_in)
-    content = sum(map(entry_size, plan.entries())) + sum(wheels_in.values())
-    if git.problem:
-        warnings.append(git.problem)
-    if cache and cache.problem:
-        warnings.append(cache.problem)
+    problems = filter(None, [git.problem, cache.problem if cache else None])
+    large = size_warning(archive.size, _sizes(plan), settings.max_archive_mb)
+    return _built(directory, archive, plan, (*replaced, *large, *_credentials(plan), *problems), changed=changed)
+
+
+def _built(directory: str, archive: ArchiveIdentity, plan: Plan, warnings: tuple[str, ...], *, changed: bool) -> Built:
+    """Tell what a build has done."""
+    sizes = [size for _, size in _sizes(plan)]
+    done = "packed" if changed else "nothing changed:"
     return Built(
         os.path.join(directory, ARCHIVE_NAME),
         archive.size,
         archive.sha256,
         archive.content_sha256,
-        files,
+        len(sizes),
         changed,
-        f"{'packed' if changed else 'nothing changed:'} {counted(files, 'file')} ({megabytes(content)}, "
-        f"{megabytes(archive.size)} compressed), left out {plan.ignored} by `.ytignore`",
-        tuple(warnings),
+        f"{done} {counted(len(sizes), 'file')} ({megabytes(sum(sizes))}, {megabytes(archive.size)} compressed), "
+        f"left out {plan.ignored} by `.ytignore`",
+        warnings,
     )
+
+
+def _sizes(plan: Plan) -> Iterator[tuple[str, int]]:
+    """Yield path and size of every file of the archive, in bytes."""
+    yield from ((entry.path, entry_size(entry)) for entry in plan.entries())
+    # Which no plan holds until they are looked for.
+    yield from wheel_sizes(plan).items()
 
 
 def source_date_epoch(environ: Mapping[str, str]) -> int:

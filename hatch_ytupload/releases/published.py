@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from hatch_ytupload.releases.signatures import Signers
 
 CURRENT = "current"
-"""Asks for the release that is current when the pipeline starts."""
+"""Names the release that is current, whichever that is."""
 
 BUNDLE = "bundle"
-"""Asks for the release that the bundle in the project's build directory would become."""
+"""Names, for a pipeline, the release that the bundle in the project's build directory would become."""
 
 # Each time somebody has published between two requests.
 _ROUNDS = 20

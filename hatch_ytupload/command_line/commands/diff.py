@@ -47,9 +47,10 @@ def command(console: Console, /, a: str | None, b: str | None, *, text: bool, ex
       hatch-ytupload diff --text 1.3.0 1.4.0
       hatch-ytupload diff //home/ads/testing/build //home/ads/build
     """
-    from hatch_ytupload.answers.artifacts import CURRENT, described, find_artifact
+    from hatch_ytupload.answers.artifacts import described, find_artifact
     from hatch_ytupload.answers.components import components_in
     from hatch_ytupload.answers.differences import compare, text_diffs
+    from hatch_ytupload.releases.published import CURRENT
 
     places = whereabouts(console, flags)
     before = find_artifact(CURRENT if b is None else a, places)
