@@ -8,7 +8,6 @@ import sys
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
 from hatch_ytupload.wording import one_line
 
@@ -126,24 +125,6 @@ def find_below(name: str, directories: Sequence[str]) -> ModuleSpec | None:
         # What was remembered about a directory may be older than the files that a build has just generated there.
         sys.path_importer_cache.pop(directory, None)
     return PathFinder.find_spec(name, list(directories))
-
-
-def grows_on_import(init: str | None) -> bool:
-    """Tell whether the `__init__.py` of a package adds directories elsewhere to its path when it is run.
-
-    That is what `pkgutil.extend_path` and `pkg_resources.declare_namespace` do.
-    """
-    try:
-        text = small_file(init or "")
-        if not any(name in text for name in (b"extend_path", b"declare_namespace")):
-            return False
-        import ast
-
-        calls = [node.func for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-    except (OSError, SyntaxError, ValueError):
-        return False
-    names = (call.attr if isinstance(call, ast.Attribute) else getattr(call, "id", "") for call in calls)
-    return not {"extend_path", "declare_namespace"}.isdisjoint(names)
 
 
 def is_standard_library(directory: str) -> bool:

@@ -61,6 +61,15 @@ def more_portions(name: str, listed: str) -> ModuleNotFoundInEnvironmentError:
     )
 
 
+def unclear_path(name: str, init: str, line: int) -> ModuleNotFoundInEnvironmentError:
+    """Make the error for a package of the project whose code adds directories to its path."""
+    return _refused(
+        name,
+        f"adds directories elsewhere to its `__path__`, or none that can be told without running it, in line {line} of "
+        f"`{one_line(init)}`: jobs would not have them, so move what they hold into the package, and remove the line",
+    )
+
+
 def bad_name(name: str, search_path: Sequence[str]) -> ModuleNotFoundInEnvironmentError:
     """Make the error for a text that no `import` statement could hold."""
     if "/" in name or "\\" in name:

@@ -8,6 +8,7 @@ from importlib.machinery import FrozenImporter
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.details import detail
 from hatch_ytupload.sources import distributions, module_errors
 from hatch_ytupload.sources.distributions import installed_owners, is_inside
@@ -15,7 +16,6 @@ from hatch_ytupload.sources.import_path import (
     MODULE_SUFFIXES,
     ImportPath,
     find_below,
-    grows_on_import,
     holds_code,
     is_standard_library,
     zip_archive_of,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
     from hatch_ytupload.sources.distributions import Distribution
+    from hatch_ytupload.sources.package_path import PackagePath
 
 
 __all__ = ["Module", "ModuleMissingError", "ModuleRoot", "find_module"]
@@ -103,13 +104,18 @@ def find_module(name: str, own_directories: Sequence[str], *, search_path: Seque
     _refuse_library(top, path)
     found = path.look_up(top)
     pieces = _regular(top, found.spec) if found.spec is not None else _portions(top, found.portions)
-    if found.spec is not None and grows_on_import(found.spec.origin):
+    grows = None if found.spec is None else _growth(found.spec)
+    if grows is not None and grows.from_search_path:
         pieces = _grown(top, pieces[0], path)
     pieces += _mapped(path.mapped_below(top), [piece.source for piece in pieces])
     if not pieces:
         raise module_errors.without_code(top, found.portions) or module_errors.missing(top, path.own, path.environment)
     _check_submodule(name, pieces)
-    return _described(top, pieces, path)
+    module = _described(top, pieces, path)
+    # What is installed keeps all that it looks for among its own files.
+    if grows is not None and grows.line is not None and module.own:
+        raise module_errors.unclear_path(top, os.path.join(pieces[0].source, "__init__.py"), grows.line)
+    return module
 
 
 def _refuse_library(top: str, path: ImportPath) -> None:
@@ -154,6 +160,20 @@ def _portions(top: str, places: Iterable[str]) -> list[_Piece]:
         if os.path.isdir(place) and not is_standard_library(os.path.dirname(place)) and holds_code(place):
             pieces.append(_Piece(os.path.abspath(place), top, f"{os.path.basename(place)}/"))
     return pieces
+
+
+def _growth(spec: ModuleSpec) -> PackagePath | None:
+    """Return how the path of a package grows when it is imported; None: it is none, or its path is never named."""
+    try:
+        text = b"" if spec.submodule_search_locations is None else small_file(spec.origin or "")
+    except OSError:
+        return None
+    if b"__path__" not in text and b"declare_namespace" not in text:
+        return None
+    # Few builds come here, and it takes its time to load.
+    from hatch_ytupload.sources.package_path import package_path
+
+    return package_path(text, os.path.abspath(spec.origin or ""))
 
 
 def _grown(top: str, first: _Piece, path: ImportPath) -> list[_Piece]:

@@ -486,6 +486,26 @@ class TestGrowing:
         "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n",
         "import pkg_resources\npkg_resources.declare_namespace(__name__)\n",
         "try:\n    __import__('pkg_resources').declare_namespace(__name__)\nexcept ImportError:\n    raise\n",
+        "from pkgutil import extend_path as grown\n__path__ = grown(__path__, __name__)\n",
+        "from twisted.plugin import pluginPackagePaths\n__path__.extend(pluginPackagePaths(__name__))\n",
+    )
+    INSIDE = (
+        "import os\n__path__.append(os.path.join(os.path.dirname(__file__), 'api'))\n",
+        "import os.path as _path\n__path__ += [_path.join(__path__[0], 'plugins/')]\n",
+        "from pathlib import Path as _Path\nHERE = _Path(__file__).resolve().parent\n__path__ = [str(HERE / 'a')]\n",
+        "from pathlib import Path\nHERE = Path(__file__).parents[0]\n__path__[:] = __path__ + [str(HERE)]\n",
+        "__path__ = []\n",
+        "def later():\n    __path__.append('/elsewhere')\n",
+        "print(__path__)\n",
+    )
+    OUTSIDE = (
+        "import os\n__path__.append(os.path.join(os.path.dirname(__file__), '..', 'more'))\n",
+        "import os\n__path__ += [os.path.dirname(__path__[0])]\n",
+        "import os\nif os.name:\n    __path__.insert(0, '/elsewhere')\n",
+        "from pathlib import Path\nfor place in Path(__file__).parent.iterdir():\n    __path__.append(str(place))\n",
+        "import os\n__path__.extend(os.environ['PLUGINS'].split(':'))\n",
+        "from other import __path__ as others\n__path__[1:] = others\n",
+        "here = here\n__path__ = __path__ + __path__[1:] + here\n",
     )
 
     @pytest.mark.parametrize("init", STYLES)
@@ -505,13 +525,37 @@ class TestGrowing:
         assert sources(module) == {"legacy": [str(place / "legacy") for place in places]}
         assert metadata(module) == [f"{name}.dist-info/METADATA" for name in ("one-3.0", "legacy_a-1.0", "two-3.0")]
 
-    @pytest.mark.parametrize("init", ["", "# extend_path(__path__, __name__)\n", "def extend_path():\n  (\n"])
+    @pytest.mark.parametrize(
+        "init",
+        [
+            "",
+            "# extend_path(__path__)\n",
+            "def extend_path():\n  (\n",
+            "from pkgutil import extend_path\n__path__\n(lambda: 1)()",
+        ],
+    )
     def test_a_package_that_does_not_grow_hides_the_others(self, site: Path, tmp_path: Path, init: str) -> None:
         """As Python has it: the first one is the package. A comment is no call, nor is what cannot be parsed."""
         write(site, "legacy/__init__.py", text=init)
         write(tmp_path, "other/legacy/__init__.py", text=self.STYLES[0])
         module = find_module("legacy", [], search_path=[str(site), str(tmp_path / "other")])
         assert sources(module) == {"legacy": [str(site / "legacy")]}
+
+    @pytest.mark.parametrize("init", INSIDE)
+    def test_directories_of_the_package_itself_are_packed_with_it(self, project: Path, init: str) -> None:
+        write(project, "legacy/__init__.py", text=init)
+        assert sources(find_module("legacy", [str(project)], search_path=[])) == {"legacy": [str(project / "legacy")]}
+
+    @pytest.mark.parametrize("init", OUTSIDE)
+    def test_directories_elsewhere_and_unknown_ones_are_refused(self, project: Path, site: Path, init: str) -> None:
+        """In packages of the project; what is installed keeps all of its files beside one another."""
+        write(project, "legacy/__init__.py", text=f"\n{init}")
+        line = refusal("legacy", [project])
+        assert f"without running it, in line {init.count(chr(10)) + 1} of" in line
+        assert "`legacy`, which adds directories elsewhere to its `__path__`, or none that can be told" in line
+        write(site, "legacy/__init__.py", text=init)
+        install(site, "legacy", "1.0", "legacy/__init__.py")
+        assert sources(find_module("legacy", [], search_path=[str(site)])) == {"legacy": [str(site / "legacy")]}
 
     def test_a_portion_in_an_archive_is_refused(self, site: Path, tmp_path: Path) -> None:
         """It cannot be packed, and the line names it."""
