@@ -26,14 +26,18 @@ class YtUploadPublisher(PublisherInterface):
     def publish(self, artifacts: list[str], options: dict[str, Any]) -> None:
         """Publish the named bundles, one after the other, or that of the project's current version."""
         from hatch_ytupload.configuration.project import find_project
+        from hatch_ytupload.packing.bundle import read_bundle
         from hatch_ytupload.plugin.publish_options import read_options
 
         with errors_end_the_build(self.app):
             read = read_options(options, self.plugin_config)
             root = str(self.root)
             project = find_project(root)
-            for artifact in artifacts:
-                self._publish(project, read, os.path.join(root, artifact))
+            paths = [os.path.join(root, artifact) for artifact in artifacts]
+            for path in paths:
+                read_bundle(path)  # before anything is published: `dist/*` names others, too
+            for path in paths:
+                self._publish(project, read, path)
             if not artifacts:
                 self._publish(project, read, None)
 

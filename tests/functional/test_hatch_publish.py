@@ -91,8 +91,13 @@ def test_a_dry_run(project: Project) -> None:
 
 
 def test_artifacts_by_name(project: Project, tmp_path: Path) -> None:
-    """Relative to the project, in any of three forms; each is published, the last one is current."""
+    """Relative to the project, in any of three forms; each is published, the last one is current.
+
+    Nothing is where one of them is no bundle.
+    """
     one = project.pipeline.build(tmp_path / "one")
+    assert "there is no bundle at" in project.publish(one.archive, "version.py", status=1).stderr
+    assert not (project.pipeline.root / ".dev").exists()
     project.pipeline.write({"stages/first/src/text.txt": "another"})
     two = project.pipeline.build(tmp_path / "two")
     done = project.publish(os.path.relpath(one.archive, project.pipeline.root), os.path.dirname(two.archive))
