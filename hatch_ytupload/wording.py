@@ -116,6 +116,20 @@ def cannot(verb: str, place: str, error: OSError) -> str:
     return f"cannot {verb} `{one_line(place)}`: {error.strerror or error}"
 
 
+def refused_by_the_system(error: BaseException) -> str | None:
+    """Say what the system had no more of, or could not do; None: the error is another one.
+
+    >>> refused_by_the_system(OSError(28, "No space left on device", "/tmp/x"))
+    'cannot use `/tmp/x`: No space left on device'
+    """
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error)):
+        return "there is not enough memory, or no room for another thread: free some, or raise the limits (`ulimit -a`)"
+    if isinstance(error, OSError):
+        place = f"`{one_line(error.filename)}`" if error.filename else "the output"
+        return f"cannot use {place}: {one_line(error.strerror or error)}"
+    return None
+
+
 def did_you_mean(name: str, known: Iterable[str], otherwise: str) -> str:
     """Ask for the known name that was probably meant; where none is near, say something else."""
     near = nearest(name, known)

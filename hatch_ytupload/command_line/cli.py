@@ -13,7 +13,7 @@ import click
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.command_line.console import Console, give_up, use_colour
 from hatch_ytupload.errors import YtUploadError
-from hatch_ytupload.wording import did_you_mean, one_line
+from hatch_ytupload.wording import did_you_mean, one_line, refused_by_the_system
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,10 +201,12 @@ def main(args: list[str] | None = None) -> NoReturn:
     except YtUploadError as error:
         console.error(*error.lines)
         status = 1
-    except OSError as error:
-        place = f"`{one_line(error.filename)}`" if error.filename else "the output"
-        console.error(f"cannot use {place}: {one_line(error.strerror or error)}")
-        if not error.filename:
+    except (OSError, MemoryError, RuntimeError) as error:
+        line = refused_by_the_system(error)
+        if line is None:
+            raise
+        console.error(line)
+        if isinstance(error, OSError) and not error.filename:
             give_up(sys.stdout)
         status = 1
     finally:

@@ -133,14 +133,16 @@ class JobProcess:
                 # A group of its own, without the terminal: Ctrl-C comes to us, and we pass it on.
                 start_new_session=True,
             )
-            if self.stopped_by is not None:
-                self._pass_on(self.stopped_by)
-            reading = threading.Thread(target=self._pass_through, args=[self._process.stderr], daemon=True)
-            reading.start()
-            status = self._process.wait()
-            if self.stopped_by is not None:
-                self._await_group()
-            self._send(signal.SIGKILL)
+            try:
+                if self.stopped_by is not None:
+                    self._pass_on(self.stopped_by)
+                reading = threading.Thread(target=self._pass_through, args=[self._process.stderr], daemon=True)
+                reading.start()
+                status = self._process.wait()
+                if self.stopped_by is not None:
+                    self._await_group()
+            finally:
+                self._send(signal.SIGKILL)
             # What left the group may hold the pipe for ever.
             reading.join(_LAST_WORDS_SECONDS)
         if self.stopped_by is not None:

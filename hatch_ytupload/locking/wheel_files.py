@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 import tempfile
 import time
 import zipfile
@@ -12,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING
 
-from hatch_ytupload.byte_reader import BLOCK_SIZE, no_progress
+from hatch_ytupload.byte_reader import BLOCK_SIZE, no_progress, regular_file
 from hatch_ytupload.locking.download import DownloadError, Downloads, received
 from hatch_ytupload.locking.lock_file import TOOL, LockError, without_credentials
 from hatch_ytupload.locking.ways_out import INTO_THE_IMAGE
@@ -79,7 +78,7 @@ class WheelFiles:
         """Return the path of a file that is there and is what its name says; None: there is none."""
         place = os.path.join(self.directory, sha256)
         try:
-            descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            descriptor = regular_file(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError:
             return None
         with open(descriptor, "rb") as file:
@@ -87,7 +86,7 @@ class WheelFiles:
             digest = hashlib.sha256()
             while block := file.read(BLOCK_SIZE):
                 digest.update(block)
-        if not stat.S_ISREG(status.st_mode) or digest.hexdigest() != sha256:
+        if digest.hexdigest() != sha256:
             with suppress(OSError):
                 os.unlink(place)
             return None

@@ -14,6 +14,7 @@ import time
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, NamedTuple, Protocol
 
+from hatch_ytupload.byte_reader import regular_file
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.wording import cannot
 
@@ -87,7 +88,7 @@ class Cache:
         """
         path = os.path.join(self.directory, name)
         try:
-            file = os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+            file = os.fdopen(regular_file(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb")
         except OSError:
             return None
         with suppress(OSError):
@@ -220,12 +221,12 @@ class CacheEntry(NamedTuple):
 
 
 def entries_of(directory: str) -> Iterator[CacheEntry]:
-    """Yield the files of a cache that builds write; nothing where there is no cache."""
+    """Yield the files of a cache that builds write, and what else has their names; nothing where there is no cache."""
     with suppress(OSError), os.scandir(directory) as entries:
         for entry in entries:
             kind = next((kind for kind, pattern in KINDS.items() if re.fullmatch(pattern, entry.name)), None)
             with suppress(OSError):
-                if kind is not None and not entry.is_dir(follow_symlinks=False):
+                if kind is not None:
                     status = entry.stat(follow_symlinks=False)
                     yield CacheEntry(status.st_mtime, status.st_size, entry.path, kind)
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.archive_layout import WHEELS
+from hatch_ytupload.byte_reader import regular_file
 from hatch_ytupload.packing.cache import (
     DIRECTORY_VARIABLE,
     KINDS,
@@ -132,17 +133,13 @@ def empty_cache(directory: str) -> None:
         return
     _check(directory)
     try:
-        for entry in entries_of(directory):
+        kept = [entry.path for entry in entries_of(directory)]
+        for path in (*kept, *_wheels(directory), *_environments(directory)):
             with suppress(FileNotFoundError):
-                os.unlink(entry.path)
-        for path in _wheels(directory):
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-        for path in _environments(directory):
-            if os.path.isdir(path) and not os.path.islink(path):
-                shutil.rmtree(path)
-            else:
-                os.unlink(path)
+                if os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path)
+                else:
+                    os.unlink(path)
     except OSError as error:
         raise CacheError(cannot("write the cache", directory, error)) from None
 
@@ -194,15 +191,11 @@ def _prepare(directory: str) -> None:
         CacheError: it cannot be made, or others could write to it.
     """
     above = os.path.dirname(directory)
-    _refuse_links_of_others(directory)
+    _refuse_way_of_others(above)
     try:
         _make_directories(above)
-        status = os.stat(above)
-        if status.st_uid not in (os.geteuid(), 0):
+        if os.stat(above).st_uid not in (os.geteuid(), 0):
             raise CacheError(f"`{one_line(above)}` belongs to somebody else, so no cache is kept there")
-        # In a directory such as /tmp nobody can rename what belongs to others.
-        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
-            raise CacheError(f"`{one_line(above)}` can be written by everybody, so no cache is kept there")
         if not os.path.lexists(directory):
             _make_marked(directory)
         _check(directory)
@@ -259,17 +252,20 @@ def _check(directory: str) -> None:
         raise CacheError(cannot("write the cache", directory, error)) from None
 
 
-def _refuse_links_of_others(path: str) -> None:
-    """Check that no symbolic link on the way to a path belongs to another user, who could make it lead elsewhere.
+def _refuse_way_of_others(path: str) -> None:
+    """Check that nobody else can make a path lead elsewhere, by a link that is theirs or a directory for everybody.
 
     Raises:
-        CacheError: one does.
+        CacheError: somebody can.
     """
     place, left, links = "/", path.split("/"), 0
     while left:
         place = os.path.normpath(os.path.join(place, left.pop(0)))
         try:
             status = os.lstat(place)
+            # In a directory such as /tmp nobody can rename what belongs to others.
+            if stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX:
+                raise CacheError(f"`{one_line(place)}` can be written by everybody, so no cache is kept there")
             if not stat.S_ISLNK(status.st_mode):
                 continue
             links += 1
@@ -316,10 +312,10 @@ def _make_key(path: str) -> None:
 
 
 def _read_key(path: str) -> bytes:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    descriptor = regular_file(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     with open(descriptor, "rb") as file:
         status = os.fstat(file.fileno())
-        secret = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & 0o077
+        secret = status.st_uid == os.geteuid() and not status.st_mode & 0o077
         key = file.read(_KEY_SIZE + 1) if secret else b""
     if len(key) != _KEY_SIZE:
         raise CacheError(

@@ -13,7 +13,7 @@ from hatch_ytupload.configuration.project import Project
 from hatch_ytupload.errors import MissingFrameworkError, YtUploadError
 from hatch_ytupload.garbage import no_garbage, no_garbage_at_the_end
 from hatch_ytupload.sources.module_errors import ModuleMissingError
-from hatch_ytupload.wording import one_line, printable
+from hatch_ytupload.wording import one_line, printable, refused_by_the_system
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -76,6 +76,8 @@ class errors_end_the_build:  # noqa: N801 - used as a context manager
             self._app.abort(printable(str(error)))
         elif isinstance(error, KeyboardInterrupt):
             self._app.abort("interrupted", code=_INTERRUPTED)
+        elif error is not None and (line := refused_by_the_system(error)) is not None:
+            self._app.abort(line)
         return False
 
 

@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import click
@@ -18,6 +19,7 @@ from proxy.server import ProxyServer
 from hatch_ytupload.__about__ import __version__
 from hatch_ytupload.build_folders.disk import changes
 from hatch_ytupload.command_line.cli import COMMANDS, hatch_ytupload, main
+from hatch_ytupload.plugin.hatch_glue import errors_end_the_build
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -580,6 +582,33 @@ class TestOutput:
         words = shlex.join([sys.executable, "-m", "hatch_ytupload", "--help"])
         done = run_command_line(cwd=pipeline.root, command=["bash", "-c", f"{words} > /dev/full"])
         assert (done.returncode, done.stderr) == (1, "Error: cannot use the output: No space left on device\n")
+
+    @pytest.mark.parametrize(
+        ("error", "line"),
+        [
+            (MemoryError(), "there is not enough memory, or no room for another thread: "),
+            (RuntimeError("can't start new thread"), "there is not enough memory, or no room for another thread: "),
+            (OSError(24, "Too many open files", "x"), "cannot use `x`: Too many open files"),
+        ],
+    )
+    def test_what_the_system_has_no_more_of_is_one_line(
+        self, error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Wherever it is missed, also inside Hatch."""
+
+        def fail(*_arguments: object, **_options: object) -> None:
+            raise error
+
+        monkeypatch.setattr("hatch_ytupload.command_line.cli.hatch_ytupload.main", fail)
+        with pytest.raises(SystemExit) as end:
+            main(["status"])
+        assert end.value.code == 1
+        assert capsys.readouterr().err.startswith(f"Error: {line}")
+        aborted: list[str] = []
+        app = SimpleNamespace(verbosity=0, abort=aborted.append)
+        with pytest.raises(type(error)), errors_end_the_build(app):
+            raise error
+        assert aborted[0].startswith(line)
 
     def test_messages_that_cannot_be_written_change_nothing(self, pipeline: Pipeline) -> None:
         """There is nobody to tell."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from pipelines import refusal
 
+from hatch_ytupload.jobs.process import JobProcess
 from hatch_ytupload.jobs.sandbox import fresh_sandbox, sandbox_name
 
 if TYPE_CHECKING:
@@ -90,3 +93,19 @@ def test_a_link_in_the_place_of_a_sandbox_is_not_followed(tmp_path: Path, archiv
     line = refusal(lambda: fresh_sandbox(str(tmp_path), "a", archive).__enter__())
     assert line.startswith("cannot make the sandbox")
     assert os.path.exists(archive)
+
+
+def test_a_job_that_nobody_can_listen_to_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There may be no room for the thread that reads what it says."""
+
+    def fail(_thread: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("threading.Thread.start", fail)
+    job = JobProcess(["sleep", "1000"], str(tmp_path), {"PATH": os.defpath})
+    with pytest.raises(RuntimeError):
+        job.run(subprocess.DEVNULL, subprocess.DEVNULL)
+    assert job._process is not None
+    assert job._process.stderr is not None
+    job._process.stderr.close()
+    assert job._process.wait() == -signal.SIGKILL

@@ -126,6 +126,10 @@ class TestDirectory:
         assert f"`{user.directory.parent}` can be written by everybody" in user.refused()
         user.directory.parent.chmod(0o1777)
         user.usable()
+        deeper = User(user.directory.parent / "a/b")
+        deeper.usable()
+        user.directory.parent.chmod(0o777)
+        assert f"`{user.directory.parent}` can be written by everybody" in deeper.refused()
 
     @needs_root
     def test_one_of_somebody_else_is_refused(self, user: User) -> None:
@@ -207,6 +211,24 @@ class TestKey:
         user.usable().write(NAME, b"1")
         (state / "cache-key").unlink()
         assert user.usable().read(NAME) is None
+
+    def test_what_is_no_file_is_not_read(self, user: User) -> None:
+        """A FIFO has no end that comes, a device such as this one no end at all; both are replaced, and removed."""
+        cache = user.usable()
+        for number, kind in enumerate((stat.S_IFIFO, stat.S_IFCHR)):
+            name = f"part-{number:064}"
+            try:
+                os.mknod(user.directory / name, kind | 0o600, os.makedev(1, 5))
+            except PermissionError:
+                continue
+            assert cache.read(name) is None
+            cache.write(name, b"1")
+            assert cache.read(name) == b"1"
+        (user.directory / NAME / "below").mkdir(parents=True)
+        cache.write(NAME, b"1")
+        assert cache.read(NAME) is None
+        empty_cache(str(user.directory))
+        assert [path.name for path in user.directory.iterdir()] == ["CACHEDIR.TAG"]
 
     def test_a_seal_holds_for_one_name(self, user: User) -> None:
         """One file cannot stand in for another."""
