@@ -63,11 +63,13 @@ def parse_core_metadata(data: bytes) -> CoreMetadata:
     classifiers = [text for text in fields.get("classifier", []) if text.startswith(_LICENCE_CLASSIFIER)]
     named = ", ".join(text.rpartition(" :: ")[2] for text in classifiers)
     is_text = "\n" in licence or len(licence) > _LONGEST_NAME
+    # Some texts begin with a ruler.
+    heading = next((line for line in licence.splitlines() if re.search(r"\w", line)), "")[:_LONGEST_NAME]
     return CoreMetadata(
         name=_first(fields, "name"),
         version=_first(fields, "version"),
         licence_expression=_first(fields, "license-expression"),
-        licence=(named or licence.partition("\n")[0][:_LONGEST_NAME]) if is_text else licence or named,
+        licence=(named or heading) if is_text else licence or named,
         licence_text=licence if is_text else "",
         supplier=_first(fields, "maintainer") or _first(fields, "author") or _mail_name(fields),
         requires=tuple(_required(text) for text in fields.get("requires-dist", []) if "extra ==" not in text),

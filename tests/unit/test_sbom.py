@@ -177,6 +177,11 @@ def test_damaged_metadata_counts_as_missing(data: bytes) -> None:
     assert not found.licence
 
 
+def test_a_text_of_a_licence_is_named_by_its_first_words() -> None:
+    found = parse_core_metadata(b"Name: x\nLicense: =====\n        |  My licence\n        =====\n")
+    assert (found.licence, found.licence_text) == ("My licence", "=====\nMy licence\n=====")
+
+
 def test_names_are_normalized_in_package_urls() -> None:
     """As the index does it."""
     assert package_url("A.b__C", "") == "pkg:pypi/a-b-c"
