@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -152,6 +153,13 @@ def _versions(pins: str) -> dict[str, str]:
     return {name.partition("[")[0].strip(): version.split(" ")[0].strip() for name, _, version in found}
 
 
+def _wanted_by(pins: str, name: str) -> str:
+    """Return the distributions that require one, as uv notes them below its version; empty: the requirements do."""
+    noted = re.search(rf"(?m)^{re.escape(name)}(?:\[.*\])?==.*\n((?: +#.*\n)*)", pins)
+    found = re.findall(r"(?m)# (?:via|  ) ?([\w.-]+)$", noted[1]) if noted else []
+    return "" if noted and "-r " in noted[1] else ", ".join(f"`{other}`" for other in found)
+
+
 class _Making:
     """The lock of one stage."""
 
@@ -183,9 +191,16 @@ class _Making:
         for warning in resolved.warnings:
             notice(f"stage `{one_line(self.asked.stage)}`: {warning}")
         chosen = load_packages(resolved.text, "pylock.toml", self.image)
-        wheels = [self._locked(package, origin, notice) for package, origin in chosen]
+        wheels = [self._wheel(package, origin, pins, notice) for package, origin in chosen]
         lock = Lock(tuple(sorted(wheels)), self.image.target, self.asked.lines(), self.asked.framework)
         return MadeLock(self.asked.stage, lock.dump(self.image), lock)
+
+    def _wheel(self, package: Package, origin: Origin, pins: str, notice: Callable[[str], None]) -> LockedWheel:
+        try:
+            return self._locked(package, origin, notice)
+        except LockError as error:
+            wanted_by = _wanted_by(pins, package.name)
+            raise LockError(f"{error} ({package.name} is there for {wanted_by})" if wanted_by else str(error)) from None
 
     def _locked(self, package: Package, origin: Origin, notice: Callable[[str], None]) -> LockedWheel:
         name, version = package.name, str(package.version or origin.file.split("-")[1])

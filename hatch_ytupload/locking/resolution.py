@@ -99,7 +99,7 @@ class Resolver:
             options = ["--upgrade", "--refresh"] if upgrade else []
             for name in packages:
                 options += ["--upgrade-package", name, "--refresh-package", name]
-            return self._compile(asked, output, [*options, "--no-strip-extras", "--no-annotate"]).text
+            return self._compile(asked, output, [*options, "--no-strip-extras"]).text
 
     def lock(self, asked: AskedFor, pins: str) -> Resolved:
         """Return the lock of a stage, as uv writes it.

@@ -426,6 +426,10 @@ class TestRefusals:
         problem = locking.require("app").refused()
         assert problem.startswith("stage `first`: app 1.0 has `app.pth` at its top, which Python obeys in a site")
         assert "require another version, or take what requires it out of the requirements" in problem
+        assert "is there for" not in problem
+        locking.index.add(make_wheel("one", requires=["app"]), make_wheel("two", requires=["app"]))
+        assert locking.require("one", "two").refused().endswith("(app is there for `one`, `two`)")
+        assert locking.require("one").refused().endswith("(app is there for `one`)")
 
     @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
     def test_a_hash_that_the_requirements_do_not_allow(self, locking: Locking, algorithm: str) -> None:
