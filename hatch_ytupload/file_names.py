@@ -1,4 +1,4 @@
-"""Names of files: as the system spells them, and as text.
+"""Names of files: as the system spells them, as text, and which lies inside of which.
 
 Python decodes names by the locale; archives, pyproject.toml and YAML hold UTF-8. The two differ only under a locale of
 another encoding, and a build under one must find and pack the same files.
@@ -16,6 +16,15 @@ def as_system_spells(text: str) -> str:
         UnicodeEncodeError: the text holds half of a surrogate pair.
     """
     return text if text.isascii() else os.fsdecode(text.encode("utf-8", "surrogateescape"))
+
+
+def is_inside(path: str, directory: str) -> bool:
+    """Tell whether a path is a directory or lies below it, by whole components; both are absolute and normal.
+
+    >>> is_inside("/a/b", "/a"), is_inside("/ab", "/a"), is_inside("/a", "/a"), is_inside("/a", "/")
+    (True, False, True, True)
+    """
+    return path == directory or path.startswith(os.path.join(directory, ""))
 
 
 def shorter(path: str) -> str:

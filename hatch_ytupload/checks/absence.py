@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.archive_layout import LOCK, REQUIREMENTS, SRC, stage_file
 from hatch_ytupload.checks.provided import distribution_with
 from hatch_ytupload.errors import SourceError
-from hatch_ytupload.file_names import as_system_spells
+from hatch_ytupload.file_names import as_system_spells, is_inside
 from hatch_ytupload.planning.plan import own_directories
 from hatch_ytupload.sources.ignore_scope import IgnoreScope, IgnoreScopes, describe_rule
 from hatch_ytupload.wording import one_line
@@ -57,7 +57,7 @@ class Absence:
     def _rule(self, path: str) -> str | None:
         directory, name = os.path.split(path)
         try:
-            if os.path.commonpath([path, self._settings.pipeline_dir]) == self._settings.pipeline_dir:
+            if is_inside(path, self._settings.pipeline_dir):
                 scope = self._scopes.of(directory)
             else:
                 scope = IgnoreScope.top(directory, directory)

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.checks.findings import WARNING, Finding
+from hatch_ytupload.file_names import is_inside
 from hatch_ytupload.packing.sizes import size_warning
 from hatch_ytupload.sources.ignoring import IGNORE_FILE_NAME
 from hatch_ytupload.wording import MEGABYTE, megabytes, one_line
@@ -60,7 +61,7 @@ def ignoring(path: str, source: str, pipeline_dir: str) -> tuple[str, str]:
     place = os.path.join(pipeline_dir, path)
     if not os.path.lexists(place) or not os.path.samefile(place, source):
         place = source
-    inside = os.path.commonpath([place, pipeline_dir]) == pipeline_dir
+    inside = is_inside(place, pipeline_dir)
     top = directory = os.path.dirname(place)
     below = f"/{path.partition('/')[2]}"
     if inside:

@@ -30,7 +30,7 @@ from hatch_ytupload.configuration.pipeline_config import (
 )
 from hatch_ytupload.details import detail
 from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.file_names import as_text
+from hatch_ytupload.file_names import as_text, is_inside
 from hatch_ytupload.wording import describe, listed, nearest, one_line
 
 if TYPE_CHECKING:
@@ -264,7 +264,7 @@ class _Reading:
         relative = self._value("pipeline_dir")
         path = os.path.realpath(os.path.join(self.root, relative))
         shown = one_line(relative)
-        if os.path.commonpath([self.root, path]) != self.root:
+        if not is_inside(path, self.root):
             place = f"`{self._place('pipeline_dir')}` must stay inside the project root"
             self.problems.append(f"{place}, and `{shown}` leads out of it, to `{path}`")
         elif not os.path.isdir(path):

@@ -24,7 +24,7 @@ from hatch_ytupload.archive_layout import (
 )
 from hatch_ytupload.byte_reader import LARGEST_FILE
 from hatch_ytupload.errors import MissingSourceError, NoStagesError, SourceError, YtUploadError
-from hatch_ytupload.file_names import as_system_spells
+from hatch_ytupload.file_names import as_system_spells, is_inside
 from hatch_ytupload.planning import targets
 from hatch_ytupload.planning.source import Source, files_of
 from hatch_ytupload.planning.stages import (
@@ -296,7 +296,7 @@ class Planner:
         is_file = not os.path.isdir(root.source)
         # The rules for a link are those of its own directory, as git has it.
         place = os.path.realpath(os.path.dirname(root.source) if is_file else root.source)
-        inside = root.own and _is_inside(place, top)
+        inside = root.own and is_inside(place, top)
         if inside:
             scope = self.scopes.of(place)
             shown = os.path.relpath(os.path.join(place, os.path.basename(root.source)) if is_file else place, top)
@@ -310,7 +310,7 @@ class Planner:
         """Add one entry of `upload_paths`, which messages name by its description."""
         top = self.settings.pipeline_dir
         real = os.path.realpath(os.path.join(top, entry.source))
-        if not _is_inside(real, top):
+        if not is_inside(real, top):
             raise SourceError(
                 f"{description} leads out of the pipeline directory `{one_line(top)}`, to `{one_line(real)}`; "
                 "copy it into the pipeline, or list the package in `upload_modules`"
@@ -355,10 +355,6 @@ def own_directories(settings: Settings) -> list[str]:
     """List where the project's own packages may lie, in the order in which they are looked for."""
     root = settings.project_root
     return list(dict.fromkeys([settings.pipeline_dir, root, os.path.join(root, "src")]))
-
-
-def _is_inside(path: str, directory: str) -> bool:
-    return os.path.commonpath([path, directory]) == directory
 
 
 def _requirements(stage: str, planned: Mapping[str, SourceFile | Generated]) -> Requirements:

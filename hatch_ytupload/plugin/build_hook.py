@@ -9,6 +9,7 @@ from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 from hatch_ytupload.errors import NoStagesError
+from hatch_ytupload.file_names import is_inside
 from hatch_ytupload.plugin.hatch_glue import clean, errors_end_the_build, project_of, run_build, say, warn
 from hatch_ytupload.sources.ytjobs import framework_requirements
 
@@ -36,8 +37,7 @@ class YtArchiveBuildHook(BuildHookInterface[BuilderConfig]):
             except NoStagesError as error:
                 warn(self.app, f"no code archive was built: {error}")
             else:
-                inside = archive.startswith(os.path.join(self.root, ""))
-                say(self.app, os.path.relpath(archive, self.root) if inside else archive)
+                say(self.app, os.path.relpath(archive, self.root) if is_inside(archive, self.root) else archive)
 
     def clean(self, versions: list[str]) -> None:  # noqa: ARG002 - Hatch's interface
         """Remove the bundle that `initialize` builds."""

@@ -8,6 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.errors import SourceError
+from hatch_ytupload.file_names import is_inside
 from hatch_ytupload.sources.credentials import is_credential_file
 from hatch_ytupload.sources.ignoring import IGNORE_FILE_NAME
 from hatch_ytupload.wording import cannot, one_line
@@ -90,7 +91,7 @@ class Boundary:
         Raises:
             SourceError: it is not; `subject` is what leads there.
         """
-        if os.path.commonpath([self._path, real]) != self._path:
+        if not is_inside(real, self._path):
             raise SourceError(
                 f"{subject} leads to `{one_line(real)}`, out of `{one_line(self._path)}`; "
                 f"replace it by a copy, {WAY_OUT}"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
+from hatch_ytupload.file_names import is_inside
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -143,11 +144,6 @@ def modules_of(name: str, search_path: Sequence[str]) -> list[str]:
                 if rest.endswith(".py") or (not rest and first.endswith((".py", *_EXTENSION_MODULES))):
                     found.add(first.partition(".")[0])
     return sorted(filter(str.isidentifier, found), key=lambda module: (module.startswith("_"), module))
-
-
-def is_inside(path: str, directory: str) -> bool:
-    """Tell whether `path` is `directory` or lies below it, by whole components; both absolute."""
-    return path == directory or path.startswith(os.path.join(directory, ""))
 
 
 def _editables(search_path: Sequence[str]) -> Iterator[Distribution]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hatch_ytupload.archive_layout import BUNDLE_SUFFIX
 from hatch_ytupload.configuration.project import hatch_build_of
 from hatch_ytupload.errors import SettingsError
-from hatch_ytupload.file_names import as_text
+from hatch_ytupload.file_names import as_text, is_inside
 from hatch_ytupload.sources.ignoring import Rule
 from hatch_ytupload.wording import one_line
 
@@ -118,7 +118,7 @@ def exclusions_of(settings: Settings, build_directory: str | None = None) -> Exc
     # By the name of a link, and by that of what it leads to.
     places = [place for directory in build_directories for place in (directory, os.path.realpath(directory))]
     # One that holds the pipeline is no output; the bundle in it has a name that tells.
-    outputs += [place for place in places if not any(os.path.commonpath([place, top]) == place for top in tops)]
+    outputs += [place for place in places if not any(is_inside(top, place) for top in tops)]
     return Exclusions(settings.project_root, list(dict.fromkeys(outputs)), hatch.exclude, hatch.file)
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.details import detail
+from hatch_ytupload.file_names import is_inside
 from hatch_ytupload.sources import distributions, module_errors
-from hatch_ytupload.sources.distributions import installed_owners, is_inside
+from hatch_ytupload.sources.distributions import installed_owners
 from hatch_ytupload.sources.import_path import (
     MODULE_SUFFIXES,
     ImportPath,

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hatch_ytupload.sources.distributions import is_inside
+from hatch_ytupload.file_names import is_inside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -507,9 +507,9 @@ def test_modules_that_hide_others_are_found(tmp_path: Path) -> None:
         ("from json import *", "from pkg import B", None),
         ("import sys\nsys.modules[__name__ + '.gone'] = sys", "import pkg.gone", None),
         ("from sys import modules as m\nm[__name__ + '.gone'] = m", "import pkg.gone", None),
-        ("__path__.append('elsewhere')", "import pkg.gone", None),
+        ("__path__.append(__path__[0] + '/more')", "import pkg.gone", None),
         ("globals()['__path__'] = []", "import pkg.gone", None),
-        ("__path__.append('elsewhere')", "import pkg.deep.gone", None),
+        ("__path__.append(__path__[0] + '/more')", "import pkg.deep.gone", None),
     ],
 )
 def test_only_a_package_that_says_so_has_modules_without_files(
