@@ -123,6 +123,11 @@ def test_what_the_backend_requires_may_be_in_the_build_environment_alone(project
     assert "  release  1.0-" in project.publish().stderr
 
 
+def test_the_command_is_installed_too(hatch: Hatch) -> None:
+    """`pip install hatch hatch-ytupload` gives both."""
+    assert os.path.exists(os.path.join(os.path.dirname(hatch.python), "hatch-ytupload"))
+
+
 def test_options_win_over_the_table(project: Project) -> None:
     """And the environment over the table as well."""
     project.build("one")
