@@ -239,7 +239,7 @@ def read_manifest(look: Look, folder: BuildFolder, record: Record) -> tuple[Mani
 
 
 def find_release(folder: BuildFolder, state: State, name: str) -> Record:
-    """Return a kept release by its name, or by what its name begins with.
+    """Return a kept release by its name, by its version, or by what its name begins with.
 
     Raises:
         BuildFolderError: there is none, or more than one.
@@ -248,6 +248,8 @@ def find_release(folder: BuildFolder, state: State, name: str) -> Record:
         # As of a variable that is not set: it names nothing, and the beginning of every name.
         raise BuildFolderError("a release must have a name, found an empty one; `hatch-ytupload history` shows names")
     found = [record for record in state.history if record.release == name]
+    # A version before those that begin alike: 1.0 is not 1.0rc1.
+    found = found or [record for record in state.history if record.version == name]
     found = found or [record for record in state.history if record.release.startswith(name)]
     if len(found) == 1:
         return found[0]

@@ -37,7 +37,15 @@ from hatch_ytupload.releases.outgoing import open_outgoing
 from hatch_ytupload.releases.promote import promote
 from hatch_ytupload.releases.publish import pruned, publish
 from hatch_ytupload.releases.published import find_published
-from hatch_ytupload.releases.records import Record, archive_of, directory_of, manifest_of, read_state
+from hatch_ytupload.releases.records import (
+    Record,
+    State,
+    archive_of,
+    directory_of,
+    find_release,
+    manifest_of,
+    read_state,
+)
 from hatch_ytupload.releases.retention import delete, pin
 from hatch_ytupload.releases.rollback import rollback
 
@@ -403,6 +411,19 @@ def test_a_rollback_takes_the_beginning_of_a_name(folder: BuildFolder, bundles: 
     line = refusal(lambda: roll_back(folder, "1.0-"))
     assert line == (
         f"`1.0-` may be any of the releases `{bundles[1].release}`, `{bundles[0].release}`; write more of its name"
+    )
+
+
+def test_a_version_is_no_other_that_begins_with_it(tmp_path: Path) -> None:
+    """As that of its candidate does."""
+    versions = ("1.0.1", "1.0", "1.0rc1", "1.0b1", "2.0", "2.0")
+    history = tuple(dataclasses.replace(record(n), version=v, release=f"{v}-{n:012}") for n, v in enumerate(versions))
+    state = State({}, history, missing=False)
+    folder = on_disk(tmp_path)
+    for name, number in (("1.0", 1), ("1.0.1", 0), ("1.0rc", 2), ("1.0b1-0", 3), ("2.0-000000000005", 5)):
+        assert find_release(folder, state, name) == history[number]
+    assert "any of the releases `2.0-000000000004`, `2.0-000000000005`;" in refusal(
+        lambda: find_release(folder, state, "2.0")
     )
 
 

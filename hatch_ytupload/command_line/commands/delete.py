@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command(console: Console, /, names: tuple[str, ...], *, yes: bool, **flags: object) -> None:
     r"""Remove releases that are neither current nor pinned: all of those that are named, or none.
 
-    RELEASE is a name that `history` shows, or the beginning of one.
+    RELEASE is a name that `history` shows, its version, or its beginning.
 
     \b
     Example:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def command(console: Console, /, release: str, *, yes: bool, **flags: object) -> None:
     r"""Keep a release from being pruned and deleted; pinned ones do not count for `keep_releases`.
 
-    RELEASE is a name that `history` shows, or the beginning of one.
+    RELEASE is a name that `history` shows, its version, or its beginning.
 
     \b
     Example:
@@ -41,7 +41,7 @@ def command(console: Console, /, release: str, *, yes: bool, **flags: object) ->
 def unpin(console: Console, /, release: str, *, yes: bool, **flags: object) -> None:
     r"""Let a release be pruned again.
 
-    RELEASE is a name that `history` shows, or the beginning of one.
+    RELEASE is a name that `history` shows, its version, or its beginning.
 
     \b
     Example:

@@ -63,8 +63,8 @@ def command(
 ) -> None:
     r"""Make a release of one build folder the current one of another: the same bytes, without a build.
 
-    RELEASE is a name that `history` shows, or the beginning of one; without it, the current release. `--build-folder`,
-    `--proxy` and `--mode` name the source, as they do for other commands.
+    RELEASE is a name that `history` shows, its version, or its beginning; without it, the current release.
+    `--build-folder`, `--proxy` and `--mode` name the source, as they do for other commands.
 
     \b
     Example:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def command(console: Console, /, release: str | None, *, dry_run: bool, yes: bool, **flags: object) -> None:
     r"""Make a kept release current; no data is moved.
 
-    RELEASE is a name that `history` shows, or the beginning of one; without it, the release before the current one.
+    RELEASE is a name that `history` shows, its version, or its beginning; without it, the release before the
+    current one.
 
     \b
     Example:
