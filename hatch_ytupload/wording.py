@@ -165,6 +165,15 @@ def mistyped(wanted: str, found: Iterable[str]) -> str | None:
     return next(iter(get_close_matches(wanted, like, n=1, cutoff=much)), None)
 
 
+def named_commit(commit: str, *, dirty: bool | None) -> str:
+    """Return a commit as sentences name it.
+
+    >>> named_commit("0123456789abcdef", dirty=True)
+    'commit 0123456789ab and uncommitted changes'
+    """
+    return f"commit {short_commit(commit)}{' and uncommitted changes' if dirty else ''}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that was probably meant; None: none is near.
 

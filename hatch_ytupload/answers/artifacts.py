@@ -359,8 +359,7 @@ def copy_of(artifact: Artifact, *, sha256: str | None = None, progress: Progress
                 if file.tell() < reader.size:
                     raise ArtifactError(f"`{artifact.shown}` ends after {file.tell()} of {reader.size} bytes")
         except OSError as error:
-            reason = error.strerror or error
-            raise ArtifactError(f"cannot copy `{artifact.shown}`: {one_line(reason)}") from None
+            raise ArtifactError(cannot("copy", artifact.shown, error)) from None
         if sha256 not in (None, digest.hexdigest()):
             raise ArtifactError(f"`{artifact.shown}` is not what its manifest says; publish it again")
         yield ArchiveCopy(path, artifact.shown)

@@ -18,7 +18,7 @@ from hatch_ytupload.packing.compression import COMPRESSOR
 from hatch_ytupload.packing.user_cache import cache_directory
 from hatch_ytupload.reading.contents import places, read_contents, read_files, read_members
 from hatch_ytupload.reading.file_changes import compare_files
-from hatch_ytupload.wording import one_line, short_commit
+from hatch_ytupload.wording import named_commit, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from hatch_ytupload.configuration.project import Project
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.packing.bundle import Bundle
-    from hatch_ytupload.packing.manifest import GitInfo
     from hatch_ytupload.reading.file_changes import FileChange
     from hatch_ytupload.reading.tar_members import Member
 
@@ -110,11 +109,8 @@ def _sources(artifact: Artifact, bundle: Bundle) -> str | None:
     now = bundle.manifest.git
     if then is None or now is None or then == now:
         return None
-    return f"the archive was built from {_state(then)}; the sources here are at {_state(now)}"
-
-
-def _state(git: GitInfo) -> str:
-    return f"commit {short_commit(git.commit)}{' and uncommitted changes' if git.dirty else ''}"
+    built, here = (named_commit(git.commit, dirty=git.dirty) for git in (then, now))
+    return f"the archive was built from {built}; the sources here are at {here}"
 
 
 def _other_compression(artifact: Artifact, bundle: Bundle) -> str:

@@ -19,7 +19,7 @@ from hatch_ytupload.releases.records import (
     require_whole,
 )
 from hatch_ytupload.releases.signed import require_signed
-from hatch_ytupload.wording import listed, megabytes, one_line, short_commit
+from hatch_ytupload.wording import listed, megabytes, named_commit, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -50,11 +50,10 @@ class PublishedRelease(NamedTuple):
     def describe(self) -> str:
         """Say in a line which release it is."""
         record = self.record
-        commit = f", commit {short_commit(record.git_commit)}" if record.git_commit else ""
-        changed = " with local changes" if record.git_dirty else ""
+        commit = f", {named_commit(record.git_commit, dirty=record.git_dirty)}" if record.git_commit else ""
         return one_line(
             f"Release {record.release} of {record.project} ({megabytes(record.size)}), "
-            f"published {record.published_at} by {record.published_by}{commit}{changed}"
+            f"published {record.published_at} by {record.published_by}{commit}"
         )
 
 

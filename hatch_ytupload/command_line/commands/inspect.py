@@ -14,7 +14,7 @@ from hatch_ytupload.output.layout import cut, fields, table
 from hatch_ytupload.output.releases import origin_text, published_by
 from hatch_ytupload.reading.contents import places
 from hatch_ytupload.releases.records import release_name
-from hatch_ytupload.wording import counted, megabytes, one_line, short_commit
+from hatch_ytupload.wording import counted, megabytes, named_commit, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -179,8 +179,7 @@ def _origin(manifest: Manifest) -> str:
     tool = f"with {manifest.tool.name} {manifest.tool.version}"
     if manifest.git is None:
         return one_line(tool)
-    changes = " and uncommitted changes" if manifest.git.dirty else ""
-    return one_line(f"{tool} from commit {short_commit(manifest.git.commit)}{changes}")
+    return one_line(f"{tool} from {named_commit(manifest.git.commit, dirty=manifest.git.dirty)}")
 
 
 def _stage(stage: StageInfo) -> str:
