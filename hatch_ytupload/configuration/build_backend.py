@@ -14,9 +14,16 @@ from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.programs import without_secrets
 from hatch_ytupload.wording import describe, listed, one_line
 
-_ASK = """
+_BEGIN = """
 import sys
 sys.path[:] = [place for place in sys.path if place]  # not the project's directory, whose modules are nobody's library
+"""
+_ASK_HATCH = f"""{_BEGIN}
+import runpy
+sys.argv[1:] = ["project", "metadata"]
+runpy.run_module("hatch", run_name="__main__")
+"""
+_ASK = f"""{_BEGIN}
 import json, os, tempfile
 from email.parser import BytesHeaderParser
 from importlib import import_module
@@ -84,7 +91,7 @@ def _ask_hatch(root: str) -> tuple[str, str] | None:
     if find_spec("hatch") is None:
         return None
     process = subprocess.run(
-        [sys.executable, "-m", "hatch", "project", "metadata"],
+        [sys.executable, "-c", _ASK_HATCH],
         cwd=root,
         env=without_secrets(os.environ),
         stdin=subprocess.DEVNULL,

@@ -214,12 +214,14 @@ class TestDynamicVersion:
     def test_what_the_backend_requires_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """That is what may be missing, plugins included; Hatch, where it is installed, cannot help here."""
         monkeypatch.setenv("HATCH_CONFIG", str(tmp_path / "missing.toml"))
+        (tmp_path / "hatch.py").write_text("open('asked', 'w')\n")
         root = write(tmp_path, '[build-system]\nrequires = ["nobody", "nobodys-plugin>=2"]\nbuild-backend = "nobody"\n')
         line = refusal(lambda: find_project(root))
         assert line.endswith(
             "; see that what it requires is installed beside hatch-ytupload (`nobody`, `nobodys-plugin>=2`), "
             "or write both under `[project]` in `pyproject.toml`"
         )
+        assert not (tmp_path / "asked").exists(), "a module of the project was taken for Hatch"
 
     def test_a_backend_that_says_nothing_is_named(self, tmp_path: Path) -> None:
         """One that ends without a word is reported with its status."""
