@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from typing import TYPE_CHECKING
 
 import pytest
 from checkout import HATCHLING, Hatch, make_environment, only_one, requirement, run
 from pipelines import Pipeline, clean_environment, make_pipeline
+
+from hatch_ytupload.wording import megabytes
 
 if TYPE_CHECKING:
     import subprocess
@@ -136,12 +140,36 @@ def test_options_win_over_the_table(project: Project) -> None:
 
 
 def test_to_a_cluster(project: Project, proxy: ProxyServer) -> None:
-    """Proxy and token come from the environment, as in CI; the token is not seen."""
+    """Proxy and token come from the environment, as in CI, and the token is not seen.
+
+    An edit of a stage costs at most a hundredth of the bytes and 64 kB, and twenty requests, all counted; what a dry
+    run says of it is so.
+    """
+    modules = {"configs/config.yaml": "pipeline:\n  upload_modules: [models]\n", "models/__init__.py": ""}
+    project.pipeline.write({**modules, "models/weights.bin": os.urandom(1_500_000)})
+    environ = {"YT_PROXY": proxy.address, "YT_TOKEN": proxy.token, "YTUPLOAD_MODE": "prod"}
     data = project.build("one")
-    done = project.publish("-o", "mode=prod", YT_PROXY=proxy.address, YT_TOKEN=proxy.token)
+    done = project.publish(**environ)
     assert done.stderr.startswith(f"//home/demo/build/source.tar.gz on {proxy.address}\n  release  1.0-")
+    assert " (1.5 MB)\n" in done.stderr
     assert proxy.cypress.read("//home/demo/build/source.tar.gz") == data
     assert proxy.token not in done.stdout + done.stderr
+
+    size = len(project.build("two"))
+    line = re.compile(r"\((sends|sent) (\S+ k?B) of 1\.5 MB\)\n")
+    expected = line.search(project.publish("-o", "dry_run", **environ).stderr)
+    told = json.loads(project.pipeline.run("--json", "publish", "--dry-run", environ=environ).stdout)
+    proxy.log.clear()
+    said = line.search(project.publish(**environ).stderr)
+    requests = proxy.log.requests(pings=True)
+    assert expected
+    assert said
+    assert (expected[1], said[1], said[2]) == ("sends", "sent", expected[2])
+    assert len(requests) <= 20
+    assert sum(record.wire_bytes for record in requests) <= size // 100 + 65536
+    assert told["size"] == size
+    assert megabytes(told["uploaded"]) == said[2]
+    assert told["uploaded"] in {record.wire_bytes for record in proxy.log.of("write_file")}
 
 
 def test_every_problem_is_a_line_and_status_1(project: Project, proxy: ProxyServer) -> None:
