@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from checkout import HATCHLING, Hatch, make_environment, only_one, requirement, run
@@ -147,7 +147,7 @@ def test_to_a_cluster(project: Project, proxy: ProxyServer) -> None:
     """
     modules = {"configs/config.yaml": "pipeline:\n  upload_modules: [models]\n", "models/__init__.py": ""}
     project.pipeline.write({**modules, "models/weights.bin": os.urandom(1_500_000)})
-    environ = {"YT_PROXY": proxy.address, "YT_TOKEN": proxy.token, "YTUPLOAD_MODE": "prod"}
+    environ: Any = {"YT_PROXY": proxy.address, "YT_TOKEN": proxy.token, "YTUPLOAD_MODE": "prod"}
     data = project.build("one")
     done = project.publish(**environ)
     assert done.stderr.startswith(f"//home/demo/build/source.tar.gz on {proxy.address}\n  release  1.0-")
@@ -161,6 +161,7 @@ def test_to_a_cluster(project: Project, proxy: ProxyServer) -> None:
     told = json.loads(project.pipeline.run("--json", "publish", "--dry-run", environ=environ).stdout)
     proxy.log.clear()
     said = line.search(project.publish(**environ).stderr)
+    proxy.log.wait_idle()
     requests = proxy.log.requests(pings=True)
     assert expected
     assert said

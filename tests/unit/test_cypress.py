@@ -359,6 +359,12 @@ class TestRefusals:
         )
         assert proxy.log.commands().count("execute_batch") == 1
 
+    def test_a_token_that_cannot_be_one(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """As secrets of a CI often have it; nobody is asked."""
+        line = refusal(lambda: publish_to(on_cluster(proxy, token=f"{proxy.token}\n"), bundles[0]))
+        assert re.search("token contains .* whitespace.*; set the right one in `YT_TOKEN`", line)
+        assert proxy.log.requests() == []
+
     def test_no_token(self, proxy: ProxyServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         """Neither given nor at the client's own places."""
         monkeypatch.setenv("HOME", str(tmp_path))
@@ -387,6 +393,12 @@ class TestRefusals:
         assert f"`{permission}` for `{PATH}" in line
         assert "; ask its owner for it" in line
         assert proxy.cypress.read(CURRENT) == bundles[0].data
+
+    def test_a_permission_that_older_clusters_miss(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """They name the node in their message alone."""
+        said = 'Access denied for user "tester": "write" permission for node //home is not allowed by any matching ACE'
+        proxy.faults.add(Answer(400, code=901, message=said), command="create")
+        assert refusal(lambda: publish_to(on_cluster(proxy), bundles[0])).endswith(f"{said}; ask its owner for it")
 
     def test_a_quota_that_is_exceeded(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
         """With the account's name."""
@@ -459,6 +471,7 @@ class TestRefusals:
             publish_to(folder, bundle)
         proxy.log.clear()
         read_state(folder)
+        proxy.log.wait_idle()
         monkeypatch.setattr(transport, "_MOST_BYTES", proxy.log.of("execute_batch")[0].response_bytes - 1)
         line = refusal(lambda: read_state(folder))
         advice = re.search(

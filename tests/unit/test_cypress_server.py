@@ -26,6 +26,7 @@ from examples import examples
 from pipelines import refusal
 from proxy import AbortTransaction, Answer, Corrupt, Drop, ProxyServer, Run, Truncate
 from proxy.fixtures import ace, connect
+from yt.wrapper import YtError
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
 from hatch_ytupload.build_folders.cypress import transport
@@ -96,11 +97,15 @@ class TestWhatIsNoFolder:
         assert len(proxy.log.requests()) < 40
 
     def test_a_link_to_a_folder_is_one(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
-        """Everything happens in what it leads to."""
+        """Everything happens in what it leads to; nobody need have rights to the link."""
         proxy.cypress.create("map_node", "//home/real")
         proxy.cypress.create("map_node", "//home/demo")
         with connect(proxy) as client:
             client.link("//home/real", PATH)
+            assert client.get(f"{PATH}&/@type") == "link"
+            proxy.cypress.set(f"{PATH}&/@inherit_acl", value=False)
+            with pytest.raises(YtError):
+                client.get(f"{PATH}&/@type")
         for bundle in bundles[:2]:
             publish_to(on_cluster(proxy), bundle, wrappers=True)
         assert proxy.cypress.read(f"//home/real/{ARCHIVE_NAME}") == bundles[1].data
@@ -311,11 +316,13 @@ class TestInterruption:
 class TestAnswers:
     """Errors as the server spells them."""
 
-    @pytest.mark.parametrize("code", [122, 700])
-    def test_what_passes_is_repeated(self, proxy: ProxyServer, bundles: list[Bundle], code: int) -> None:
-        """No memory for a moment; no storage node that takes a chunk."""
-        proxy.faults.add(Answer(400, code=code, message="Not now"), command="write_file")
-        publish_to(on_cluster(proxy), bundles[0])
+    def test_what_passes_is_repeated(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
+        """A server that is banned or has too much to do, no memory for a moment, no storage node that takes a chunk."""
+        codes = (115, 118, 120, 122, 700)
+        for nth, code in enumerate(codes, 1):
+            proxy.faults.add(Answer(400, code=code, message="Not now"), command="write_file", nth=nth)
+        publish_to(on_cluster(proxy, attempts=len(codes) + 1), bundles[0])
+        assert proxy.log.commands().count("write_file") > len(codes)
         assert read_current(on_cluster(proxy)) == bundles[0].data
 
     def test_the_proxies_for_files_are_asked_for_once(

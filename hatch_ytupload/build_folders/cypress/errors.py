@@ -39,9 +39,9 @@ _KINDS = {
 _ACCESS_DENIED = 901
 _ACCOUNT_LIMIT = 902
 _BAD_TOKEN = (900, 111)
-# Timeout, transport, unavailable, queues that are full, pressure of memory, storage nodes that all failed, masters that
-# cannot be reached, a banned proxy.
-_PASSING_CODES = frozenset({3, 100, 105, 108, 116, 122, 700, 712, 716, 904, 2100})
+# Timeout, transport, unavailable, queues that are full, a server that is banned or overloaded, pressure of memory,
+# storage nodes that all failed, masters that cannot be reached, a banned proxy.
+_PASSING_CODES = frozenset({3, 100, 105, 108, 115, 116, 118, 120, 122, 700, 712, 716, 904, 2100})
 _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _LONGEST = 400
 _LONGEST_WAIT_SECONDS = 60.0
@@ -171,6 +171,8 @@ def _refusal(error: Any, tree: list[Mapping[str, Any]], tried: Circumstances) ->
     """Say who would have to do something about it."""
     from yt.wrapper.errors import YtTokenError
 
+    if isinstance(error, YtTokenError) and not error.inner_errors:  # nobody was asked
+        return _Problem(f"{_message(tree[0])}; set the right one in `YT_TOKEN` or `configs/secrets.env`")
     if isinstance(error, YtTokenError) or any(_code(each) in _BAD_TOKEN for each in tree):
         wrong = "does not accept the token" if tried.has_token else "asks for a token"
         return _Problem(f"`{tried.asked}` {wrong}; set the right one in `YT_TOKEN` or `configs/secrets.env`")
@@ -190,15 +192,14 @@ def no_quota(reason: str) -> str:
 def no_permission(user: object, permissions: Iterable[object], path: object) -> str:
     """Say who lacks which permission for what."""
     names = " or ".join(f"`{permission}`" for permission in permissions)
-    place = f" for `{path}`" if path else ""
-    return f"the user `{user}` has no permission {names}{place}; ask its owner for it"
+    return f"the user `{user}` has no permission {names} for `{path}`; ask its owner for it"
 
 
 def _denied(error: Mapping[str, Any]) -> str:
     attributes = _attributes(error)
     permission, user, path = (attributes.get(name) for name in ("permission", "user", "path"))
-    if not (permission and user):
-        return f"{_message(error)}; ask for the permission"
+    if not (permission and user and path):  # as older servers have it; the message names all three
+        return f"{_message(error)}; ask its owner for it"
     # To the server it is a set of bits, of which any is missing.
     return no_permission(user, permission if isinstance(permission, list) else [permission], path)
 

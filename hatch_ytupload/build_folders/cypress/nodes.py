@@ -89,7 +89,7 @@ class _Seen(NamedTuple):
     type: str | None
     """Of the folder."""
     type_of_name: str | None
-    """The same, or that it is a link which leads there."""
+    """The same, or that it is a link which leads there; None: there is none, or a link that we may not read."""
 
 
 def _read(
@@ -139,15 +139,9 @@ def _revisions(found: Mapping[str, Mapping[str, Plain]] | None) -> Mapping[str, 
 def _seen(answers: list[Plain | CypressError], places: list[str]) -> _Seen:
     *listings, kind, kind_of_name = answers
     listed = [_listed(answer, place) for answer, place in zip(listings, places, strict=True)]
-    return _Seen(listed, _type(kind), _type(kind_of_name))
-
-
-def _type(answer: Plain) -> str | None:
-    if not isinstance(answer, CypressError):
-        return str(answer)
-    if answer.kind == MISSING:
-        return None
-    raise answer
+    if isinstance(kind, CypressError) and kind.kind != MISSING:
+        raise kind
+    return _Seen(listed, *(None if isinstance(each, CypressError) else str(each) for each in (kind, kind_of_name)))
 
 
 def _check_folder(seen: _Seen, location: str) -> None:
