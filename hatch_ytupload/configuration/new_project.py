@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hatch_ytupload.archive_layout import STAGES
 from hatch_ytupload.byte_reader import small_file
 from hatch_ytupload.configuration.pipeline_config import DEFAULT_CONFIG, SECRETS_FILE
-from hatch_ytupload.configuration.project import HATCH_TOML, PYPROJECT, file_name_component, normalize_name, parsed_toml
+from hatch_ytupload.configuration.project import (
+    BUILD_DIRECTORY,
+    DEV_DIRECTORY,
+    HATCH_TOML,
+    PYPROJECT,
+    file_name_component,
+    normalize_name,
+    parsed_toml,
+)
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.wording import cannot, listed, one_line
 
@@ -43,7 +51,7 @@ _WHEEL = """\
 [tool.hatch.build.targets.wheel]
 bypass-selection = true
 """
-_GITIGNORE = ("/dist/", "/.dev/", "/.build/", f"/{SECRETS_FILE}", ".venv/", "__pycache__/")
+_GITIGNORE = ("/dist/", f"/{DEV_DIRECTORY}/", f"/{BUILD_DIRECTORY}/", f"/{SECRETS_FILE}", ".venv/", "__pycache__/")
 _YTIGNORE = """\
 # What jobs do not need, in the syntax of .gitignore.
 tests/

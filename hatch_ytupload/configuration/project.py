@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+DEV_DIRECTORY, BUILD_DIRECTORY = ".dev", ".build"
+"""What YT Framework's dev mode and we write to, and where it assembles code and looks for archives: at the top of a
+pipeline."""
 PYPROJECT = "pyproject.toml"
 HATCH_TOML = "hatch.toml"
 

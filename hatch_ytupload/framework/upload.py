@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, BOOTSTRAP, CONFIG, STAGES, WHEELS, WRAPPERS, YTJOBS
 from hatch_ytupload.atomic_rename import replacing_file
+from hatch_ytupload.configuration.project import BUILD_DIRECTORY
 from hatch_ytupload.configuration.settings import load_settings
 from hatch_ytupload.framework.edge import log_header, log_success, python_errors
 from hatch_ytupload.packing.archive import pack
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.planning.plan import Plan
-
-BUILD_DIRECTORY = ".build"
-"""Where YT Framework assembles code, and where its dev mode looks for the archive, below the pipeline directory."""
 
 _MEGABYTE = 1024 * 1024
 

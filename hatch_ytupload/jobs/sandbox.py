@@ -10,15 +10,13 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME
+from hatch_ytupload.configuration.project import DEV_DIRECTORY
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.file_lock import lock_directory
 from hatch_ytupload.wording import cannot, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-DEV = ".dev"
-"""The directory of YT Framework's dev mode, in the pipeline directory."""
 
 # The prefixes of yt-framework 1.4.4 (`yt/clients/_client_split/_client_dev_*`).
 _PREFIXES = {"map": "sandbox_", "reduce": "sandbox_reduce_"}
@@ -75,7 +73,7 @@ def fresh_sandbox(pipeline_dir: str, name: str, archive: str) -> Iterator[Sandbo
     Raises:
         SandboxError: it cannot be made, or another run is in it.
     """
-    directory = os.path.join(pipeline_dir, DEV, name)
+    directory = os.path.join(pipeline_dir, DEV_DIRECTORY, name)
     try:
         lock = _locked(directory)
     except BlockingIOError:

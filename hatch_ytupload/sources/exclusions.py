@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import BUNDLE_SUFFIX
-from hatch_ytupload.configuration.project import hatch_build_of
+from hatch_ytupload.configuration.project import BUILD_DIRECTORY, DEV_DIRECTORY, hatch_build_of
 from hatch_ytupload.errors import SettingsError
 from hatch_ytupload.file_names import as_text, is_inside
 from hatch_ytupload.sources.ignoring import Rule
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 # A build that was killed leaves a directory with a dot and letters around the name.
 _BUNDLE = rf"(?s).*{re.escape(BUNDLE_SUFFIX)}(\.[a-z0-9_]+)?"
-# Build folders on disk and sandboxes of `run`; what YT Framework builds in. Each archive would hold the one before.
-_OUTPUTS = (".dev", ".build")
 _PRINTED_RULE = Rule("", 0, "what this command prints", negated=False)
 _BUNDLE_RULE = Rule("", 0, f"*{BUNDLE_SUFFIX}/", negated=False)
 
@@ -113,7 +111,8 @@ def exclusions_of(settings: Settings, build_directory: str | None = None) -> Exc
     """
     hatch = hatch_build_of(settings.project_root)
     tops = list(dict.fromkeys([settings.pipeline_dir, settings.project_root]))
-    outputs = [os.path.join(top, name) for top in tops for name in _OUTPUTS]
+    # Build folders on disk, sandboxes: each archive would hold the one before.
+    outputs = [os.path.join(top, name) for top in tops for name in (DEV_DIRECTORY, BUILD_DIRECTORY)]
     build_directories = [hatch.directory, *([build_directory] if build_directory else [])]
     # By the name of a link, and by that of what it leads to.
     places = [place for directory in build_directories for place in (directory, os.path.realpath(directory))]

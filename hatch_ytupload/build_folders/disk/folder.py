@@ -11,6 +11,7 @@ from hatch_ytupload.build_folders.disk.changes import Staging, remove_abandoned
 from hatch_ytupload.build_folders.disk.nodes import look_into, open_file
 from hatch_ytupload.build_folders.folder_lock import exclusive, user_name
 from hatch_ytupload.byte_reader import no_progress
+from hatch_ytupload.configuration.project import DEV_DIRECTORY
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.file_names import as_system_spells, shorter
 from hatch_ytupload.wording import one_line
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.build_folders.build_folder import Changes, Node, Result
     from hatch_ytupload.byte_reader import FileReader, Progress
 
-ROOT = os.path.join(".dev", "cypress")
+ROOT = os.path.join(DEV_DIRECTORY, "cypress")
 """Where the folders are, relative to the pipeline directory."""
 
 _WORKPLACE = ".ytupload"
