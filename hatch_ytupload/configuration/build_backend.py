@@ -76,9 +76,12 @@ def ask_build_backend(root: str, system: dict[str, Any]) -> tuple[str, str]:
     if isinstance(answer, list):
         name, version = answer
         return name, version
-    if requires and (found := _ask_hatch(root)):
-        return found
     reason = one_line(answer)
+    if requires and find_spec("hatch") is not None:
+        found = _ask_hatch(root)
+        if isinstance(found, tuple):
+            return found
+        reason += f"; in Hatch's build environment: {one_line(found)}"
     problem = f"the build backend `{one_line(backend)}` cannot be asked for the project's name and version: {reason}"
     way_out = "install the backend"
     if requires:
@@ -86,10 +89,8 @@ def ask_build_backend(root: str, system: dict[str, Any]) -> tuple[str, str]:
     raise SettingsError([f"{problem}; {way_out}, or write both under `[project]` in `{PYPROJECT}`"])
 
 
-def _ask_hatch(root: str) -> tuple[str, str] | None:
-    """Have Hatch ask, which installs in its build environment what the backend requires; None: it is not here."""
-    if find_spec("hatch") is None:
-        return None
+def _ask_hatch(root: str) -> tuple[str, str] | str:
+    """Have Hatch ask, which installs in its build environment what the backend requires; else return why it cannot."""
     process = subprocess.run(
         [sys.executable, "-c", _ASK_HATCH],
         cwd=root,
@@ -102,7 +103,8 @@ def _ask_hatch(root: str) -> tuple[str, str] | None:
         answer = json.loads(process.stdout)
         return str(answer["name"]), str(answer["version"])
     except (ValueError, TypeError, LookupError):
-        return None
+        lines = process.stderr.decode("utf-8", "replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "no answer")
 
 
 def _texts_in(system: dict[str, Any], key: str) -> list[str]:

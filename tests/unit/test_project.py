@@ -217,6 +217,7 @@ class TestDynamicVersion:
         (tmp_path / "hatch.py").write_text("open('asked', 'w')\n")
         root = write(tmp_path, '[build-system]\nrequires = ["nobody", "nobodys-plugin>=2"]\nbuild-backend = "nobody"\n')
         line = refusal(lambda: find_project(root))
+        assert "No module named 'nobody'; in Hatch's build environment: The selected config file " in line
         assert line.endswith(
             "; see that what it requires is installed beside hatch-ytupload (`nobody`, `nobodys-plugin>=2`), "
             "or write both under `[project]` in `pyproject.toml`"
