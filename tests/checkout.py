@@ -166,6 +166,31 @@ def requirement(wheel: Path, extra: str = "") -> str:
     return f"hatch-ytupload{f'[{extra}]' if extra else ''} @ {wheel.as_uri()}"
 
 
+def pyproject(plugin: str, more: str = "", *, name: str = "demo", hatchling: str = "hatchling") -> str:
+    """Return the `pyproject.toml` of a project that hatchling builds.
+
+    Args:
+        plugin: the requirement on the checkout.
+        more: lines at its end; they begin in the table `project`.
+        name: of the project.
+        hatchling: the requirement on it.
+    """
+    return f"""\
+[build-system]
+requires = ["{hatchling}", "{plugin}"]
+build-backend = "hatchling.build"
+
+[tool.hatch.build.targets.wheel]
+bypass-selection = true
+
+[project]
+name = "{name}"
+version = "1.0"
+requires-python = ">=3.10"
+{more}
+"""
+
+
 def tree_state(directory: Path) -> dict[str, bytes | str | None]:
     """Return all that lies below a directory: content of files, target of links, None for directories."""
     found: dict[str, bytes | str | None] = {}

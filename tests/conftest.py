@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,3 +64,16 @@ def proxy() -> Iterator[ProxyServer]:
 
     with ProxyServer() as server:
         yield server
+
+
+@pytest.fixture
+def unmeasured() -> Iterator[None]:
+    """Measure no coverage in tests that repeat what others do once, or test nothing of ours: it doubles their time."""
+    coverage = sys.modules.get("coverage")
+    measuring = coverage.Coverage.current() if coverage is not None else None
+    if measuring is None:
+        yield
+        return
+    measuring.stop()
+    yield
+    measuring.start()

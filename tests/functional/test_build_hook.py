@@ -15,6 +15,7 @@ from checkout import (
     install_into,
     installing_environment,
     make_environment,
+    pyproject,
     requirement,
     run,
     sha256,
@@ -30,21 +31,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.functional
 
-PYPROJECT = """\
-[build-system]
-requires = ["hatchling", "{requirement}"]
-build-backend = "hatchling.build"
-
-[project]
-name = "demo"
-version = "1.0"
-requires-python = ">=3.10"
-
-[tool.hatch.build.targets.wheel]
-bypass-selection = true
-
-{hook}
-"""
 ON_WHEEL = "[tool.hatch.build.targets.wheel.hooks.ytarchive]"
 ON_ALL = "[tool.hatch.build.hooks.ytarchive]"
 BUNDLE = "demo-1.0.ytarchive"
@@ -69,8 +55,7 @@ def on_wheel(tmp_path: Path, wheel: Path) -> Pipeline:
 
 def with_hook(tmp_path: Path, wheel: Path, hook: str, files: dict[str, str] | None = None) -> Pipeline:
     """Write a pipeline with the hook."""
-    pyproject = PYPROJECT.format(requirement=requirement(wheel), hook=hook)
-    return make_pipeline(tmp_path / "demo", files, pyproject=pyproject)
+    return make_pipeline(tmp_path / "demo", files, pyproject=pyproject(requirement(wheel), hook))
 
 
 def build(pipeline: Pipeline, *command: str | Path, status: int = 0) -> subprocess.CompletedProcess[str]:

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
-from checkout import FRONT_ENDS, Hatch, requirement, run, sha256, tree_state
+from checkout import FRONT_ENDS, Hatch, pyproject, requirement, run, sha256, tree_state
 from pipelines import MAPPER, Pipeline, clean_environment, contents, make_pipeline
 
 if TYPE_CHECKING:
@@ -22,19 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.functional
 
-PYPROJECT = """\
-[build-system]
-requires = ["hatchling", "{requirement}"]
-build-backend = "hatchling.build"
-
-[project]
-name = "demo"
-version = "1.0"
-requires-python = ">=3.10"
-
-[tool.hatch.build.targets.wheel]
-bypass-selection = true
-"""
 BUNDLE = "demo-1.0.ytarchive"
 FILES = ("manifest.json", "sbom.cdx.json", "source.tar.gz")
 HATCHS_OWN_TIME = 1580601600
@@ -74,7 +61,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def project(root: Path, hatch: Hatch, wheel: Path) -> Project:
     """Return a pipeline that nobody has built yet."""
     shutil.rmtree(root, ignore_errors=True)
-    return Project(make_pipeline(root, pyproject=PYPROJECT.format(requirement=requirement(wheel))), hatch)
+    return Project(make_pipeline(root, pyproject=pyproject(requirement(wheel))), hatch)
 
 
 def member_times(archive: Path) -> set[int]:
@@ -107,8 +94,8 @@ def test_pip_gets_the_wheel_of_the_checkout_as_well(wheel: Path, shared_director
     """With Hatch's other installer; what was really installed is told by the manifest."""
     hatch = Hatch(shared_directory / "hatch-pip")
     del hatch.environ["HATCH_ENV_TYPE_VIRTUAL_UV_PATH"]
-    pyproject = PYPROJECT.format(requirement=requirement(wheel)) + '[tool.hatch.envs.hatch-build]\ninstaller = "pip"\n'
-    pipeline = make_pipeline(tmp_path, pyproject=pyproject)
+    by_pip = '[tool.hatch.envs.hatch-build]\ninstaller = "pip"'
+    pipeline = make_pipeline(tmp_path, pyproject=pyproject(requirement(wheel), by_pip))
     hatch.run("build", "-t", "ytarchive", cwd=pipeline.root)
     manifest = json.loads(pipeline.archive().with_name("manifest.json").read_bytes())
     assert f"-{manifest['tool']['version']}-" in wheel.name
@@ -326,12 +313,12 @@ def test_the_index_publisher_passes_over_the_bundle(project: Project, index: Ind
 
 def test_a_workspace_builds_all_its_pipelines_into_one_place(hatch: Hatch, wheel: Path, tmp_path: Path) -> None:
     """`hatch build --all`: each pipeline gets a bundle of its own in the `dist` of the workspace."""
-    make_pipeline(tmp_path, pyproject=PYPROJECT.format(requirement=requirement(wheel)).replace("demo", "everything"))
+    make_pipeline(tmp_path, pyproject=pyproject(requirement(wheel), name="everything"))
     with (tmp_path / "pyproject.toml").open("a") as file:
         file.write('[tool.hatch.envs.default]\nskip-install = true\nworkspace.members = ["pipelines/*"]\n')
     for name in ("ads", "search"):
-        pyproject = PYPROJECT.format(requirement=requirement(wheel)).replace("demo", name)
-        make_pipeline(tmp_path / "pipelines" / name, {"stages/first/src/mapper.py": f"# {name}\n"}, pyproject=pyproject)
+        files = {"stages/first/src/mapper.py": f"# {name}\n"}
+        make_pipeline(tmp_path / "pipelines" / name, files, pyproject=pyproject(requirement(wheel), name=name))
     hatch.run("build", "--all", "-t", "ytarchive", cwd=tmp_path)
     assert sorted(path.name for path in (tmp_path / "dist").iterdir()) == [
         "ads-1.0.ytarchive",

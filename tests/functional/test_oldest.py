@@ -7,7 +7,7 @@ from email.parser import Parser
 from typing import TYPE_CHECKING
 
 import pytest
-from checkout import Hatch, make_environment, requirement, run, sha256
+from checkout import Hatch, make_environment, pyproject, requirement, run, sha256
 from packaging.requirements import Requirement
 from pipelines import make_pipeline
 from rich_pipeline import make_rich_pipeline
@@ -16,16 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.functional, pytest.mark.slow]
-
-PYPROJECT = """\
-[build-system]
-requires = ["{hatchling}", "{plugin}"]
-build-backend = "hatchling.build"
-
-[project]
-name = "demo"
-version = "1.0"
-"""
 
 
 def oldest(wheel: Path, extra: str = "") -> dict[str, str]:
@@ -64,8 +54,8 @@ def test_the_oldest_hatch_builds_and_publishes(wheel: Path, tmp_path: Path) -> N
     """With the oldest hatchling in the build environment, and the publisher beside Hatch."""
     python = make_environment(tmp_path / "env", requirement(wheel), *oldest(wheel, "hatch").values())
     hatch = Hatch(tmp_path / "data", python)
-    pyproject = PYPROJECT.format(hatchling=oldest(wheel)["hatchling"], plugin=requirement(wheel))
-    pipeline = make_pipeline(tmp_path / "demo", pyproject=pyproject, settings='mode = "dev"\nbuild_folder = "//home/x"')
+    content = pyproject(requirement(wheel), hatchling=oldest(wheel)["hatchling"])
+    pipeline = make_pipeline(tmp_path / "demo", pyproject=content, settings='mode = "dev"\nbuild_folder = "//home/x"')
     version = hatch.run("--version", cwd=pipeline.root).stdout.split()[-1]
     assert oldest(wheel, "hatch") == {"hatch": f"hatch=={version}"}
 

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import subprocess
 import sys
+import threading
 from contextlib import suppress
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
 import pytest
-from build_folders import PATH, Bundle, current, make_bundle, on_cluster, on_disk, publish_to, read_current, watched
+from build_folders import (
+    PATH,
+    Bundle,
+    current,
+    make_bundle,
+    on_cluster,
+    on_disk,
+    publish_by_address,
+    publish_to,
+    read_current,
+    watched,
+)
 from pipelines import CHECKOUT, Pipeline, clean_environment, make_pipeline
 from proxy import ProxyServer, Run
 
@@ -18,6 +32,7 @@ from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.releases.records import read_state
 
 if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
     from pathlib import Path
 
     from proxy import Record
@@ -95,23 +110,27 @@ def test_kill_at_any_step_on_disk(pipeline: Pipeline, tmp_path: Path) -> None:
 def test_kill_at_any_request_of_a_publish(pipeline: Pipeline, proxy: ProxyServer) -> None:
     """Nothing is visible before the commit; the next one waits for the transaction to end, and not longer."""
     old, new = (make_bundle(pipeline, text, wrappers=True) for text in ("one", "two"))
-    environ = {"YT_PROXY": proxy.address, "YT_TOKEN": proxy.token}
+    # Each publisher is a fork of a process that has imported the client already.
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["build_folders", "yt.wrapper"])
     folder = on_cluster(proxy)
     publish_to(folder, old, wrappers=True, keep=1)
-    pipeline.write({"pyproject.toml": (pipeline.root / "pyproject.toml").read_text().replace("= 20", "= 1")})
     number = 0
     while True:
         number += 1
         proxy.faults.clear()
-        running: list[subprocess.Popen[bytes]] = []
+        publisher = processes.Process(target=publish_by_address, args=(proxy.address, proxy.token, new))
+        started = threading.Event()
 
-        def kill(_record: Record, running: list[subprocess.Popen[bytes]] = running) -> None:
-            running[0].kill()
-            running[0].wait()
+        def kill(_record: Record, publisher: ForkServerProcess = publisher, started: threading.Event = started) -> None:
+            started.wait()
+            publisher.kill()
+            wait([publisher.sentinel])
 
         fault = proxy.faults.add(Run(kill), nth=number)
-        running.append(start(pipeline, new, environ))
-        running[0].communicate()
+        publisher.start()
+        started.set()
+        publisher.join()
         proxy.log.wait_idle()
         proxy.faults.clear()
         data = proxy.cypress.read(f"{PATH}/{ARCHIVE_NAME}")

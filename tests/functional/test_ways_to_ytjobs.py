@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from checkout import requirement
+from checkout import pyproject, requirement
 from interpreters import python_or_skip
 from packaging.utils import canonicalize_name
 from pipelines import contents, make_pipeline
@@ -22,17 +22,6 @@ pytestmark = pytest.mark.functional
 
 NEWER_PYTHON = pytest.mark.skipif(sys.version_info < (3, 11), reason="yt-framework needs Python 3.11")
 
-PYPROJECT = """\
-[build-system]
-requires = ["hatchling", "{requirement}"]
-build-backend = "hatchling.build"
-
-[project]
-name = "demo"
-version = "1.0"
-requires-python = ">=3.10"
-{more}
-"""
 TARGET = "[tool.hatch.build.targets.ytarchive]"
 HOOK = "[tool.hatch.build.targets.ytarchive.hooks.ytarchive]"
 ON_OWN_FRAMEWORK = 'dependencies = ["other; sys_platform == \'none\'", "YT_Framework==1.4.3"]\n'
@@ -50,8 +39,8 @@ class Bare:
         self, more: str = "", *, extra: str = "", settings: str = "", status: int = 0, **environ: str
     ) -> subprocess.CompletedProcess[str]:
         """Build with more lines in `pyproject.toml`, an extra of the plugin, settings of ours."""
-        pyproject = PYPROJECT.format(requirement=requirement(self._wheel, extra), more=more)
-        make_pipeline(self.root, pyproject=pyproject, settings=settings, framework=False)
+        content = pyproject(requirement(self._wheel, extra), more)
+        make_pipeline(self.root, pyproject=content, settings=settings, framework=False)
         return self._hatch.run("build", "-t", "ytarchive", cwd=self.root, environ=environ, status=status)
 
 

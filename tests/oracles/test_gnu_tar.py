@@ -217,7 +217,7 @@ CONTENTS = st.sampled_from(
 
 
 @needs_gnu_tar
-@settings(max_examples=examples(300), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(odd_header(), CONTENTS), min_size=1, max_size=4))
 def test_what_we_read_gnu_tar_extracts_alike(members: list[tuple[bytes, bytes]]) -> None:
     """Whatever is accepted extracts with status 0 to the same files."""

@@ -329,7 +329,7 @@ FORESTS = st.builds(
 
 
 @given(forest=FORESTS)
-@settings(max_examples=examples(300), suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), suppress_health_check=list(HealthCheck))
 def test_git_decides_every_path_by_the_same_rule(repository: Repository, forest: Forest) -> None:
     """Whatever the names and the rules are, git names the same file and line, or none."""
     note(repr(forest))

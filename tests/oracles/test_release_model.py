@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.build_folders.build_folder import BuildFolder
 
-pytestmark = pytest.mark.oracle
+pytestmark = [pytest.mark.oracle, pytest.mark.usefixtures("unmeasured")]
 
 KINDS = {
     "project": "of the project `",

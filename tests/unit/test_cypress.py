@@ -311,6 +311,7 @@ class TestJobs:
         assert proxy.cypress.read(CURRENT) == bundles[1].data
 
     @pytest.mark.slow
+    @pytest.mark.usefixtures("unmeasured")
     def test_a_reader_sees_whole_archives_only(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
         """Through the API, over publishes, failures and rollbacks."""
         folder = on_cluster(proxy, attempts=1)
@@ -324,7 +325,7 @@ class TestJobs:
                 return data
 
             with watched(read) as seen:
-                for number in range(1, 36):
+                for number in range(1, 16):
                     if number % 7 == 0:
                         proxy.faults.add(Drop("before"), command="copy", times=None)
                         refusal(lambda number=number: publish_to(folder, bundles[number % 5], keep=3))  # type: ignore[misc]

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
     from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 
+# What fails here again and again, others do once.
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 # A publish with scripts has about twenty requests; the loops below find out how many themselves.
 MANY = 15
 

@@ -318,6 +318,7 @@ def published(proxy: ProxyServer, bundles: list[Bundle]) -> list[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     command=st.sampled_from(["publish", "rollback", "status"]),

@@ -274,7 +274,7 @@ class TestMoments:
         assert state.current is not None
         assert state.current.release == bundles[1].release
 
-    @pytest.mark.slow
+    @pytest.mark.usefixtures("unmeasured")
     def test_who_looks_during_many_publishes_never_sees_damage(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
         """By the way that the commands look."""
         publish_to(on_cluster(proxy), bundles[0])
@@ -285,7 +285,7 @@ class TestMoments:
             return current.release.encode() if current is not None else None
 
         with watched(look) as seen:
-            for number in range(examples(25)):
+            for number in range(examples(8)):
                 publish_to(on_cluster(proxy, timeout_seconds=60), bundles[number % 3], keep=2)
         assert seen <= {bundle.release.encode() for bundle in bundles}
 

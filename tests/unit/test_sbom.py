@@ -76,6 +76,7 @@ def components(pipeline: Pipeline) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 def test_cyclonedx_takes_it(built: Pipeline) -> None:
     """The validator of its own library finds nothing, unknown keys included."""
     # Seconds, for the grammars of all kinds of strings that JSON Schema knows.

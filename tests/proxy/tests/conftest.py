@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from yt.wrapper import YtClient
 
 
+@pytest.fixture(autouse=True)
+def _unmeasured(unmeasured: None) -> None:
+    """Nothing of ours is tested here."""
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
