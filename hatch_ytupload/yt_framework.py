@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, SRC, STAGES
 from hatch_ytupload.byte_reader import blocks
-from hatch_ytupload.configuration.keys import KEYS
+from hatch_ytupload.configuration.keys import KEYS, unknown_variables
 from hatch_ytupload.configuration.project import find_project, find_pyproject
 from hatch_ytupload.configuration.settings import load_settings
 from hatch_ytupload.configuration.values import UnexpectedValueError, cypress_path
@@ -99,6 +99,20 @@ class PublishedCode(_Pipeline):
     _held: ExitStack | None = None
     """What is held until the run has ended."""
 
+    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401 - anybody's
+        """Refuse a class that would pack and upload by itself all the same.
+
+        Raises:
+            TypeError: the framework's own class stands before this one among the bases.
+        """
+        super().__init_subclass__(**options)
+        for base in cls.__mro__[: cls.__mro__.index(PublishedCode)]:
+            if base.__module__.startswith("yt_framework.") and "upload_code" in vars(base):
+                raise TypeError(
+                    f"the first base of `{cls.__name__}` must be `PublishedCode`: behind `{base.__name__}` it counts "
+                    "for nothing, and each run overwrites the release"
+                )
+
     def run(self) -> None:
         """Run the pipeline."""
         with ExitStack() as held:
@@ -128,6 +142,8 @@ class PublishedCode(_Pipeline):
             return
         path = self._build_folder(build_folder)
         wanted = self._wanted()
+        for warning in unknown_variables(os.environ):
+            self.logger.warning(warning)
         log_header(self.logger, "Published Code", f"Build folder: {path} | Release: {wanted}")
         if not self._is_dev():
             self._use_release(path, wanted, stages)

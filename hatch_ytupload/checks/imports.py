@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import warnings
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload.checks.static_conditions import truth
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 OPTIONAL, LATER, ALWAYS = range(3)
 """How surely an import is carried out: a failure is caught; only when something is called or true; on import."""
 
+# A megabyte of what people write; each may cost a parser two kilobytes.
+_MOST_TOKENS = 300_000
+_TOKEN = re.compile(rb"\w+|[^\s\w]")
 # A file that does any of these may define names that its syntax does not show.
 _DYNAMIC = re.compile(rb"\b(?:globals|locals|vars|exec|setattr)\s*\(|sys\s*\.\s*modules|__dict__|__getattr__")
 _MAY_MAKE_MODULES = re.compile(rb"__path__|\b(?:modules|meta_path|path_hooks)\b")
@@ -76,7 +80,12 @@ def read_facts(source: bytes, python: tuple[int, int], *, script: bool) -> FileF
         python: the version that it is for. Only syntax that this Python knows can be read; newer syntax than that of
             `python` is found as far as `ast.parse` tells versions apart.
         script: it is started, so `if __name__ == "__main__"` is true.
+
+    Returns:
+        What is found out; nothing about one that would take minutes and gigabytes, as no code that people write does.
     """
+    if len(source) > _MOST_TOKENS and next(islice(_TOKEN.finditer(source), _MOST_TOKENS, None), None) is not None:
+        return FileFacts(makes_modules=True)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -14,7 +14,7 @@ from hatch_ytupload.configuration.project import PYPROJECT
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.planning.plan import Generated, entry_size
 from hatch_ytupload.planning.wrappers import started_script
-from hatch_ytupload.reading.contents import read_files, read_members
+from hatch_ytupload.reading.contents import KeptFiles, read_files, read_members
 from hatch_ytupload.requirements.reading import read_requirements
 from hatch_ytupload.requirements.tree import Files
 from hatch_ytupload.wording import cannot
@@ -50,7 +50,7 @@ class CodeFile(NamedTuple):
     source: str | None
     """Where it lies on this machine's disk; None: only in the archive, or written by the build."""
     content: bytes | None
-    """What was read of it already; of others than text the beginning."""
+    """What was read of it already, apart from what is kept elsewhere; of others than text the beginning."""
 
 
 class PackedLock(NamedTuple):
@@ -69,6 +69,7 @@ class PackedCode:
         files: by path in the archive.
         total: returns the size of the archive in bytes.
         wheels: the members of each wheel that has no source on disk, by its path.
+        kept: the content of files that have no source on disk.
     """
 
     def __init__(
@@ -76,7 +77,9 @@ class PackedCode:
         files: Mapping[str, CodeFile],
         total: Callable[[], int],
         wheels: Mapping[str, Sequence[str]] | None = None,
+        kept: KeptFiles | None = None,
     ) -> None:
+        self._kept = kept
         self._wheels = wheels or {}
         self.files = files
         self.total = total
@@ -131,6 +134,8 @@ class PackedCode:
         return self._wheels.get(path, ()) if source is None else member_names(source)
 
     def _read(self, path: str, limit: int | None) -> bytes:
+        if self._kept is not None and (text := self._kept.get(path)) is not None:
+            return text
         file = self.files[path]
         if file.content is not None or file.source is None:
             return file.content or b""
@@ -179,6 +184,7 @@ def code_of_archive(archive: Reader, manifest: Manifest | None, shown: str, *, p
     locked = {f"{WHEELS}/{wheel.file}" for wheel in manifest.wheels} if manifest is not None else set()
     files: dict[str, CodeFile] = {}
     wheels: dict[str, Sequence[str]] = {}
+    kept = KeptFiles()
     for member, chunks in read_members(archive, shown, progress=progress):
         if member.path in locked if manifest is not None else member.path.startswith(f"{WHEELS}/"):
             with tempfile.TemporaryFile() as wheel:
@@ -187,19 +193,18 @@ def code_of_archive(archive: Reader, manifest: Manifest | None, shown: str, *, p
             files[member.path] = CodeFile(member.size, own=False, source=None, content=b"")
             continue
         text = member.path.endswith(_READ) and member.size <= LARGEST_FILE
-        content = b"".join(chunks) if text else next(iter(chunks), b"")[:_HEADER]
+        content = None if text else next(iter(chunks), b"")[:_HEADER]
+        if text:
+            kept.keep(member.path, chunks)
         top = member.path.partition("/")[0].partition(".")[0]
         files[member.path] = CodeFile(member.size, top not in installed, None, content)
-    code = PackedCode(files, lambda: archive.size, wheels)
-    whole = {path for path, file in files.items() if file.size <= _HEADER or path.endswith(_READ)}
+    code = PackedCode(files, lambda: archive.size, wheels, kept)
 
     def read(path: str) -> bytes:
         """Return the content of what requirements refer to, and keep it: it may have any name."""
-        if path not in whole:
-            whole.add(path)
-            content = read_files(archive, manifest, [path], shown, progress=progress).get(path, b"")
-            files[path] = files[path]._replace(content=content)
-        return files[path].content or b""
+        if path not in kept and files[path].size > _HEADER and not path.endswith(_READ):
+            kept.keep(path, [read_files(archive, manifest, [path], shown, progress=progress).get(path, b"")])
+        return code.read_whole(path)
 
     for stage in code.stages():
         for reference in read_requirements(stage_file(stage, REQUIREMENTS), Files(files, read)).references:

@@ -100,6 +100,8 @@ def unknown_key(table: str, key: str, beside: tuple[str, ...]) -> str:
         key: in it.
         beside: what may stand there beside settings.
     """
+    if key == CONFIRM:
+        return f"`{table}.{key}` belongs to an environment: `{table}.{ENVIRONMENTS}.NAME.{key}`"
     known = (*KEYS, *beside)
     way_out = did_you_mean(key, known, f"known keys: {', '.join(known)}")
     return f"`{table}.{one_line(key)}` is not a known setting; {way_out}"

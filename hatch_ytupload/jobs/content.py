@@ -9,7 +9,7 @@ from hatch_ytupload.archive_layout import CONFIG, MAP_REDUCE, REQUIREMENTS, WHEE
 from hatch_ytupload.byte_reader import LARGEST_FILE
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.planning.stage_config import StageConfig
-from hatch_ytupload.reading.contents import described, read_files, read_members
+from hatch_ytupload.reading.contents import KeptFiles, described, read_files, read_members
 from hatch_ytupload.requirements.reading import read_requirements
 from hatch_ytupload.requirements.tree import Files
 from hatch_ytupload.wording import listed, one_line
@@ -40,12 +40,12 @@ class Content:
         self._archive = archive
         self._paths: dict[str, None] = {}
         # What may be configuration or requirements.
-        self._texts: dict[str, bytes] = {}
+        self._texts = KeptFiles()
         with archive.reader() as reader:
             for member, chunks in read_members(reader, archive.shown):
                 self._paths[member.path] = None
                 if member.path.endswith((".txt", ".yaml")) and member.size <= LARGEST_FILE:
-                    self._texts[member.path] = b"".join(chunks)
+                    self._texts.keep(member.path, chunks)
 
     def config(self, stage: str) -> StageConfig:
         """Return the config of a stage."""
@@ -86,7 +86,8 @@ class Content:
         if found.installs_nothing:
             return {}
         wanted = set(found.contents(files))
-        digests = {path: hashlib.sha256(self._texts[path]).hexdigest() for path in wanted & set(self._texts)}
+        texts = self._texts
+        digests = {path: hashlib.sha256(texts.get(path) or b"").hexdigest() for path in wanted if path in texts}
         if set(digests) != wanted:
             with self._archive.reader() as reader:
                 for member, chunks in read_members(reader, self._archive.shown):
@@ -95,8 +96,9 @@ class Content:
         return digests
 
     def _read(self, path: str) -> bytes:
-        if path in self._texts:
-            return self._texts[path]
+        text = self._texts.get(path)
+        if text is not None:
+            return text
         # What is included may have any name.
         with self._archive.reader() as reader:
             return read_files(reader, None, [path], self._archive.shown).get(path, b"")

@@ -141,6 +141,8 @@ class _Making:
             except OSError as error:
                 problem = error.strerror or str(error)
             else:
+                if cache.problem is not None:  # it cannot be believed the next time
+                    self.notice(f"Warning: {cache.problem}")
                 return kept
         self.notice(
             f"cannot keep an environment in the cache `{one_line(cache.directory)}`: {problem}; "

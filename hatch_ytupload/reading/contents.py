@@ -7,6 +7,7 @@ read by itself, which is what makes looking into a remote archive cheap.
 from __future__ import annotations
 
 import hashlib
+import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,11 +20,47 @@ from hatch_ytupload.reading.tar_members import Members
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from hatch_ytupload.byte_reader import Progress, Reader
     from hatch_ytupload.packing.manifest import Manifest, PartInfo
     from hatch_ytupload.reading.tar_members import Member
+
+
+# Of what is kept of an archive, so much stays in memory.
+_IN_MEMORY = 32 << 20
+
+
+class KeptFiles:
+    """Files of an archive that may be asked for later: in memory while they are few, on disk beyond that."""
+
+    def __init__(self) -> None:
+        from tempfile import SpooledTemporaryFile
+
+        self._file = SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - it is there as long as this object
+        weakref.finalize(self, self._file.close)
+        self._places: dict[str, tuple[int, int]] = {}
+        self._end = 0
+
+    def keep(self, path: str, chunks: Iterable[bytes]) -> None:
+        """Keep the content of a file."""
+        start = self._end
+        self._file.seek(start)
+        for chunk in chunks:
+            self._file.write(chunk)
+            self._end += len(chunk)
+        self._places[path] = start, self._end - start
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._places
+
+    def get(self, path: str) -> bytes | None:
+        """Return the content of a file; None: it was not kept."""
+        if path not in self._places:
+            return None
+        start, size = self._places[path]
+        self._file.seek(start)
+        return self._file.read(size)
 
 
 class Contents(NamedTuple):

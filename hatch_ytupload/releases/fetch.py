@@ -56,7 +56,7 @@ def fetch(
         ArtifactError: the release is damaged, or the directory cannot be written.
         BuildFolderError: there is no such release, or it cannot be read.
     """
-    with find_kept(folder, release or CURRENT) as record:
+    with find_kept(folder, CURRENT if release is None else release) as record:
         place = os.path.abspath(directory or record.release)
         temporary = f"{place}.{secrets.token_hex(8)}"
         missing = list(_missing(os.path.dirname(place)))

@@ -56,7 +56,7 @@ def promote(
             f"`{source.location}` cannot be promoted to itself; `hatch-ytupload rollback` makes a kept release current"
         )
     conditions = conditions or Conditions()
-    with _open_kept(source, target, release or CURRENT, conditions) as outgoing:
+    with _open_kept(source, target, CURRENT if release is None else release, conditions) as outgoing:
         return publish(target, outgoing, conditions, now=now, dry_run=dry_run)
 
 

@@ -244,6 +244,9 @@ def find_release(folder: BuildFolder, state: State, name: str) -> Record:
     Raises:
         BuildFolderError: there is none, or more than one.
     """
+    if not name:
+        # As of a variable that is not set: it names nothing, and the beginning of every name.
+        raise BuildFolderError("a release must have a name, found an empty one; `hatch-ytupload history` shows names")
     found = [record for record in state.history if record.release == name]
     # A version before those that begin alike: 1.0 is not 1.0rc1.
     found = found or [record for record in state.history if record.version == name]

@@ -227,15 +227,18 @@ def test_the_workflows_of_github_and_gitlab_publish_and_promote(shell: Shell) ->
             shell.type(step.command)
     commands = [command for job in found for command in job[: job.index("|")]]
     own = [command for command in commands if not command.startswith("pip install ")]
-    assert [command.split()[1] for command in own] == ["build", "check", "publish", "promote"]
+    assert [command.split()[1] for command in own] == ["build", "check", "publish", "status", "promote"]
     for version in ("0.1.0", "0.2.0"):
         shell.type(f"echo '# {version}' >> stages/count/src/mapper.py; sed -i 's/0.1.0/{version}/' pyproject.toml")
+        shell.type("git add . && git -c user.name=ann -c user.email=ann@example.com commit -qm change")
         for command in own:
             assert shell.type(f"{command} && echo done").splitlines()[-1] == "done", command
     testing, production = (
         f"<(hatch-ytupload history -e {name} | grep '^[ *]  [0-9]' | cut -c1-25)" for name in ("testing", "production")
     )
     assert shell.type(f"diff {testing} {production} && echo same") == "same\n"
+    shell.type("git -c user.name=ann -c user.email=ann@example.com commit -q --allow-empty -m 'not in testing'")
+    assert shell.type(f"{own[-2]} || echo 'another commit'") == "another commit\n"
 
 
 def test_the_reference_has_each_key_of_json(

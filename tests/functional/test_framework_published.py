@@ -113,6 +113,27 @@ def test_the_environment_wins_over_the_config_and_that_over_the_class(
     assert served(pipeline) == releases[2][1]
 
 
+def test_the_name_of_the_variable_may_be_mistyped(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is current runs then, and the log says why."""
+    publish(pipeline, "one")
+    monkeypatch.setenv("YTUPLOAD_RELEAS", "0.9")
+    run_of(pipeline).upload_code()
+    assert "`YTUPLOAD_RELEAS` means nothing here; did you mean `YTUPLOAD_RELEASE`?" in capsys.readouterr().out
+
+
+def test_bases_in_the_wrong_order_are_refused() -> None:
+    """The framework's own upload would be the one that counts, and overwrite the release."""
+    from yt_framework.core.pipeline import BasePipeline, DefaultPipeline
+
+    for base in (BasePipeline, DefaultPipeline):
+        with pytest.raises(TypeError, match="the first base of `Run` must be `PublishedCode`: behind `"):
+            type("Run", (base, PublishedCode), {})
+        own = type("Run", (type("Mixin", (), {"upload_code": None}), PublishedCode, base), {})
+        assert issubclass(type("Below", (own,), {"upload_code": None}), PublishedCode)
+
+
 def test_a_run_without_code_needs_no_release(pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is looked up, and no build folder need be set."""
     pipeline.write({"stages/plain/stage.py": ""})

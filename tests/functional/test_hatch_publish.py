@@ -211,9 +211,12 @@ def test_an_environment_can_be_named(project: Project) -> None:
     """By `-o environment=`; a name that there is not is one line."""
     project.build("one")
     text = (project.pipeline.root / "pyproject.toml").read_text()
-    table = '[tool.ytupload.environments.prod]\nbuild_folder = "//home/prod/build"\n'
+    table = '[tool.ytupload.environments.prod]\nbuild_folder = "//home/prod/build"\nconfirm = true\n'
     project.pipeline.write({"pyproject.toml": text + table})
-    assert "home/prod/build" in project.publish("-o", "environment=prod").stderr
+    # Hatch's own `--yes` is about something else.
+    refused = project.publish("--yes", "-o", "environment=prod", status=1).stderr
+    assert refused.endswith("there is no terminal to ask on; agree with `-o yes`\n")
+    assert "home/prod/build" in project.publish("-o", "environment=prod", "-o", "yes").stderr
     assert project.publish("-o", "environment=x", status=1).stderr == (
         "option `-o environment` names no environment, `x`: there are `prod`\n"
     )

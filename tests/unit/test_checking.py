@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipelines import CHECKOUT, Pipeline, make_pipeline
 
-from hatch_ytupload.byte_reader import FileReader, no_progress
+from hatch_ytupload.byte_reader import FileReader, no_progress, opened
 from hatch_ytupload.checks.checking import check
 from hatch_ytupload.checks.git_files import check_lfs_pointers
 from hatch_ytupload.checks.imports import FileFacts, read_facts
 from hatch_ytupload.checks.packed_code import code_of_archive, code_of_plan
 from hatch_ytupload.checks.provided import distribution_with
+from hatch_ytupload.jobs.content import Content
+from hatch_ytupload.reading.contents import ArchiveCopy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -895,3 +898,24 @@ def test_findings_of_several_stages_are_one(tmp_path: Path) -> None:
 def test_what_is_advised_is_the_distribution_that_the_module_is_of(module: str, distribution: str | None) -> None:
     """Not one that merely requires it; None where the two have one name."""
     assert distribution_with(module) == distribution
+
+
+def test_code_of_any_size_fits_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an archive of somebody: what it holds is kept on disk, and what nobody wrote is not parsed."""
+    monkeypatch.setattr("hatch_ytupload.reading.contents._IN_MEMORY", 1 << 20)
+    code = b"import gone\n" + b"x\n" * (1 << 20)
+    files = {f"stages/s/src/{number}.txt": code for number in range(8)}
+    files |= {"operation_wrapper_s_map.sh": b"exec python3 stages/s/src/mapper.py\n", "stages/s/src/mapper.py": code}
+    archive = tmp_path / "x.tar.gz"
+    archive.write_bytes(archive_of(files))
+    tracemalloc.start()
+    try:
+        with opened(str(archive)) as reader:
+            packed = code_of_archive(reader, None, "x", progress=no_progress)
+        assert check(packed, make_pipeline(tmp_path / "demo").settings(), text_of(HERE), sources=False) == []
+        content = Content(ArchiveCopy(str(archive), "x"))
+        assert content.wrappers("s", "map")
+        assert tracemalloc.get_traced_memory()[1] < 3 * len(code)
+    finally:
+        tracemalloc.stop()
+    assert packed.read("stages/s/src/7.txt") == code

@@ -20,8 +20,10 @@ from hatch_ytupload.build_folders.cypress.client import Cluster
 from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 from hatch_ytupload.build_folders.disk.folder import LocalFolder
 from hatch_ytupload.releases.conditions import Conditions
+from hatch_ytupload.releases.fetch import fetch
 from hatch_ytupload.releases.promote import promote
 from hatch_ytupload.releases.records import archive_of, directory_of, manifest_of, read_state
+from hatch_ytupload.releases.rollback import rollback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -212,6 +214,9 @@ def test_what_is_not_there_cannot_be_promoted(way: Way, bundles: list[Bundle]) -
     assert "there is no build folder" in refusal(lambda: promote(way.source, way.target))
     publish_to(way.source, bundles[0])
     assert "keeps no release `2.0`" in refusal(lambda: promote(way.source, way.target, "2.0"))
+    # A variable of a script that is not set does not mean the current one, or the only one.
+    for action in (partial(promote, way.source, way.target), partial(rollback, way.source), partial(fetch, way.source)):
+        assert refusal(partial(action, "")).startswith("a release must have a name, found an empty one")
     assert "cannot be promoted to itself" in refusal(lambda: promote(way.source, way.source))
     way.source.change("removing", lambda changes: changes.remove(manifest_of(bundles[0].release)))
     assert "is damaged" in refusal(lambda: promote(way.source, way.target))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hatch_ytupload.jobs.environment import Wanted, job_python
 from hatch_ytupload.jobs.sealed_tree import SealedTree
 from hatch_ytupload.packing.cache import Cache
 
@@ -160,3 +162,25 @@ def test_a_restored_copy_holds_with_the_key_that_sealed_it_only(tree: SealedTree
     shutil.copytree(tmp_path / NAME, tmp_path / "copy/environments/4567", symlinks=True)
     assert not tree_in(tmp_path / "copy", "environments/4567").holds()
     assert not tree_in(tmp_path / "copy", key=b"another").holds()
+
+
+def test_an_environment_that_cannot_be_believed_again_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or whoever runs a job would wait for it each time, and not know why."""
+
+    def make(_making: object, directory: str, *, purpose: str) -> None:
+        assert purpose
+        os.makedirs(directory)
+
+    def full(_path: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("hatch_ytupload.jobs.environment._Making.make", make)
+    monkeypatch.setattr("hatch_ytupload.packing.cache.open_new", full)
+    environ = {"YTUPLOAD_CACHE_DIR": str(tmp_path / "cache"), "XDG_STATE_HOME": str(tmp_path / "state")}
+    told: list[str] = []
+    with job_python(Wanted("x.tar.gz", "first", {}, None, environ, {}), told.append):
+        pass
+    (line,) = told
+    assert line.startswith(
+        f"Warning: cannot write the cache `{tmp_path}/cache/hatch-ytupload`: No space left on device"
+    )

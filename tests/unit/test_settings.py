@@ -513,7 +513,10 @@ class TestEnvironments:
                     "write a table `tool.ytupload.environments.a`"
                 ),
             ),
-            ({"confirm": True}, "`tool.ytupload.confirm` is not a known setting; did you mean `config`?"),
+            (
+                {"confirm": True},
+                "`tool.ytupload.confirm` belongs to an environment: `tool.ytupload.environments.NAME.confirm`",
+            ),
         ],
     )
     def test_what_is_wrong_is_named(self, pipeline: Pipeline, table: object, problem: str) -> None:
