@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, stage_file
+from hatch_ytupload.archive_layout import CONFIG, REQUIREMENTS, SRC, STAGES, stage_file
 from hatch_ytupload.checks.absence import Absence
 from hatch_ytupload.checks.compiled_modules import check_compiled
-from hatch_ytupload.checks.findings import ERROR, NOTE, Finding, merged
+from hatch_ytupload.checks.findings import ERROR, NOTE, WARNING, Finding, merged
 from hatch_ytupload.checks.git_files import check_git_ignored, check_lfs_pointers
 from hatch_ytupload.checks.missing import findings_of
 from hatch_ytupload.checks.packed_modules import PackedModules
@@ -16,11 +16,12 @@ from hatch_ytupload.checks.requirements_check import check_requirements
 from hatch_ytupload.checks.size_check import check_sizes
 from hatch_ytupload.checks.stage_imports import StageImports, no_explanation
 from hatch_ytupload.planning.stage_config import StageConfig
+from hatch_ytupload.planning.stages import ENTRY_POINTS
 from hatch_ytupload.requirements.reading import read_requirements
-from hatch_ytupload.wording import one_line
+from hatch_ytupload.wording import mistyped, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from hatch_ytupload.checks.missing import Missing
     from hatch_ytupload.checks.packed_code import PackedCode
@@ -44,6 +45,7 @@ def check(code: PackedCode, settings: Settings, python: str, *, sources: bool, n
         *check_compiled(code, version_of(python)),
         *check_sizes(code, settings.max_archive_mb, settings.pipeline_dir),
         *check_lfs_pointers(code),
+        *_mistyped_scripts(code),
     ]
     if sources:
         found += check_git_ignored(code, settings.project_root)
@@ -113,6 +115,24 @@ class _Jobs:
                 self.reached |= imports.reached
             found += findings_of(places.values(), stage, image, provided)
         return found
+
+
+def _mistyped_scripts(code: PackedCode) -> Iterator[Finding]:
+    """Report scripts of stages without operations whose names can only be slips of the pen."""
+    running = code.stages()
+    idle: dict[str, dict[str, str]] = {}
+    for path in code.files:
+        directory, _, name = path.rpartition("/")
+        stage = directory.removeprefix(f"{STAGES}/").removesuffix(f"/{SRC}")
+        if directory == stage_file(stage, SRC) and stage not in running:
+            idle.setdefault(stage, {})[name.lower()] = path
+    for stage, scripts in idle.items():
+        for script in ENTRY_POINTS:
+            slip = script if script in scripts else mistyped(script, scripts)
+            if slip is not None:
+                message = f"starts no job, and the stage has no operation; did you mean `{script}`?"
+                yield Finding(WARNING, "script-name", scripts[slip], None, message, (stage,))
+                break
 
 
 def _by_directory(scripts: Iterable[str]) -> dict[str, list[str]]:

@@ -180,6 +180,17 @@ def test_a_module_that_a_package_does_not_have_is_missing(tmp_path: Path) -> Non
         assert [finding.rule for finding in findings] == ([rule] if rule else []), code
 
 
+def test_a_stage_without_operations_may_have_a_mistyped_script(tmp_path: Path) -> None:
+    """Nothing would start it; other stages without operations are none of our business."""
+    files: dict[str, str | bytes] = dict.fromkeys(
+        ("stages/a/src/maper.py", "stages/b/src/Vanilla.py", "stages/c/src/tool.py", "stages/first/src/vanila.py"), ""
+    )
+    assert [(one.rule, one.path, one.message.partition(";")[2]) for one in checked(tmp_path, files)] == [
+        ("script-name", "stages/a/src/maper.py", " did you mean `mapper.py`?"),
+        ("script-name", "stages/b/src/Vanilla.py", " did you mean `vanilla.py`?"),
+    ]
+
+
 def test_names_come_through_many_imports_of_all(tmp_path: Path) -> None:
     """Each file is asked once, however many lead to it and however long the way is."""
     last = 1100
