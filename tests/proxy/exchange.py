@@ -285,8 +285,12 @@ class Exchange(http.server.BaseHTTPRequestHandler):
             "Trailer": "X-YT-Error, X-YT-Response-Code, X-YT-Response-Message",
             "X-YT-Response-Parameters": self._dump_parameters(download.parameters).decode("latin-1"),
         }
+        blocks = download.blocks
+        if self.headers.get("X-YT-Accept-Framing"):
+            headers["X-YT-Framing"] = "1"
+            blocks = answers.framed(blocks)
         self._start(200, headers)
-        cut, blocks = self._truncation, answers.packed(download.blocks, gzip=gzip)
+        cut, blocks = self._truncation, answers.packed(blocks, gzip=gzip)
         trailers: dict[str, str] = {}
         while True:
             try:

@@ -169,6 +169,9 @@ class Connection:
 
             logging.getLogger("Yt").addFilter(_log_filter)
             client = YtClient(config=self._configuration())
+            # We read answers as they are; frames would tell only that a proxy is still at work. An empty list in a
+            # configuration counts for nothing, so it is set here.
+            client.config["proxy"]["commands_with_framing"] = []
             self.token = get_token(client=client)
             self.redact = Redaction(self.token)
             self._transport = _transport(client, self.answer)

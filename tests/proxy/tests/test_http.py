@@ -276,6 +276,15 @@ class TestErrors:
             assert error.value.contains_code(402)
 
 
+def test_a_download_goes_in_frames_to_whoever_accepts_them(proxy: ProxyServer) -> None:
+    """As ytsaurus-client does when nobody tells it otherwise, which reads them in other tests."""
+    proxy.cypress.write("//home/f", b"abc")
+    path = "/api/v4/read_file?path=//home/f"
+    whole, framed = ask(proxy, "GET", path), ask(proxy, "GET", path, X_YT_Accept_Framing="1")
+    assert (whole.headers["X-YT-Framing"], whole.body) == (None, b"abc")
+    assert (framed.headers["X-YT-Framing"], framed.body) == ("1", b"\x02\x01\x03\x00\x00\x00abc")
+
+
 class TestConnections:
     def test_are_kept_alive(self, proxy: ProxyServer) -> None:
         """One connection serves many requests, also after errors."""
