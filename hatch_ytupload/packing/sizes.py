@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hatch_ytupload.archive_layout import WHEELS
 from hatch_ytupload.wording import MEGABYTE, megabytes, one_line
 
 if TYPE_CHECKING:
@@ -24,9 +25,15 @@ def size_warning(size: int, files: Iterable[tuple[str, int]], limit: float) -> l
     """
     if not limit or size <= limit * MEGABYTE:
         return []
-    largest = largest_files(files)
-    problem = f"the archive has {megabytes(size)}, more than `max_archive_mb = {limit:g}`; its largest files: {largest}"
-    return [f"{problem}; leave out what jobs do not need with a line in `.ytignore`, or raise the limit"]
+    found = list(files)
+    sizes = {True: 0, False: 0}
+    for path, length in found:
+        sizes[path.startswith(f"{WHEELS}/")] += length
+    way = "leave out what jobs do not need with a line in `.ytignore`"
+    if sizes[True] > sizes[False]:
+        way = "put packages of large wheels into the image and take them out of the requirements"
+    problem = f"the archive has {megabytes(size)}, more than `max_archive_mb = {limit:g}`"
+    return [f"{problem}; its largest files: {largest_files(found)}; {way}, or raise the limit"]
 
 
 def largest_files(files: Iterable[tuple[str, int]]) -> str:

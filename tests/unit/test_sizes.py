@@ -47,6 +47,13 @@ def test_the_warning_names_the_five_largest_files() -> None:
     ]
 
 
+def test_where_wheels_are_what_makes_it_large_the_way_is_the_image() -> None:
+    (warning,) = size_warning(2_500_000, [("wheels/x.whl", 3), ("a", 2)], 2.4)
+    assert warning.endswith(
+        "; put packages of large wheels into the image and take them out of the requirements, or raise the limit"
+    )
+
+
 @pytest.mark.parametrize(
     ("sizes", "listed"),
     [
