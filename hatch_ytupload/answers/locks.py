@@ -18,6 +18,7 @@ from hatch_ytupload.locking.locked_stage import NO_TARGET
 from hatch_ytupload.locking.make import make_locks
 from hatch_ytupload.planning.plan import make_plan
 from hatch_ytupload.requirements.reading import read_requirements
+from hatch_ytupload.requirements.requirement import applies
 from hatch_ytupload.wording import cannot, did_you_mean, one_line
 
 if TYPE_CHECKING:
@@ -134,10 +135,9 @@ def _asked(settings: Settings, stages: Sequence[str]) -> list[AskedFor]:
             raise SettingsError([f"stage `{one_line(stage)}`: {NO_TARGET}"])
         requirements = read_requirements(stage_file(stage, REQUIREMENTS), code.contents)
         for problem in requirements.problems:
-            where = (
-                f"`{one_line(problem.file)}`, line {problem.line}" if problem.line else f"`{one_line(problem.file)}`"
-            )
-            raise LockError(f"{where}: {problem.message}")
+            if applies(problem.marker, target.python):
+                line = f", line {problem.line}" if problem.line else ""
+                raise LockError(f"`{one_line(problem.file)}`{line}: {problem.message}")
         needs = framework_needs(code, stage, settings.provided_modules, target.python)
         asked.append(AskedFor(stage, Image(target), requirements, code.contents, needs))
     return asked

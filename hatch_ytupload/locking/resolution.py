@@ -16,6 +16,7 @@ from hatch_ytupload.locking.ways_out import asks_elsewhere
 from hatch_ytupload.programs import without_secrets
 from hatch_ytupload.requirements.lines import with_variables
 from hatch_ytupload.requirements.masking import masked
+from hatch_ytupload.requirements.requirement import applies
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -112,12 +113,10 @@ class Resolver:
             ResolutionError: they do not suit.
         """
         with tempfile.TemporaryDirectory() as directory:
-            options = ["--format", "pylock.toml"]
-            if plain := _plain_pins(pins):
-                constraints = os.path.join(directory, "pins.in")
-                _write(constraints, "".join(f"{pin}\n" for pin in plain))
-                options += ["--constraints", constraints]
-            return self._compile([asked], os.path.join(directory, "pylock.toml"), options)
+            constraints = os.path.join(directory, "pins.in")
+            _write(constraints, "".join(f"{pin}\n" for pin in _plain_pins(pins)))
+            output = os.path.join(directory, "pylock.toml")
+            return self._compile([asked], output, ["--format", "pylock.toml", "--constraints", constraints])
 
     def build(self, sdist: str, file: str, directory: str) -> str:
         """Build a wheel; return its path.
@@ -170,6 +169,8 @@ class Resolver:
     def _lines(self, asked: AskedFor) -> Iterator[str]:
         """Yield what a stage requires as uv wants it."""
         for item in asked.requirements.required:
+            if not applies(item.marker, asked.image.target.python):
+                continue
             reference = item.reference
             is_file = reference is not None and reference.path in asked.files
             if not is_file and (reference is not None or item.editable or (item.url or "").startswith(_REPOSITORIES)):
@@ -206,7 +207,8 @@ class Resolver:
         if done.returncode != 0:
             raise ResolutionError(_shortened(said))
         lines = (line.removeprefix("warning: ") for line in said.splitlines() if line.startswith("warning: "))
-        return tuple(one_line(line) for line in lines)
+        # The files are ours, and may well be empty.
+        return tuple(one_line(line) for line in lines if "does not contain any dependencies" not in line)
 
 
 def _find_uv(environ: Mapping[str, str]) -> str:

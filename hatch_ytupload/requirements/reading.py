@@ -236,6 +236,8 @@ class _Reading:
             return
         verb = "includes" if reference.kind in ("include", "constraint") else "requires"
         message = f"{verb} `{one_line(reference.written)}`, which is not in the archive: pip fails"
+        if not reference.is_absolute:
+            message += "; of a stage the archive has `src/`, of the rest what `upload_paths` names"
         self._problems.append(Problem(file, line, MISSING, message, marker, reference.is_absolute))
 
     def _option_line(self, file: str, line: int, given: list[Given]) -> None:

@@ -92,13 +92,17 @@ def _name(node: ast.expr) -> str | None:
 
 
 def _stays_inside(node: ast.expr, init: str, names: dict[str, ast.expr]) -> bool:
-    """Tell whether an expression surely is a path, or a list of paths, in the directory of a package."""
+    """Tell whether an expression surely is a path, or a list of paths, in the directory of a package.
+
+    Or one that begins where jobs are started, which is the top of the archive.
+    """
     directory = os.path.dirname(init)
     own = {"__file__": ast.Constant(init), "__path__": ast.List([ast.Constant(directory)])}
     try:
         found = _value(node, {**names, **own})
-        places = [os.path.realpath(place) for place in ([found] if isinstance(found, (str, Path)) else found)]
-        return all(is_inside(place, os.path.realpath(directory)) for place in places)
+        places = [os.fspath(place) for place in ([found] if isinstance(found, (str, Path)) else found)]
+        inside = (is_inside(os.path.realpath(place), os.path.realpath(directory)) for place in places)
+        return all(is_own or not os.path.isabs(place) for is_own, place in zip(inside, places, strict=True))
     except (LookupError, TypeError, ValueError, OSError, RecursionError):
         return False
 

@@ -243,7 +243,10 @@ class TestLocks:
         assert locking.versions() == {"bin": "1.0"}
 
     def test_requirements_that_do_not_apply_lock_nothing(self, locking: Locking) -> None:
-        locking.require('app; sys_platform == "win32"').lock()
+        never = 'sys_platform == "win32"'
+        locking.require(
+            f"app; {never}", f"./win-1-py3-none-any.whl; {never}", f"app @ git+https://example.com/app ; {never}"
+        ).lock()
         assert (locking.versions(), locking.stale(), locking.notices) == ({}, [], [])
         assert locking.build().changed
 

@@ -495,6 +495,7 @@ class TestGrowing:
         "from pathlib import Path as _Path\nHERE = _Path(__file__).resolve().parent\n__path__ = [str(HERE / 'a')]\n",
         "from pathlib import Path\nHERE = Path(__file__).parents[0]\n__path__[:] = __path__ + [str(HERE)]\n",
         "__path__ = []\n",
+        "__path__.append('elsewhere')\n",
         "def later():\n    __path__.append('/elsewhere')\n",
         "print(__path__)\n",
     )
