@@ -113,6 +113,20 @@ class TestRedirects:
             assert len(front.seen) == 2
 
 
+def test_no_request_asks_for_an_encoding() -> None:
+    """A web server in front of a cluster would compress its answers, which are refused then."""
+    accepted: set[tuple[str, str]] = set()
+
+    def answer(handler: Handler) -> None:
+        accepted.add((handler.path.partition("?")[0], handler.headers["Accept-Encoding"]))
+        handler.reply(b"[]")
+
+    with served(answer) as server, pytest.raises(YtUploadError):
+        folder_of(server)._cluster.read_file("read", 1, path="//home/file")
+    assert {("/hosts", "identity"), ("/api/v4/read_file", "identity")} <= accepted
+    assert {encoding for _, encoding in accepted} == {"identity"}
+
+
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a certificate for this machine that nobody has signed, with its key."""

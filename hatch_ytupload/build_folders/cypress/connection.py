@@ -283,8 +283,11 @@ def _transport(client: Any, answer: LastAnswer) -> Transport:  # noqa: ANN401 - 
     discovery = str(proxy["proxy_discovery_url"])
     control = str(get_proxy_address_netloc(client=client))
     transport = Transport(answer, control, secure=secure, family=family, discovery=discovery)
+    session = _session(client)
+    # The client says it of commands alone, and a web server in front of the cluster may compress the rest.
+    session.headers["Accept-Encoding"] = "identity"
     for scheme in ("http://", "https://"):
-        _session(client).mount(scheme, transport)
+        session.mount(scheme, transport)
     return transport
 
 
