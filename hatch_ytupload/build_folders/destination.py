@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from hatch_ytupload.byte_reader import no_progress
@@ -98,6 +99,7 @@ def _is_address(proxy: str) -> bool:
     try:
         # Of a port that is none, asking for it raises.
         parts = urlsplit(f"//{place}")
-        return scheme in ("", "http", "https") and bool(parts.hostname) and parts.port != 0
+        is_host = re.fullmatch(r"[\w.:-]+", parts.hostname or "") is not None
+        return scheme in ("", "http", "https") and is_host and parts.port != 0
     except ValueError:
         return False

@@ -53,7 +53,11 @@ def test_no_cluster(pipeline: Pipeline) -> None:
 
 
 @pytest.mark.parametrize(
-    "proxy", ["http://", "ftp://x", "http://[::1", "127.0.0.1:99999", "cluster:port", "http://user:s3cret@", ":80"]
+    "proxy",
+    [
+        *("http://", "ftp://x", "http://[::1", "127.0.0.1:99999", "cluster:port", "http://user:s3cret@", ":80"),
+        *("two words", "a,b", "http://<cluster>", "$CLUSTER"),
+    ],
 )
 def test_what_cannot_be_an_address(pipeline: Pipeline, proxy: str) -> None:
     """It is said at once, without passwords, and nothing is tried."""
