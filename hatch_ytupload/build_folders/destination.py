@@ -99,7 +99,8 @@ def _is_address(proxy: str) -> bool:
     try:
         # Of a port that is none, asking for it raises.
         parts = urlsplit(f"//{place}")
-        is_host = re.fullmatch(r"[\w.:-]+", parts.hostname or "") is not None
-        return scheme in ("", "http", "https") and is_host and parts.port != 0
+        port = parts.port
     except ValueError:
         return False
+    is_host = re.fullmatch(r"[\w.:-]+", parts.hostname or "") is not None
+    return scheme in ("", "http", "https") and is_host and port != 0

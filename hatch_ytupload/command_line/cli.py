@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from hatch_ytupload.__about__ import __version__
-from hatch_ytupload.command_line.console import Console, give_up, use_colour
+from hatch_ytupload.command_line.console import Console, give_up
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.wording import did_you_mean, one_line, refused_by_the_system
 
@@ -166,8 +166,7 @@ def _global_options() -> list[click.Option]:
     help="Work as if started in DIR.",
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
-@click.pass_context
-def hatch_ytupload(ctx: click.Context, directory: str | None) -> None:
+def hatch_ytupload(directory: str | None) -> None:
     r"""Build YT Framework pipelines into reproducible code archives and publish them to YTsaurus.
 
     \b
@@ -177,7 +176,6 @@ def hatch_ytupload(ctx: click.Context, directory: str | None) -> None:
     """
     if directory is not None:
         os.chdir(directory)
-    ctx.color = use_colour(os.environ)
 
 
 def main(args: list[str] | None = None) -> NoReturn:

@@ -250,7 +250,7 @@ def _say(line: str) -> None:
         return
     try:
         clear_bars()
-        click.echo(_encodable(line, sys.stderr), err=True)
+        click.echo(_encodable(line, sys.stderr), err=True, color=use_colour(os.environ))
     except OSError:
         give_up(sys.stderr)
 
@@ -261,7 +261,8 @@ def _print(text: str) -> None:
     clear_bars()
     names_of_bytes = any("\udc80" <= char <= "\udcff" for char in text)
     try:
-        click.echo(text.encode("utf-8", "surrogateescape") if names_of_bytes else _encodable(text, sys.stdout))
+        shown = text.encode("utf-8", "surrogateescape") if names_of_bytes else _encodable(text, sys.stdout)
+        click.echo(shown, color=use_colour(os.environ))
     except OSError as error:
         give_up(sys.stdout)
         raise OutputError(f"cannot write to standard output: {error.strerror}") from None
@@ -294,4 +295,6 @@ def use_colour(environ: Mapping[str, str]) -> bool | None:
     """
     if environ.get("NO_COLOR"):
         return False
-    return True if environ.get("FORCE_COLOR") else None
+    if environ.get("FORCE_COLOR"):
+        return True
+    return False if environ.get("TERM") == "dumb" else None

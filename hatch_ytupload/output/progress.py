@@ -76,11 +76,11 @@ def _columns(stream: TextIO) -> int:
 
 @contextmanager
 def bar_on(stream: TextIO, *, at_once: bool = False) -> Iterator[Progress]:
-    """Give a bar while something goes on; one that shows nothing where the stream is no terminal.
+    """Give a bar while something goes on; one that shows nothing where the stream is no terminal that can take it away.
 
     Whoever writes to the terminal meanwhile calls `clear_bars` before.
     """
-    if not stream.isatty():
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
         yield no_progress
         return
     bar = Bar(stream, at_once=at_once)
@@ -107,7 +107,8 @@ def describe(done: int, size: int, seconds: float) -> str:
     >>> describe(25_000_000, 100_000_000, 5.0)
     '25 % of 100.0 MB, 5.0 MB/s, 15 s left'
     """
-    rate = done / seconds if seconds > 0 else 0.0
-    left = f", {(size - done) / rate:.0f} s left" if rate else ""
-    share = 100 * done // size if size else 100
-    return f"{share} % of {megabytes(size)}, {megabytes(int(rate))}/s{left}"
+    share = f"{100 * done // size if size else 100} % of {megabytes(size)}"
+    if not done or seconds <= 0:
+        return share
+    rate = done / seconds
+    return f"{share}, {megabytes(int(rate))}/s, {(size - done) / rate:.0f} s left"

@@ -96,11 +96,25 @@ def test_settings_bring_their_warnings(
         ({"NO_COLOR": "1"}, False),
         ({"FORCE_COLOR": "1"}, True),
         ({"NO_COLOR": "1", "FORCE_COLOR": "1"}, False),
+        ({"TERM": "xterm"}, None),
+        ({"TERM": "dumb"}, False),
+        ({"TERM": "dumb", "FORCE_COLOR": "1"}, True),
     ],
 )
 def test_colour_follows_the_usual_variables(environ: dict[str, str], colour: bool | None) -> None:  # noqa: FBT001 - a table
     """An empty variable says nothing."""
     assert use_colour(environ) is colour
+
+
+def test_what_is_said_follows_them_too(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Errors and warnings, also before and after the command itself."""
+    for variable, coloured in (("FORCE_COLOR", True), ("NO_COLOR", False)):
+        monkeypatch.setenv(variable, "1")
+        console = Console()
+        console.error("a")
+        console.warning("b")
+        lines = capsys.readouterr().err.splitlines()
+        assert ["\x1b" in line for line in lines] == [coloured, coloured]
 
 
 def test_colour_only_underlines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,7 +67,7 @@ def test_a_bar_keeps_to_one_line_of_its_terminal() -> None:
             while written.count("\x1b[K") < 2:
                 written += reader.read(1000).decode()
             drawn = written.split("\r")[-1].removesuffix("\x1b[K")
-            assert drawn == "[##......................] 1 of 1000 files, 10 % of 100.0 MB, 0 B/s"[: columns - 1]
+            assert drawn == "[##......................] 1 of 1000 files, 10 % of 100.0 MB"[: columns - 1]
 
 
 def test_what_is_over_at_once_shows_nothing() -> None:
@@ -87,7 +87,7 @@ def test_what_took_long_to_begin_shows_its_first_step() -> None:
     transfer = Transfer()
     transfer.now += 0.6
     transfer.bar(0, 100, "0 of 3 files")
-    assert transfer.stream.getvalue() == "\r[........................] 0 of 3 files, 0 % of 100 B, 0 B/s\x1b[K"
+    assert transfer.stream.getvalue() == "\r[........................] 0 of 3 files, 0 % of 100 B\x1b[K"
 
 
 def test_a_bar_is_not_drawn_for_every_block() -> None:
@@ -140,11 +140,20 @@ def test_a_bar_goes_away_when_something_fails() -> None:
     assert terminal.getvalue().endswith("\r\x1b[K")
 
 
+def test_a_dumb_terminal_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It could not take it away."""
+    terminal = Terminal()
+    monkeypatch.setenv("TERM", "dumb")
+    with bar_on(terminal, at_once=True) as progress:
+        progress(1, 2)
+    assert terminal.getvalue() == ""
+
+
 @pytest.mark.parametrize(
     ("done", "seconds", "text"),
     [
-        (0, 1.0, "0 % of 1.0 kB, 0 B/s"),
-        (500, 0.0, "50 % of 1.0 kB, 0 B/s"),
+        (0, 1.0, "0 % of 1.0 kB"),
+        (500, 0.0, "50 % of 1.0 kB"),
         (500, 1.0, "50 % of 1.0 kB, 500 B/s, 1 s left"),
         (1000, 2.0, "100 % of 1.0 kB, 500 B/s, 0 s left"),
     ],
