@@ -22,6 +22,11 @@ COMPRESSOR = "libdeflate"
 LEVEL = 6
 """Part of what makes archives reproducible, as is the version of the compressor."""
 
+SMALL_SIZE = BLOCK_SIZE // 4
+SMALL_LEVEL = 7
+"""Of blocks up to that size, in bytes: a part that is one small block has nothing before it to refer to, and a pipeline
+of many such parts would be larger than packed in one stream."""
+
 # Bytes that are compressed without threads, whose start takes longer than that.
 _AT_ONCE = 1 << 18
 # Each thread has one block at work; more threads than this would only cost memory.
@@ -40,7 +45,7 @@ class Sink(Protocol):
 
 def compress(block: bytes) -> bytes:
     """Return the gzip member that holds a block; it tells neither name, nor time, nor system."""
-    return bytes(deflate.gzip_compress(block, LEVEL))
+    return bytes(deflate.gzip_compress(block, SMALL_LEVEL if len(block) <= SMALL_SIZE else LEVEL))
 
 
 def store(block: bytes) -> bytes:
@@ -53,7 +58,8 @@ def identity() -> str:
     # Up to 0.7 the extension module is `deflate` itself.
     library = str(getattr(deflate, "_deflate", deflate).__file__)
     status = os.stat(library)
-    return f"{COMPRESSOR} {library} {status.st_size} {status.st_mtime_ns} {LEVEL} {BLOCK_SIZE}"
+    numbers = f"{LEVEL} {BLOCK_SIZE} {SMALL_LEVEL} {SMALL_SIZE}"
+    return f"{COMPRESSOR} {library} {status.st_size} {status.st_mtime_ns} {numbers}"
 
 
 class BlockCompressor:

@@ -199,7 +199,7 @@ class TestSameBytes:
         )
         result, _ = packed(*parts)
         assert content_digest(result.files) == "87bae3796494de58f9678cf78aadb4637ad56f874e2d57079c1e8449563175b2"
-        assert result.sha256 == "310962c5c29946af30ec211c25eedfcffc8b5040e41f33090402efa86be84da0"
+        assert result.sha256 == "91b0ad9e44c57f0cf7606b8833fe5e012fb30a9206e4dc1c64366a93104ebf63"
 
     def test_neither_threads_nor_neighbours_matter(self, tmp_path: Path) -> None:
         """A part is the same bytes, whatever comes before it and however many cores there are; the first one begins

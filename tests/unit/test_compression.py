@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import decimal
 import gzip
 import hashlib
 import random
 import threading
 from contextlib import closing
+from pathlib import Path
 
+import deflate
 import pytest
 from examples import examples
 from hypothesis import given, settings
@@ -214,6 +217,12 @@ class TestMembers:
         ]
 
     def test_identity_tells_what_bytes_depend_on(self) -> None:
-        """Codec, library, level and size of blocks."""
-        name, *_, level, size = compression.identity().split(" ")
-        assert (name, level, size) == ("libdeflate", "6", str(BLOCK_SIZE))
+        """Codec, library, level and size of blocks, and of small ones."""
+        name, *_, level, size, small_level, small_size = compression.identity().split(" ")
+        assert (name, level, size, small_level, small_size) == ("libdeflate", "6", str(2 << 20), "7", str(512 << 10))
+
+    def test_small_blocks_are_compressed_more(self) -> None:
+        """They are parts of their own, which cost a pipeline of many stages what they cannot refer to."""
+        text = Path(decimal.__file__).with_name("_pydecimal.py").read_bytes() * 4
+        for size, level in ((compression.SMALL_SIZE, 7), (compression.SMALL_SIZE + 1, 6)):
+            assert compression.compress(text[:size]) == bytes(deflate.gzip_compress(text[:size], level))

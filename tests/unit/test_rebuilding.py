@@ -153,7 +153,7 @@ class TestSameBytes:
     def test_another_compressor(self, pipeline: Pipeline, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
         """Parts that another compressor made are not mixed in."""
         first = built_bytes(pipeline, cache)
-        monkeypatch.setattr(compression, "LEVEL", 1)
+        monkeypatch.setattr(compression, "SMALL_LEVEL", 1)
         second = built_bytes(pipeline, cache)
         assert second != first
         assert second == built_bytes(pipeline, None)

@@ -163,7 +163,7 @@ def test_the_same_content_compressed_otherwise_is_the_same_release(
     first = make_bundle(pipeline, "x" * 5000)
     publish_to(folder, first)
     data = first.data
-    monkeypatch.setattr("hatch_ytupload.packing.compression.LEVEL", 1)
+    monkeypatch.setattr("hatch_ytupload.packing.compression.SMALL_LEVEL", 1)
     pipeline.remove("bundles")
     other = make_bundle(pipeline, "x" * 5000)
     assert (other.release, other.data != data) == (first.release, True)
