@@ -196,6 +196,8 @@ class Exchange(http.server.BaseHTTPRequestHandler):
             text = f'Command "{command.name}" takes {command.method}, not {self.command}'
             raise ServerError(text, http_status=405)
         if command.is_heavy and not self.proxy.serves_heavy:
+            if command.input_type == "null" and self.proxy.hosts:
+                raise AnsweredError(Reply(307, b"", {"Location": f"http://{self.proxy.hosts[0]}{self.path}"}))
             raise ServerError("Control proxy may not serve heavy requests with input data", http_status=503)
         if self.body.encoding not in ENCODINGS:
             raise ServerError("Unsupported Content-Encoding", http_status=415)

@@ -319,11 +319,14 @@ class TestConnections:
         assert ask(proxy, "GET", "/api/v4/exists?path=//home").value == {"value": True}
 
     def test_to_a_control_proxy_are_sent_elsewhere_for_heavy_work(self) -> None:
-        """A proxy that serves no heavy requests says so with 503."""
+        """A proxy that serves no heavy requests says so with 503, or who does where there is no body to lose."""
         with ProxyServer(serves_heavy=False) as proxy:
             answer = ask(proxy, "PUT", "/api/v4/write_file", b"x", X_YT_Parameters='{"path": "//home/f"}')
             assert answer.status == 503
             assert answer.headers["Retry-After"] == "60"
+            proxy.hosts = ["data:80"]
+            answer = ask(proxy, "GET", "/api/v4/read_file?path=//home/f")
+            assert (answer.status, answer.headers["Location"]) == (307, "http://data:80/api/v4/read_file?path=//home/f")
 
 
 def test_version_3_answers_without_envelopes(proxy: ProxyServer) -> None:
