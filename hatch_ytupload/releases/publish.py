@@ -138,8 +138,9 @@ class _Publishing:
         record = self._record(state, kept)
         base = self._base(prefixes) if kept is None else None
         outcome = self._outcome(state, record, self._to_send(kept, base))
+        unused = prefixes.unused(_history(state, record, outcome.pruned))
+        self._require_means(changes, state, outcome, unused, kept)
         if kept is None:
-            self._require_means(changes, state, outcome, prefixes.unused(_history(state, record, outcome.pruned)))
             outcome = replace(outcome, uploaded=self._send(changes, record, base))
         else:
             changes.set_attribute(directory_of(record.release), record.record())
@@ -250,15 +251,19 @@ class _Publishing:
             manifest_md5=md5_of(self.outgoing.beside[MANIFEST_NAME]),
         )
 
-    def _require_means(self, changes: Changes, state: State, outcome: Outcome, unused: list[str]) -> None:
+    def _require_means(
+        self, changes: Changes, state: State, outcome: Outcome, unused: list[str], kept: Record | None
+    ) -> None:
         replaced = sorted({ARCHIVE_NAME, *self.outgoing.scripts} & set(state.nodes))
         removed = [*map(directory_of, outcome.pruned), *unused]
-        # The directory of the release, its archive, and the current one; perhaps a prefix in its directory.
-        scripts = changed_scripts(state, self.outgoing.scripts)
-        nodes = 3 + len(self.outgoing.beside) + len(scripts)
-        if self.prefix is not None and outcome.uploaded == outcome.size:
-            nodes += 2
-        size = outcome.uploaded + sum(map(len, (*self.outgoing.beside.values(), *scripts.values())))
+        written = changed_scripts(state, self.outgoing.scripts)
+        # The current archive; of a new release its directory and archive; perhaps a prefix in its directory.
+        nodes = 1
+        if kept is None:
+            written |= self.outgoing.beside
+            nodes += 4 if self.prefix is not None and outcome.uploaded == outcome.size else 2
+        nodes += len(written)
+        size = outcome.uploaded + sum(map(len, written.values()))
         changes.require_means([*replaced, *removed], size, nodes)
 
     def _send(self, changes: Changes, record: Record, found: Base | None) -> int:

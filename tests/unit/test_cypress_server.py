@@ -519,6 +519,9 @@ class TestNodeAttributes:
         line = refusal(lambda: publish_to(folder, bundles[0]))
         assert line == (f"cannot change `{PATH}`: there is no {what} `none`; check `node_attributes`; nothing was sent")
         assert proxy.log.of("write_file") == []
+        # Where nothing would be sent, too: else each publish would try it again.
+        publish_to(on_cluster(proxy), bundles[0])
+        assert refusal(lambda: publish_to(folder, bundles[0])) == line
 
     def test_releases_of_before_get_them_when_they_become_current(
         self, proxy: ProxyServer, bundles: list[Bundle]
