@@ -90,6 +90,7 @@ keep_releases = 2
 confirm = true
 unique_versions = true
 standalone_wrappers = true
+node_attributes = {{ replication_factor = 5 }}
 
 [tool.ytupload.environments.local]
 build_folder = "//home/demo/local"
@@ -443,6 +444,9 @@ class Team(RuleBasedStateMachine):
             found = dict(_nodes(cypress, f"//home/demo/{place}"))
             # Each beginning that is kept is that of an archive which is kept, and called by its digest.
             archives = [data for path, data in found.items() if path.startswith("releases/") and path.endswith(".gz")]
+            for path in found:
+                replicas = cypress.get(f"//home/demo/{place}/{path}/@replication_factor")
+                assert replicas == (5 if place == "production" else 3), path
             for path in [path for path in found if path.startswith("prefixes/")]:
                 data = found.pop(path)
                 assert path == f"prefixes/{hashlib.sha256(data).hexdigest()}"
