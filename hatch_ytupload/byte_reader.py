@@ -95,6 +95,21 @@ class FileReader:
         return data
 
 
+def is_there(path: str) -> bool:
+    """Tell whether there is something at a path, a link that leads nowhere included.
+
+    What `os.path.lexists` cannot look at is not there for it, and would be overwritten.
+
+    Raises:
+        OSError: it cannot be told.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def regular_file(path: str, flags: int) -> int:
     """Open a file that somebody else has put there, as `opener` of `open`; nobody waits for the end of a FIFO.
 

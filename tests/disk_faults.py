@@ -1,10 +1,10 @@
 """Makes every call that reaches the disk fail once, for a command that runs in this process.
 
-`python disk_faults.py DIRECTORY COMMAND...` runs `hatch-ytupload COMMAND` on a copy of the pipeline in DIRECTORY, and
-lets another call fail each time: of each place in the code that makes one, the first or the last in turn, and both
-where `YTUPLOAD_FUZZ_EXAMPLES` asks for it. It prints a line of JSON for each run: which call failed, how the command
-ended, what it said, and what is found afterwards. Each run is a fork of this process, which has loaded everything
-already, so hundreds take seconds.
+`python disk_faults.py DIRECTORY COMMAND...` runs each `hatch-ytupload COMMAND` on a copy of the pipeline in DIRECTORY,
+and lets another call fail each time: of each place in the code that makes one, the first or the last in turn, unless it
+has failed for a command before; all of them where `YTUPLOAD_FUZZ_EXAMPLES` asks for it. It prints a line of JSON for
+each run: which call failed, how the command ended, what it said, and what is found afterwards. Each run is a fork of
+this process, which has loaded everything already, so hundreds take seconds.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import fcntl
 import io
 import json
 import os
+import shlex
 import shutil
 import sys
 import sysconfig
@@ -114,6 +115,8 @@ class Faults:
         self.places.append((name, "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"))
         if len(self.places) == self._at:
             number = errno.ENOSPC if name in WRITING and self._at % 2 else errno.EIO
+            if name == "open" and self._at % 2:
+                number = errno.EMFILE
             raise OSError(number, os.strerror(number))
 
 
@@ -183,6 +186,14 @@ def current() -> str:
     return str((json.loads(output.getvalue() or "{}").get("current") or {}).get("release"))
 
 
+def kept() -> int:
+    """Return how many releases there are."""
+    output = io.StringIO()
+    with redirect_stdout(output):
+        status_of("--json", "history")
+    return len(json.loads(output.getvalue() or "{}").get("releases", []))
+
+
 def attempt(arguments: list[str], faults: Faults) -> tuple[int, list[tuple[str, str]]]:
     """Run the command with its faults."""
     faults.install()
@@ -192,10 +203,10 @@ def attempt(arguments: list[str], faults: Faults) -> tuple[int, list[tuple[str, 
 
 
 def look(arguments: list[str]) -> list[object]:
-    """Return what is current, whether the bundle is sound, how the command ends now, and what is current then."""
+    """Return how many releases are kept, what is current, if the bundle is sound, how it ends now, what then is."""
     with redirect_stdout(io.StringIO()):
-        before, sound = current(), status_of("verify")
-        return [before, sound, status_of(*arguments), current()]
+        count, before, sound = kept(), current(), status_of("verify")
+        return [count, before, sound, status_of(*arguments), current()]
 
 
 def chosen(places: list[tuple[str, str]]) -> list[int]:
@@ -223,7 +234,8 @@ def install_few(directory: str) -> None:
 
 def main() -> None:
     """Run the command with a fault at each place."""
-    original, *arguments = sys.argv[1:]
+    original, *commands = sys.argv[1:]
+    seen: set[tuple[str, str]] = set()
     with tempfile.TemporaryDirectory() as top:
         place = os.path.join(top, "pipeline")
 
@@ -238,28 +250,35 @@ def main() -> None:
                 status_of(command)
         os.chdir(top)
         install_few(os.path.join(top, "installed"))
-        fresh()
-        before, _ = in_a_fork(place, current)
-        (_, places), _ = in_a_fork(place, partial(attempt, arguments, Faults()))
-        after, _ = in_a_fork(place, current)
-        for at in chosen([(name, place) for name, place in places]):
+        for command in commands:
+            arguments = shlex.split(command)
             fresh()
-            ended, said = in_a_fork(place, partial(attempt, arguments, Faults(at)))
-            found, complaint = in_a_fork(place, partial(look, arguments))
-            print(
-                json.dumps(
-                    {
-                        "call": places[at - 1],
-                        "status": ended[0] if ended else None,
-                        "said": said,
-                        "found": found,
-                        "complaint": complaint,
-                        "before": before,
-                        "after": after,
-                    }
-                ),
-                flush=True,
-            )
+            before, _ = in_a_fork(place, current)
+            (_, found), _ = in_a_fork(place, partial(attempt, arguments, Faults()))
+            after, _ = in_a_fork(place, current)
+            places = [(name, where) for name, where in found]
+            for at in chosen(places):
+                if places[at - 1] in seen and not IS_LONG:
+                    continue
+                fresh()
+                ended, said = in_a_fork(place, partial(attempt, arguments, Faults(at)))
+                found, complaint = in_a_fork(place, partial(look, arguments))
+                print(
+                    json.dumps(
+                        {
+                            "command": command,
+                            "call": places[at - 1],
+                            "status": ended[0] if ended else None,
+                            "said": said,
+                            "found": found,
+                            "complaint": complaint,
+                            "before": before,
+                            "after": after,
+                        }
+                    ),
+                    flush=True,
+                )
+            seen.update(places)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hatch_ytupload.archive_layout import STAGES
@@ -136,10 +137,28 @@ def write_project(directory: str, additions: tuple[Addition, ...]) -> None:
         path = os.path.join(directory, addition.path)
         flags = os.O_WRONLY | (os.O_CREAT | os.O_EXCL if addition.new else os.O_APPEND)
         try:
-            with open(os.open(path, flags, 0o666), "wb") as file:
-                file.write(addition.text.encode())
+            _write_whole(os.open(path, flags, 0o666), path, addition)
         except OSError as error:
             raise SettingsError([cannot("write", addition.path, error)]) from None
+
+
+def _write_whole(descriptor: int, path: str, addition: Addition) -> None:
+    """Write what is added to a file that is open; where that fails the file is what it was.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    size = os.fstat(descriptor).st_size
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(addition.text.encode())
+    except BaseException:
+        with suppress(OSError):
+            if addition.new:
+                os.unlink(path)
+            else:
+                os.truncate(path, size)
+        raise
 
 
 def _read_toml(directory: str, name: str) -> tuple[str | None, dict[str, Any]]:

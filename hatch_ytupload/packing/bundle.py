@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hatch_ytupload import atomic_rename
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, BUNDLE_SUFFIX, MANIFEST_NAME
-from hatch_ytupload.byte_reader import opened
+from hatch_ytupload.byte_reader import is_there, opened
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.file_lock import locked_directory
 from hatch_ytupload.packing.manifest import load_manifest, manifest_bytes
@@ -178,7 +178,7 @@ def _remove_abandoned(parent: str, name: str) -> None:
                 continue
             made = entry.path.removesuffix(match[1] or "")
             with suppress(OSError):
-                if match[1] and not os.path.lexists(place):
+                if match[1] and not is_there(place):
                     # Killed between the two steps: this is the bundle.
                     with locked_directory(made if os.path.isdir(made) else entry.path):
                         os.rename(entry.path, place)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.archive_layout import ARCHIVE_NAME, MANIFEST_NAME, SBOM_NAME, SIGNATURE_NAME, is_wrapper
 from hatch_ytupload.build_folders.build_folder import Content
-from hatch_ytupload.byte_reader import DigestingReader, FileReader, Reader, blocks, opened
+from hatch_ytupload.byte_reader import DigestingReader, FileReader, Reader, blocks, is_there, opened
 from hatch_ytupload.errors import ArtifactError
 from hatch_ytupload.packing.bundle import read_bundle
 from hatch_ytupload.packing.manifest import Manifest, load_manifest, manifest_bytes
@@ -68,7 +68,7 @@ def open_outgoing(
             with opened(sbom) as file:
                 beside[SBOM_NAME] = read_sbom(file, manifest, sbom)
             signature = os.path.join(bundle.directory, SIGNATURE_NAME)
-            if os.path.lexists(signature):
+            if is_there(signature):
                 with opened(signature) as file:
                     beside[SIGNATURE_NAME] = read_signature(file, one_line(signature))
         info = manifest.archive

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from hatch_ytupload import atomic_rename
 from hatch_ytupload.build_folders.build_folder import content_of
 from hatch_ytupload.build_folders.disk.nodes import ATTRIBUTES_FILE, look_into, open_file, read_attributes
-from hatch_ytupload.byte_reader import DigestingReader, Tally
+from hatch_ytupload.byte_reader import DigestingReader, Tally, is_there
 from hatch_ytupload.details import detail
 from hatch_ytupload.errors import BuildFolderError
 from hatch_ytupload.file_names import as_system_spells, as_text
@@ -199,7 +199,7 @@ class Staging:
 
     def _begin(self) -> None:
         os.mkdir(self._tree)
-        if os.path.lexists(self._folder):
+        if is_there(self._folder):
             if not os.path.isdir(self._folder):
                 raise BuildFolderError(f"the build folder `{one_line(self._folder)}` is a file; remove or rename it")
             root = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -242,7 +242,7 @@ class Staging:
             path = os.path.join(directory, entry.name)
             place = os.path.join(self._folder, path)
             if path not in self._cloned:
-                is_ours = os.path.lexists(place)
+                is_ours = is_there(place)
             elif entry.is_dir(follow_symlinks=False):
                 self._move_along(old, path)
                 continue
@@ -284,7 +284,7 @@ def remove_abandoned(folder: str, prefix: str) -> None:
         match = pattern.fullmatch(entry.name)
         if match is None:
             continue
-        if match[1] and not os.path.lexists(folder):
+        if match[1] and not is_there(folder):
             # Killed between the two steps: this is the folder.
             os.rename(entry.path, folder)
         elif entry.is_dir(follow_symlinks=False):
