@@ -24,7 +24,7 @@ import json, os, sys, sysconfig
 from importlib.util import find_spec
 library = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
 library |= {os.path.join(place, "lib-dynload") for place in library}
-sites = [place for place in sys.path[1:] if place not in library and os.path.isdir(place)]
+sites = [place for place in sys.path if place not in library and os.path.isdir(place)]
 json.dump([sys.version, sys.base_prefix, sys.executable, sites, find_spec("pip") is not None], sys.stdout)
 """
 # How pip reaches an index; nothing else of the user's environment gets to an installer or a job.
@@ -69,7 +69,7 @@ def find_interpreter(named: str | None, environ: Mapping[str, str]) -> Interpret
         shown = "that runs this program" if named is None else f"`{one_line(command)}`"
         raise JobPythonError(f"there is no Python {shown} on this machine; install it or name another")
     try:
-        done = run_command([path, "-s", "-c", _LOOK], environ, capture=True)
+        done = run_command([path, "-I", "-c", _LOOK], environ, capture=True)
     except OSError as error:
         raise JobPythonError(cannot("start", path, error)) from None
     try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from pipelines import refusal
 
+from hatch_ytupload.jobs.interpreter import find_interpreter
 from hatch_ytupload.jobs.process import JobProcess
 from hatch_ytupload.jobs.sandbox import fresh_sandbox, sandbox_name
 
@@ -109,3 +111,10 @@ def test_a_job_that_nobody_can_listen_to_is_ended(tmp_path: Path, monkeypatch: p
     assert job._process.stderr is not None
     job._process.stderr.close()
     assert job._process.wait() == -signal.SIGKILL
+
+
+def test_a_python_is_asked_without_what_lies_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The project's own modules may have the names of those of the library."""
+    (tmp_path / "json.py").write_text("raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    assert find_interpreter(sys.executable, os.environ).version == sys.version
