@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -20,7 +21,7 @@ from hatch_ytupload.releases.records import read_state
 from hatch_ytupload.releases.rollback import rollback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from pipelines import Pipeline
@@ -76,6 +77,13 @@ def publish_to(
     asked = Conditions(keep_releases=keep, standalone_wrappers=wrappers, **conditions)
     with open_outgoing(str(bundle.directory), standalone_wrappers=wrappers) as outgoing:
         return publish(folder, outgoing, asked, now=now, dry_run=dry_run)
+
+
+def at_once(jobs: Collection[Callable[[], object]]) -> list[BaseException]:
+    """Do everything at the same time, each in a thread of its own; return what went wrong."""
+    with ThreadPoolExecutor(len(jobs)) as threads:
+        done = [threads.submit(job) for job in jobs]
+    return [error for each in done if (error := each.exception()) is not None]
 
 
 def roll_back(

@@ -10,17 +10,17 @@ import fcntl
 import hashlib
 import os
 import shutil
+import subprocess
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from pipelines import CHECKOUT, clean_environment
+from pipelines import CHECKOUT, SAMPLE, clean_environment
 from uv import find_uv_bin
 from warm_start import as_text, run_command
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
@@ -159,6 +159,17 @@ class Hatch:
 def hatch(shared_directory: Path) -> Hatch:
     """Return the Hatch of the environment of the tests."""
     return Hatch(shared_directory / "hatch")
+
+
+@pytest.fixture(scope="session")
+def requirements(shared_directory: Path) -> Path:
+    """What the map stage of the sample requires, really installed; YT Framework does not pack its requirements.txt."""
+    with only_one(shared_directory, "requirements") as directory:
+        if not directory.exists():
+            wanted = SAMPLE / "stages/parse_requests/requirements.txt"
+            into = ["--python", sys.executable, "--target", str(directory)]
+            subprocess.run([sys.executable, "-m", "uv", "pip", "install", *into, "-r", wanted], check=True)
+        return directory
 
 
 def requirement(wheel: Path, extra: str = "") -> str:

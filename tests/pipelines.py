@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.configuration.project import Project
 
 CHECKOUT = Path(__file__).parents[1]
+SAMPLE = CHECKOUT / "sample_pipeline"
 
 PYPROJECT = '[project]\nname = "demo"\nversion = "1.0"\n'
 MAPPER = "import sys\n\nsys.stdout.write(sys.stdin.read())\n"

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import os
-import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from build_folders import Bundle, current, make_bundle, names, publish_to, read_current, roll_back, watched
+from build_folders import Bundle, at_once, current, make_bundle, names, publish_to, read_current, roll_back, watched
 from cluster_rules import CLIENT, PROXY
 from pipelines import make_pipeline, refusal
 
@@ -105,25 +105,16 @@ def test_an_archive_that_somebody_overwrote_is_published_again(
 
 def test_publishers_at_once(path: str, client: YtClient, bundles: list[Bundle]) -> None:
     """Into a folder that does not exist yet; a reader sees whole archives."""
-    errors: list[Exception] = []
 
     def work(bundle: Bundle) -> None:
-        try:
-            publish_to(folder_at(path), bundle)
-        except Exception as error:  # noqa: BLE001 - shown by the test's own thread
-            errors.append(error)
+        publish_to(folder_at(path), bundle)
 
     def read() -> bytes | None:
         place = f"{path}/{ARCHIVE_NAME}"
         return client.read_file(place).read() if client.exists(place) else None
 
     with watched(read) as seen:
-        threads = [threading.Thread(target=work, args=(bundle,)) for bundle in bundles]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert errors == []
+        assert at_once([partial(work, bundle) for bundle in bundles]) == []
     history = read_state(folder_at(path)).history
     assert [record.number for record in history] == list(range(len(bundles), 0, -1))
     assert seen <= {None, *(bundle.data for bundle in bundles)}

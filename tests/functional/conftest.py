@@ -1,5 +1,5 @@
 """Fixtures of the functional ring."""
 
-from checkout import hatch, shared_directory, wheel
+from checkout import hatch, requirements, shared_directory, wheel
 
-__all__ = ["hatch", "shared_directory", "wheel"]
+__all__ = ["hatch", "requirements", "shared_directory", "wheel"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pipelines import CHECKOUT, clean_environment, refusal
+from pipelines import CHECKOUT, SAMPLE, clean_environment, refusal
 from signing_keys import allow, make_key, needs_openssh
 
 from hatch_ytupload.build_folders.destination import open_build_folder
@@ -30,7 +30,6 @@ pytestmark = [
     pytest.mark.skipif(sys.version_info < (3, 11), reason="yt-framework needs Python 3.11"),
 ]
 
-SAMPLE = CHECKOUT / "sample_pipeline"
 FOLDER = "//home/demo/build"
 
 
@@ -309,18 +308,6 @@ def test_a_client_of_ones_own_must_show_its_cluster(pipeline: Pipeline, proxy: P
     run = run_of(pipeline, mode="prod")
     run.yt = object()
     assert "has no `client`" in refusal(run.upload_code)
-
-
-@pytest.fixture(scope="module")
-def requirements(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the stages' requirements.txt name, installed, so that the wrappers' pip has nothing to do."""
-    directory = tmp_path_factory.mktemp("requirements")
-    wanted = SAMPLE / "stages/parse_requests/requirements.txt"
-    subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable, "--target", directory, "-r", wanted],
-        check=True,
-    )
-    return directory
 
 
 def sample_in(directory: Path) -> Path:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from pipelines import CHECKOUT, clean_environment, make_pipeline, refused_line
+from pipelines import CHECKOUT, SAMPLE, clean_environment, make_pipeline, refused_line
 from warm_start import run_command
 
 from hatch_ytupload.command_line.cli import main
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from pipelines import Pipeline
 
 pytestmark = pytest.mark.functional
-
-SAMPLE = CHECKOUT / "sample_pipeline"
 
 
 @pytest.fixture(scope="module")

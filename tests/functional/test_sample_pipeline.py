@@ -11,13 +11,13 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from pipelines import SAMPLE
 
 pytestmark = [
     pytest.mark.functional,
     pytest.mark.skipif(sys.version_info < (3, 11), reason="yt-framework needs Python 3.11"),
 ]
 
-SAMPLE = Path(__file__).parents[2] / "sample_pipeline"
 BROKEN_LINE = "not a line of the combined format: '198.51.100.7 - - [12/Nov/2026:09:1'"
 
 
@@ -53,18 +53,6 @@ def run_job(command: str, sandbox: Path, python: Path, rows: bytes, *path: Path)
         capture_output=True,
         check=False,
     )
-
-
-@pytest.fixture(scope="module")
-def requirements(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the map stage's requirements.txt names, really installed; YT Framework does not pack the file."""
-    directory = tmp_path_factory.mktemp("requirements")
-    wanted = SAMPLE / "stages/parse_requests/requirements.txt"
-    subprocess.run(
-        [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable, "--target", directory, "-r", wanted],
-        check=True,
-    )
-    return directory
 
 
 @pytest.fixture(scope="module")

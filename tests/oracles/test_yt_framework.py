@@ -23,7 +23,7 @@ from examples import examples
 from framework_builds import Framework
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pipelines import CHECKOUT, MAPPER, Pipeline, clean_environment, contents, make_pipeline
+from pipelines import MAPPER, SAMPLE, Pipeline, clean_environment, contents, make_pipeline
 
 from hatch_ytupload.errors import YtUploadError
 
@@ -35,7 +35,6 @@ pytestmark = [
     pytest.mark.skipif(sys.version_info < (3, 11), reason="yt-framework needs Python 3.11"),
 ]
 
-SAMPLE = CHECKOUT / "sample_pipeline"
 TABLE = Path(__file__).with_name("framework_differences.toml")
 DIFFERENCES: list[dict[str, Any]] = []
 if sys.version_info >= (3, 11):

@@ -9,12 +9,14 @@ import re
 import threading
 import traceback
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from build_folders import (
     PATH,
     Bundle,
+    at_once,
     current,
     make_bundle,
     names,
@@ -148,24 +150,15 @@ class TestWaiting:
     @pytest.mark.slow
     def test_ten_publishers_at_once(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
         """Into a folder that does not exist yet: each finds its turn, and a reader only whole archives."""
-        errors: list[Exception] = []
 
         def work(bundle: Bundle) -> None:
-            try:
-                publish_to(on_cluster(proxy, timeout_seconds=60, wait_seconds=600), bundle)
-            except Exception as error:  # noqa: BLE001 - shown by the test's own thread
-                errors.append(error)
+            publish_to(on_cluster(proxy, timeout_seconds=60, wait_seconds=600), bundle)
 
         def read() -> bytes | None:
             return proxy.cypress.read(CURRENT) if proxy.cypress.exists(CURRENT) else None
 
         with watched(read) as seen:
-            threads = [threading.Thread(target=work, args=(bundle,)) for bundle in bundles]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        assert errors == []
+            assert at_once([partial(work, bundle) for bundle in bundles]) == []
         history = read_state(on_cluster(proxy)).history
         assert sorted(record.release for record in history) == sorted(bundle.release for bundle in bundles)
         assert [record.number for record in history] == list(range(10, 0, -1))
