@@ -170,9 +170,10 @@ class _Counter:
 
     def __init__(self, parts: tuple[Part, ...], progress: Progress) -> None:
         self._progress = progress
-        self._size = sum(entry_size(entry) for part in parts for entry in part.entries)
-        self._all_files = sum(len(part.entries) for part in parts)
         self._done = self._files = 0
+        if progress is not no_progress:
+            self._size = sum(entry_size(entry) for part in parts for entry in part.entries)
+            self._all_files = sum(len(part.entries) for part in parts)
 
     def count(self, size: int, files: int) -> None:
         if self._progress is no_progress:
