@@ -330,12 +330,15 @@ class TestAnswers:
     ) -> None:
         """Until one of them fails, what was told makes no sense, or time has passed."""
 
-        def asked(bundle: Bundle) -> int:
+        def asked(bundle: Bundle, command: str = "hosts") -> int:
             proxy.log.clear()
             publish_to(on_cluster(proxy), bundle)
-            return len(proxy.log.of("hosts"))
+            return len(proxy.log.of(command))
 
-        assert asked(bundles[0]) == 1
+        monkeypatch.setenv("YT_HOSTS", "api/v4/discover_proxies?type=http")
+        assert asked(bundles[0], "discover_proxies") == 1
+        monkeypatch.delenv("YT_HOSTS")
+        assert asked(bundles[4]) == 1
         proxy.faults.add(Answer(503), command="write_file", nth=2)
         assert asked(bundles[1]) == 2
         proxy.faults.add(Truncate(3, "whole"), command="hosts", times=2)
