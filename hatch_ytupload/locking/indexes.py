@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hatch_ytupload.requirements.reading import Option
 
 PYPI = "https://pypi.org/simple"
-_OPTIONS = ("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "cert", "proxy", "timeout")
+_OPTIONS = ("index-url", "extra-index-url", "find-links", "no-index", "trusted-host", "cert", "proxy")
 _LISTS = frozenset({"extra-index-url", "find-links", "trusted-host"})
 _UV_VARIABLES = {
     "UV_DEFAULT_INDEX": "index-url",

@@ -80,8 +80,7 @@ def stage_names(settings: Settings, scope: IgnoreScope, exclusions: Exclusions) 
         for name in all_names
     }
     with_code = [name for name in all_names if rules[name] is None and _has_source(directory, name)]
-    if settings.stages != "all":
-        _refuse_unknown(settings, with_code, rules)
+    _refuse_unknown(settings, with_code, rules)
     selected = [name for name in with_code if settings.stages == "all" or name in settings.stages]
     for name in selected:
         if not _is_safe(name):
@@ -162,15 +161,17 @@ def _script(config: PipelineConfig, key: str, usual: tuple[str, ...], scripts: C
 
 
 def _refuse_unknown(settings: Settings, with_code: list[str], rules: dict[str, Rule | None]) -> None:
-    """Report every selected stage that cannot be packed; an enabled one may be without code."""
+    """Report every selected stage that cannot be packed, and targets of none; an enabled one may be without code."""
+    selected: Collection[str] = () if settings.stages == "all" else settings.stages
+    named = [(name, "stages") for name in selected] + [(name, "stage_targets") for name, _ in settings.stage_targets]
     problems = []
-    for name in settings.stages:
-        if name in with_code:
-            continue
+    for name, key in named:
         if name not in rules:
             near = nearest(name, rules)
             hint = f"; did you mean `{one_line(near)}`?" if near else ""
-            problems.append(f"stage `{one_line(name)}` of `stages` has no directory `{STAGES}/{one_line(name)}`{hint}")
+            problems.append(f"stage `{one_line(name)}` of `{key}` has no directory `{STAGES}/{one_line(name)}`{hint}")
+        elif name in with_code or key == "stage_targets":
+            continue
         elif (rule := rules[name]) is not None:
             problems.append(f"stage `{one_line(name)}` of `stages` is ignored by {describe_rule(rule)}")
         elif not settings.stages_are_enabled_ones:

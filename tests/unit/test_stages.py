@@ -206,6 +206,15 @@ class TestSelection:
         line = "stage `alpha` of `stages` has no directory `stages/alpha`; did you mean `alphas`?"
         assert three.refusal(table) == line
 
+    def test_the_target_of_an_unknown_stage_is_an_error(self, three: Pipeline) -> None:
+        """Of one without code it is none."""
+        targets = {stage: {"python": "3.12", "platform": "linux"} for stage in ("b", "c")}
+        assert set(operations(three, {"stages": ["a"], "stage_targets": targets})) == {"a"}
+        three.write({"stages/alpha/src/mapper.py": ""})
+        assert three.refusal({"stage_targets": {"alhpa": targets["b"]}}) == (
+            "stage `alhpa` of `stage_targets` has no directory `stages/alhpa`; did you mean `alpha`?"
+        )
+
     def test_an_ignored_stage_is_an_error(self, three: Pipeline) -> None:
         """If it is selected."""
         three.write({".ytignore": "/stages/a\n"})
