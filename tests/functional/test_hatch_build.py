@@ -70,17 +70,15 @@ def member_times(archive: Path) -> set[int]:
         return {int(member.mtime) for member in tar}
 
 
-def test_hatch_prints_the_path_of_the_archive(project: Project) -> None:
-    """After the line that says what was packed; Hatch writes both to standard error."""
+def test_the_bundle_holds_the_archive_and_its_manifest(project: Project, wheel: Path) -> None:
+    """What the manifest says of the archive is so; nothing else lies in `dist`. A second build gives the same bytes.
+
+    Hatch prints the path of the archive after the line that says what was packed, to standard error.
+    """
     done = project.hatch("build", "-t", "ytarchive")
     summary, path = done.stderr.splitlines()[-2:]
     assert re.fullmatch(r"packed 3 files \(\d+ B, \d+ B compressed\), left out 0 by `\.ytignore`", summary)
     assert path == f"dist/{BUNDLE}/source.tar.gz"
-
-
-def test_the_bundle_holds_the_archive_and_its_manifest(project: Project, wheel: Path) -> None:
-    """What the manifest says of the archive is so; nothing else lies in `dist`."""
-    project.hatch("build", "-t", "ytarchive")
     assert sorted(tree_state(project.dist)) == [BUNDLE, *(f"{BUNDLE}/{name}" for name in FILES)]
     manifest = json.loads((project.dist / BUNDLE / "manifest.json").read_bytes())
     assert manifest["archive"]["sha256"] == sha256(project.archive)
@@ -88,6 +86,9 @@ def test_the_bundle_holds_the_archive_and_its_manifest(project: Project, wheel: 
     assert f"-{manifest['tool']['version']}-" in wheel.name
     assert [file["path"] for file in manifest["files"]] == list(contents(project.archive))
     assert contents(project.archive)["stages/first/src/mapper.py"] == MAPPER.encode()
+    before = tree_state(project.dist)
+    project.hatch("build", "-t", "ytarchive")
+    assert tree_state(project.dist) == before
 
 
 def test_pip_gets_the_wheel_of_the_checkout_as_well(wheel: Path, shared_directory: Path, tmp_path: Path) -> None:
@@ -104,18 +105,10 @@ def test_pip_gets_the_wheel_of_the_checkout_as_well(wheel: Path, shared_director
 def test_standalone_wrappers_lie_beside_the_archive(project: Project) -> None:
     """The bundle then holds the same script as the archive, and it can be executed."""
     project.configure("standalone_wrappers = true\n")
-    project.hatch("build", "-t", "ytarchive")
+    project.build()
     script = project.dist / BUNDLE / "operation_wrapper_first_map.sh"
     assert script.read_bytes() == contents(project.archive)[script.name]
     assert os.access(script, os.X_OK)
-
-
-def test_a_second_build_gives_the_same_bytes(project: Project) -> None:
-    """Nothing of the first build gets into the second."""
-    project.hatch("build", "-t", "ytarchive")
-    before = tree_state(project.dist)
-    project.hatch("build", "-t", "ytarchive")
-    assert tree_state(project.dist) == before
 
 
 def put_neighbours(dist: Path) -> dict[str, bytes | str | None]:
@@ -137,7 +130,7 @@ def put_neighbours(dist: Path) -> dict[str, bytes | str | None]:
 def test_cleaning_removes_the_bundle_and_nothing_else(project: Project, command: list[str]) -> None:
     """Bundles of other projects and versions stay, and so do sdist and wheel; a second time changes nothing."""
     neighbours = put_neighbours(project.dist)
-    project.hatch("build", "-t", "ytarchive")
+    project.build()
     for _ in range(2):
         project.hatch(*command)
         assert tree_state(project.dist) == neighbours
@@ -146,7 +139,7 @@ def test_cleaning_removes_the_bundle_and_nothing_else(project: Project, command:
 def test_building_clean_removes_what_was_in_the_bundle(project: Project) -> None:
     """`-c` starts from nothing, and leaves the neighbours alone."""
     neighbours = put_neighbours(project.dist)
-    project.hatch("build", "-t", "ytarchive")
+    project.build()
     (project.dist / BUNDLE / "stray").touch()
     project.hatch("build", "-c", "-t", "ytarchive")
     assert {name for name in tree_state(project.dist) if name not in neighbours} == {
@@ -157,7 +150,7 @@ def test_building_clean_removes_what_was_in_the_bundle(project: Project) -> None
 
 def test_cleaning_up_after_failed_sources_keeps_the_bundle_away(project: Project) -> None:
     """`-c` asks for the removal first; what is wrong with the sources shows afterwards."""
-    project.hatch("build", "-t", "ytarchive")
+    project.build()
     (project.root / "stages/first/src/pipe").symlink_to("/dev/null")
     project.hatch("build", "-c", "-t", "ytarchive", status=1)
     assert tree_state(project.dist) == {}
@@ -165,7 +158,7 @@ def test_cleaning_up_after_failed_sources_keeps_the_bundle_away(project: Project
 
 def test_a_clean_build_of_the_sdist_leaves_the_bundle(project: Project) -> None:
     """It removes every `dist/*.tar.gz`, which is why the archive is none of those."""
-    project.hatch("build", "-t", "ytarchive")
+    project.build()
     before = tree_state(project.dist)
     (project.dist / "old-1.0.tar.gz").touch()
     project.hatch("build", "-t", "sdist", "-c")
@@ -252,7 +245,7 @@ def test_another_source_date_epoch_is_refused(project: Project, value: str) -> N
 
 def test_the_version_is_asked_for_as_ever(project: Project) -> None:
     """A bundle in `dist` and our table in `pyproject.toml` do not matter to `hatch version`."""
-    project.hatch("build", "-t", "ytarchive")
+    project.build()
     assert project.hatch("version").stdout == "1.0\n"
 
 
