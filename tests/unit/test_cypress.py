@@ -9,14 +9,12 @@ import re
 import threading
 import traceback
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 from build_folders import (
     PATH,
     Bundle,
-    at_once,
     current,
     make_bundle,
     names,
@@ -146,24 +144,6 @@ class TestWhatIsSent:
 
 class TestWaiting:
     """One publisher at a time."""
-
-    @pytest.mark.slow
-    def test_ten_publishers_at_once(self, proxy: ProxyServer, bundles: list[Bundle]) -> None:
-        """Into a folder that does not exist yet: each finds its turn, and a reader only whole archives."""
-
-        def work(bundle: Bundle) -> None:
-            publish_to(on_cluster(proxy, timeout_seconds=60, wait_seconds=600), bundle)
-
-        def read() -> bytes | None:
-            return proxy.cypress.read(CURRENT) if proxy.cypress.exists(CURRENT) else None
-
-        with watched(read) as seen:
-            assert at_once([partial(work, bundle) for bundle in bundles]) == []
-        history = read_state(on_cluster(proxy)).history
-        assert sorted(record.release for record in history) == sorted(bundle.release for bundle in bundles)
-        assert [record.number for record in history] == list(range(10, 0, -1))
-        assert [record.previous for record in history] == [*(record.release for record in history[1:]), None]
-        assert seen <= {None, *(bundle.data for bundle in bundles)}
 
     def test_the_same_content_from_two_publishers_is_uploaded_once(
         self, proxy: ProxyServer, bundles: list[Bundle]

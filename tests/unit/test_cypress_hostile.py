@@ -374,6 +374,7 @@ def test_any_shape_of_any_answer(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 def test_hostile_memory_is_bounded(proxy: ProxyServer) -> None:
     """The largest answer that is taken costs less than 200 MB."""
     import tracemalloc

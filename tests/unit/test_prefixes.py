@@ -444,6 +444,7 @@ def test_a_prefix_that_changes_just_before_it_is_used(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unmeasured")
 @pytest.mark.parametrize(
     ("actions", "command"),
     [
@@ -495,6 +496,7 @@ def test_an_interrupted_publish_leaves_nothing(proxy: ProxyServer, bundles: list
     assert read_current(folder) == bundles[0].data
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_ten_publishers_and_everybody_else(proxy: ProxyServer, bundles: list[Bundle], others: list[Bundle]) -> None:
     """Two prefixes come and go while releases are published, promoted, pinned, deleted and gone back to."""
     every = [*bundles, *others]
