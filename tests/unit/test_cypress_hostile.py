@@ -249,10 +249,11 @@ class TestBounds:
             (endless_header, "broke"),
             (lambda handler: handler.reply(b"[" + b"{}," * 500_001 + b"{}]"), "gives an answer of more than 500000"),
             (lambda handler: handler.reply(b"x", Content_Encoding="gzip"), "sends data that is encoded as `gzip`"),
+            (lambda handler: handler.reply(b"<html>", 413), "takes no file of this size"),
             (dripping, "does not answer"),
             (dripping_headers, "does not answer"),
         ],
-        ids=["body", "chunk size", "header", "values", "encoding", "slow body", "slow headers"],
+        ids=["body", "chunk size", "header", "values", "encoding", "size", "slow body", "slow headers"],
     )
     def test_an_answer_without_measure(self, answer: Callable[[Handler], None], problem: str) -> None:
         """Ends in one line."""

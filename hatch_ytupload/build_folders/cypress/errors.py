@@ -43,6 +43,7 @@ _BAD_TOKEN = (900, 111)
 # storage nodes that all failed, masters that cannot be reached, a banned proxy.
 _PASSING_CODES = frozenset({3, 100, 105, 108, 115, 116, 118, 120, 122, 700, 712, 716, 904, 2100})
 _PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TOO_LARGE_REQUEST = 413
 _LONGEST = 400
 _LONGEST_WAIT_SECONDS = 60.0
 
@@ -156,6 +157,9 @@ def _of_answer(error: Any, tried: Circumstances) -> _Problem | None:  # noqa: AN
     known = _refusal(error, tree, tried)
     if known is not None:
         return known
+    if tried.status == _TOO_LARGE_REQUEST:
+        way_out = tried.way_out("write a proxy of the cluster itself in `proxy`")
+        return _Problem(f"`{tried.asked}` takes no file of this size, as web servers in front of one may; {way_out}")
     if isinstance(error, (YtIncorrectResponse, YsonError)):
         return _no_sense(tried)
     if tried.status in _PASSING_STATUSES or any(code in _PASSING_CODES for code in codes):
