@@ -5,6 +5,8 @@ from __future__ import annotations
 from difflib import unified_diff
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.answers.artifacts import described
+from hatch_ytupload.answers.components import components_in
 from hatch_ytupload.byte_reader import LARGEST_FILE, Progress, no_progress
 from hatch_ytupload.reading.contents import read_files
 from hatch_ytupload.reading.file_changes import FileChange, compare_files
@@ -50,6 +52,22 @@ class Differences(NamedTuple):
     def any(self) -> bool:
         """Something that a job could notice differs: a file's path, content or mode."""
         return bool(self.files)
+
+
+def compare_artifacts(old: Artifact, new: Artifact, *, progress: Progress = no_progress) -> Differences:
+    """Compare two archives by all that is known of them.
+
+    Args:
+        old: the one.
+        new: the other.
+        progress: called with how many bytes of how many have been read of one without a manifest.
+
+    Raises:
+        ArtifactError: one of them is damaged, or plainly not that of its manifest.
+        BuildFolderError: it cannot be read.
+    """
+    before, after = described(old, progress=progress), described(new, progress=progress)
+    return compare(before, after, components=(components_in(old), components_in(new)))
 
 
 def compare(

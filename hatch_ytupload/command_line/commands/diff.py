@@ -47,20 +47,15 @@ def command(console: Console, /, a: str | None, b: str | None, *, text: bool, ex
       hatch-ytupload diff --text 1.3.0 1.4.0
       hatch-ytupload diff //home/ads/testing/build //home/ads/build
     """
-    from hatch_ytupload.answers.artifacts import described, find_artifact
-    from hatch_ytupload.answers.components import components_in
-    from hatch_ytupload.answers.differences import compare, text_diffs
+    from hatch_ytupload.answers.artifacts import find_artifact
+    from hatch_ytupload.answers.differences import compare_artifacts, text_diffs
     from hatch_ytupload.releases.published import CURRENT
 
     places = whereabouts(console, flags)
     before = find_artifact(CURRENT if b is None else a, places)
     after = find_artifact(a if b is None else b, places)
     with console.progress() as progress:
-        differences = compare(
-            described(before, progress=progress),
-            described(after, progress=progress),
-            components=(components_in(before), components_in(after)),
-        )
+        differences = compare_artifacts(before, after, progress=progress)
         diffs = dict(text_diffs(before, after, differences.files, progress=progress)) if text else {}
     data = differences_data(differences)
     if text:

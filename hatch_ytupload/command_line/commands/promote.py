@@ -102,17 +102,14 @@ def command(
 
 def _differences(source: BuildFolder, target: BuildFolder, outcome: Outcome) -> Differences | None:
     """Compare what would become current with what is; None: nothing would change, or nothing is there to compare."""
-    from hatch_ytupload.answers.artifacts import described, release_in
-    from hatch_ytupload.answers.components import components_in
-    from hatch_ytupload.answers.differences import compare
+    from hatch_ytupload.answers.artifacts import release_in
+    from hatch_ytupload.answers.differences import compare_artifacts
     from hatch_ytupload.releases.records import read_state
 
     current = read_state(target).current
     if current is None or not outcome.changed:
         return None
-    before, after = release_in(target, current.release), release_in(source, outcome.release)
-    components = components_in(before), components_in(after)
-    return compare(described(before), described(after), components=components)
+    return compare_artifacts(release_in(target, current.release), release_in(source, outcome.release))
 
 
 def _settings(
