@@ -75,7 +75,7 @@ directory_flag = click.option(
 """The flag of commands that work on the local bundle."""
 
 
-yes_flag = click.option("-y", "--yes", is_flag=True, help="Agree to what the environment wants to be asked.")
+yes_flag = click.option("-y", "--yes", is_flag=True, help="Answer yes where the environment says `confirm`.")
 """The flag of commands that change a build folder."""
 
 force_flag = click.option("--force", is_flag=True, help="Replace another project's release; publish another selection.")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "--directory",
     metavar="DIR",
     type=click.Path(file_okay=False),
-    help="Where to, absent or empty [default: a directory named after the release].",
+    help="A new or empty directory [default: one named after the release].",
 )
 @click.option("--extract", is_flag=True, help="Put the files of the archive there.")
 @destination_flags

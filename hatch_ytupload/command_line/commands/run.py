@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--sort-by", metavar="COLUMNS", help="Columns, with commas between them, to sort a reducer's rows by.")
 @click.option("--python", metavar="PYTHON", help="Path, command or version of the Python for the job.")
 @click.option("--secrets", is_flag=True, help="Give the job the variables of configs/secrets.env.")
-@click.option("--keep", is_flag=True, help="Leave the sandbox there.")
+@click.option("--keep", is_flag=True, help="Keep the sandbox, for a look into it.")
 @destination_flags
 @click.pass_obj
 def command(
