@@ -128,6 +128,12 @@ def load_settings(
     ).settings(environment)
 
 
+def pipeline_dir_of(project_root: str, table: Mapping[str, Any], environment: str | None) -> str:
+    """Return where the pipeline of an environment lies, by a table of settings that was read without a problem."""
+    overriding = table.get(ENVIRONMENTS, {}).get(environment, {})
+    return os.path.realpath(os.path.join(project_root, {**table, **overriding}.get("pipeline_dir", ".")))
+
+
 class _Reading:
     """One pass over all the places where settings stand; gathers problems instead of stopping at the first."""
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from hatch_ytupload.build_folders.destination import open_build_folder
 from hatch_ytupload.byte_reader import no_progress
+from hatch_ytupload.configuration.settings import pipeline_dir_of
 from hatch_ytupload.packing.build import selection_of
 from hatch_ytupload.packing.bundle import bundle_directory
 from hatch_ytupload.releases.changed_sources import changed_source
 from hatch_ytupload.releases.conditions import Conditions, Objections, conditions_of, find_other_selection
 from hatch_ytupload.releases.outgoing import open_outgoing
 from hatch_ytupload.releases.publish import publish
+from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +79,7 @@ def publish_bundle(
         artifact, project=name if is_own else None, standalone_wrappers=conditions.standalone_wrappers
     ) as outgoing:
         info = outgoing.manifest.project
-        found = _objections(settings, outgoing) if info.name == name else None
+        found = _objections(settings, project, outgoing) if project is not None and info.name == name else None
         outcome = publish(folder, outgoing, conditions, dry_run=dry_run, found=found)
     return Published(outcome, info.name, info.version, folder, time.monotonic() - start, dry_run)
 
@@ -107,10 +109,18 @@ def stale_warning(settings: Settings, manifest: Manifest, bundle: str) -> str | 
     return None if changed is None else f"{changed} since the bundle was built; build again to have that in it"
 
 
-def _objections(settings: Settings, outgoing: Outgoing) -> Objections:
+def _objections(settings: Settings, project: Project, outgoing: Outgoing) -> Objections:
     """Compare a bundle of the project with its settings and its sources."""
     found = Objections()
-    found.forcible.extend(find_other_selection(outgoing.manifest.selection, selection_of(settings)))
+    selection = outgoing.manifest.selection
+    packed = pipeline_dir_of(project.root, project.table, selection.environment)
+    if packed != settings.pipeline_dir:
+        built, asked = (one_line(os.path.relpath(path, project.root)) for path in (packed, settings.pipeline_dir))
+        found.forcible.append(
+            f"the bundle was built of the pipeline in `{built}`, and that of this build folder lies in `{asked}`; "
+            "build it for where it goes"
+        )
+    found.forcible.extend(find_other_selection(selection, selection_of(settings)))
     changed = stale_warning(settings, outgoing.manifest, str(outgoing.bundle))
     if changed is not None:
         found.warnings.append(changed)

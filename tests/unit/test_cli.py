@@ -263,6 +263,27 @@ class TestStatus:
         assert status == 0
         assert errors.count("did you mean `YTUPLOAD_CACHE_DIR`?") == ("-q" not in arguments)
 
+    def test_the_pipeline_of_another_environment_is_refused(self, called: Call, pipeline: Pipeline) -> None:
+        """Of two in one project, though both ask for the same modules, paths and stages."""
+        lines = "".join(
+            f"[tool.ytupload.environments.{name}]\npipeline_dir = '{name}'\nbuild_folder = '//home/{name}'\n"
+            for name in ("ads", "logs")
+        )
+        pipeline.write(
+            {
+                "pyproject.toml": f'[project]\nname = "demo"\nversion = "1.0"\n[tool.ytupload]\nmode = "dev"\n{lines}',
+                "ads/stages/first/src/mapper.py": "",
+                "logs/stages/first/src/mapper.py": "print()\n",
+            }
+        )
+        assert called("build", "-e", "logs")[0] == 0
+        assert called("publish", "-e", "ads")[2].splitlines()[-1] == (
+            "Error: the bundle was built of the pipeline in `logs`, and that of this build folder lies in `ads`; "
+            "build it for where it goes, or `--force`"
+        )
+        assert called("publish", "-e", "logs")[0] == 0
+        assert called("publish", "-e", "ads", "--force")[0] == 0
+
     def test_an_environment_that_is_named_must_be_there(self, called: Call, pipeline: Pipeline) -> None:
         """Also where nothing of it is needed, as for an archive on this disk."""
         pipeline.build()
