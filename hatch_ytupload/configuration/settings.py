@@ -180,6 +180,7 @@ class _Reading:
         enabled = found["stages"] == "enabled"
         if enabled:
             found["stages"] = self._enabled_stages()
+        self._look_for_idle_proxy(found["mode"])
         confirm = self._confirm()
         if self.problems:
             raise SettingsError(self.problems)
@@ -252,6 +253,16 @@ class _Reading:
         self.problems.append(f"{place} must be the name of an environment, found {describe(default)}")
         return None
 
+    def _look_for_idle_proxy(self, mode: str) -> None:
+        """Warn where an environment names a cluster, and a mode that was written for something else leaves it out."""
+        said_for_it = "mode" in self.overrides or "mode" in self.of_environment or self.environ.get("YTUPLOAD_MODE")
+        if mode == "dev" and "proxy" in self.of_environment and not said_for_it:
+            place = f"{TABLE}.{ENVIRONMENTS}.{one_line(self.environment or '')}"
+            self.warnings.append(
+                f'`{place}` names a cluster, and `mode` is "dev", which needs none: nothing goes there; '
+                f'write `mode = "prod"` in that table'
+            )
+
     def _confirm(self) -> bool:
         if CONFIRM not in self.of_environment:
             return False
@@ -315,6 +326,10 @@ class _Reading:
         known = KEYS[key]
         if key in self.overrides:
             return self._parsed(key, f"option {self.spelling(key)}", known.read, self.overrides[key])
+        if key == "mode" and "proxy" in self.overrides:
+            # Whoever names a cluster for one call means no folder on disk, whatever is set elsewhere.
+            detail("setting `mode`: prod, as option %s names a cluster", self.spelling("proxy"))
+            return "prod"
         from_environment = self.environ.get(known.variable) if known.variable else None
         if from_environment:
             read = partial(from_text, key)

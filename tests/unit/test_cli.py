@@ -564,6 +564,8 @@ class TestPromotion:
             source = ("--from", "//home/prod", "--from-proxy", proxy.address)
             assert called("promote", *source, "--to", "//home/next")[0] == 0
             assert proxy.cypress.exists("//home/next/source.tar.gz")
+            flags = ("--build-folder", "//home/next", "--proxy", proxy.address)
+            assert called("status", *flags)[1].startswith(f"//home/next on {proxy.address}\n")
 
 
 def test_a_lock_that_is_only_checked_is_not_upgraded(called: Call) -> None:

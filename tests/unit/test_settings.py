@@ -646,6 +646,24 @@ class TestEnvironment:
         settings = pipeline.settings({}, environ=environ, build_folder="//home/flag", mode="prod", proxy=None)
         assert (settings.build_folder, settings.mode, settings.proxy) == ("//home/flag", "prod", "env")
 
+    def test_who_names_a_cluster_means_it(self, pipeline: Pipeline) -> None:
+        """By a flag, unless another one says otherwise; an environment that names one for nothing is warned about."""
+        pipeline.write({CONFIG: "pipeline: {mode: dev, build_folder: //home/config}\n"})
+        environ = {"YTUPLOAD_MODE": "dev"}
+        assert pipeline.settings({}, environ=environ, proxy="p").mode == "prod"
+        assert pipeline.settings({}, proxy="p", mode="dev").mode == "dev"
+        assert pipeline.settings({}, environ={"YTUPLOAD_PROXY": "p"}).mode == "dev"
+        table = {"default_environment": "a", "environments": {"a": {"proxy": "p"}}}
+        settings = pipeline.settings(table)
+        assert settings.mode == "dev"
+        (warning,) = settings.warnings
+        assert warning.startswith(
+            '`tool.ytupload.environments.a` names a cluster, and `mode` is "dev", which needs none'
+        )
+        assert warning.endswith('write `mode = "prod"` in that table')
+        for said in (environ, {"YTUPLOAD_MODE": "prod"}):
+            assert pipeline.settings(table, environ=said).warnings == ()
+
     def test_an_empty_variable_is_not_set(self, pipeline: Pipeline) -> None:
         """Release pipelines like to set variables to nothing."""
         names = [key.variable for key in KEYS.values() if key.variable]

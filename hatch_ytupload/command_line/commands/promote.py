@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from hatch_ytupload.configuration.settings import Settings
     from hatch_ytupload.releases.current import Outcome
 
-# Whoever names a cluster means no folder on disk, whatever mode the settings have.
-_ON_A_CLUSTER = "prod"
 _OF_SOURCE_ALONE = ("YTUPLOAD_BUILD_FOLDER", "YTUPLOAD_PROXY", "YTUPLOAD_ENVIRONMENT")
 
 
@@ -75,12 +73,10 @@ def command(
 
     # What is set for this call or shell says where we are, not where a release may go.
     here = {key: flags.pop(key, None) for key in ("build_folder", "proxy", "mode")}
-    if from_proxy:
-        here["mode"] = here["mode"] or _ON_A_CLUSTER
     one = _settings(console, {**flags, **here}, "--from", source, from_proxy or here["proxy"])
     environ = {name: value for name, value in os.environ.items() if name not in _OF_SOURCE_ALONE}
     same_cluster = to_proxy or (one.proxy if target.startswith("//") else None)
-    mode = _ON_A_CLUSTER if to_proxy else one.mode if target.startswith("//") else None
+    mode = one.mode if target.startswith("//") and not to_proxy else None
     other = _settings(console, {**flags, "mode": mode}, "--to", target, same_cluster, environ=environ)
     folder = console.build_folder(one)
     with console.progress(at_once=True) as progress:
