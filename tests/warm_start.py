@@ -34,8 +34,11 @@ _LOADED = (
     *("hatchling.builders.custom", "hatchling.builders.sdist", "hatchling.builders.wheel", "hatchling.cli.build"),
     *("hatchling.plugin.manager", "hatchling.version.core"),
     *("importlib.metadata", "packaging.version", "pathspec", "tempfile", "yaml"),
+    # Half of what `yt.wrapper` imports.
+    *("cryptography.fernet", "decorator", "distro", "multiprocessing.pool"),
+    *("yt.packages.requests", "yt.type_info", "yt.yson"),
 )
-# What needs Hatch or YT Framework, and what reads variables where it is imported: `yt`.
+# What needs Hatch or YT Framework, and what reads variables where it is imported: `yt.wrapper`.
 _NOT_LOADED = tuple(f"hatch_ytupload.{name}" for name in ("build_folders.cypress", "plugin.publisher", "yt_framework"))
 _READ_BY_PYTHON = ("PYTHON", "LC_", "LANG", "LD_", "TZ")
 

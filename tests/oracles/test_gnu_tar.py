@@ -23,7 +23,7 @@ from hatch_ytupload.packing.tar_format import END, member_header, padding
 from hatch_ytupload.planning.plan import Generated, Part
 from hatch_ytupload.reading.contents import read_members
 
-pytestmark = pytest.mark.oracle
+pytestmark = [pytest.mark.oracle, pytest.mark.usefixtures("unmeasured")]
 
 EPOCH = 1580601600
 MEGABYTE = 1 << 20

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.oracle,
+    pytest.mark.usefixtures("unmeasured"),
     pytest.mark.skipif(shutil.which("git") is None, reason="needs git"),
     pytest.mark.skipif(sys.platform != "linux", reason="needs a file system that tells case and takes any bytes"),
 ]

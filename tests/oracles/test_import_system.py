@@ -25,7 +25,7 @@ from hatch_ytupload.checks.packed_code import code_of_archive
 from hatch_ytupload.errors import ModuleNotFoundInEnvironmentError
 from hatch_ytupload.sources.modules import ModuleMissingError, find_module
 
-pytestmark = pytest.mark.oracle
+pytestmark = [pytest.mark.oracle, pytest.mark.usefixtures("unmeasured")]
 
 # Prints, for every top-level name in the given directories, where `importlib.util.find_spec` places it.
 ASK_FIND_SPEC = """

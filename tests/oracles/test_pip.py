@@ -27,7 +27,7 @@ from hatch_ytupload.requirements.tree import Tree
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.oracle
+pytestmark = [pytest.mark.oracle, pytest.mark.usefixtures("unmeasured")]
 
 VARIABLES = {"A": "one", "B_2": "${A} two", "EMPTY": ""}
 PIECES = [

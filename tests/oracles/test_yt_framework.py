@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = [
     pytest.mark.oracle,
+    pytest.mark.usefixtures("unmeasured"),
     pytest.mark.skipif(sys.version_info < (3, 11), reason="yt-framework needs Python 3.11"),
 ]
 
