@@ -178,6 +178,10 @@ class BuildFolder(Look, Protocol):
         """Its name in messages."""
 
     @property
+    def cypress_path(self) -> str:
+        """Its path in Cypress, also where a directory on disk stands for it: what others know it by."""
+
+    @property
     def host(self) -> str | None:
         """The cluster that it is on, as messages show it; None: this machine."""
 

@@ -128,7 +128,7 @@ def story_of(record: Record) -> list[str]:
     lines = ["pinned"] if record.pinned else []
     if record.promoted_from is not None:
         place, cluster = (record.promoted_from.get(key) for key in ("build_folder", "cluster"))
-        lines.append(f"promoted from {place}" + (f" on {cluster}" if cluster is not None else ""))
+        lines.append(f"promoted from {place} on {'disk' if cluster is None else cluster}")
     if record.made_current_at is not None:
         lines.append(f"made current {short_time(record.made_current_at)} UTC by {record.made_current_by}")
     if record.signed_by is not None:

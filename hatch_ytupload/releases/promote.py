@@ -82,7 +82,7 @@ def _open_kept(source: BuildFolder, target: BuildFolder, release: str, condition
 
 
 def _origin(source: BuildFolder, record: Record) -> dict[str, str | None]:
-    return {"build_folder": source.location, "cluster": source.host, "release": record.release}
+    return {"build_folder": source.cypress_path, "cluster": source.host, "release": record.release}
 
 
 def _blocks(reader: Reader, record: Record, name: str, start: int) -> Iterator[bytes]:

@@ -334,7 +334,7 @@ class Team(RuleBasedStateMachine):
             self.folders[source],
             self.folders[place],
             release,
-            origin={"build_folder": folder.location, "cluster": folder.host},
+            origin={"build_folder": folder.cypress_path, "cluster": folder.host},
             is_same=source == place,
             is_sent=hosts[0] is None or hosts[0] is not hosts[1],
             force=force,

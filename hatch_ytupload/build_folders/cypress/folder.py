@@ -48,7 +48,7 @@ class CypressFolder:
         progress: Progress = no_progress,
         node_attributes: Mapping[str, Plain] | None = None,
     ) -> None:
-        self.location = path
+        self.location = self.cypress_path = path
         self.node_attributes = dict(node_attributes or {})
         self._cluster = cluster
         self._wait_seconds = wait_seconds

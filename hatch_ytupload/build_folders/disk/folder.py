@@ -51,6 +51,7 @@ class LocalFolder:
         warn: Callable[[str], None] = lambda _text: None,
         progress: Progress = no_progress,
     ) -> None:
+        self.cypress_path = cypress_path
         self._root = os.path.join(pipeline_dir, ROOT)
         self.directory = os.path.join(self._root, as_system_spells(cypress_path.removeprefix("//")))
         # Not in the folder, whose place another directory takes, nor beside it, where other folders may be.
