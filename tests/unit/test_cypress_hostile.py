@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from pipelines import refusal
 from proxy import ProxyServer, Rewrite
 
-from hatch_ytupload.build_folders.cypress import client as cypress_client
 from hatch_ytupload.build_folders.cypress.client import Cluster
 from hatch_ytupload.build_folders.cypress.folder import CypressFolder
 from hatch_ytupload.errors import YtUploadError
@@ -27,6 +26,8 @@ from hatch_ytupload.releases.records import read_state
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("hasty")
 
 TOKEN = "secret-token-0123456789"
 COMMANDS = [
@@ -388,9 +389,3 @@ def test_hostile_memory_is_bounded(proxy: ProxyServer) -> None:
     tracemalloc.stop()
     proxy.faults.clear()
     assert peak < 200_000_000
-
-
-@pytest.fixture(autouse=True)
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repeat at once."""
-    monkeypatch.setattr(cypress_client, "_FIRST_WAIT_SECONDS", 0.01)

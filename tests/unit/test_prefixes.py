@@ -27,9 +27,7 @@ from proxy import AbortTransaction, Answer, Drop, ProxyServer, Run
 from proxy.fixtures import ace, connect
 from request_faults import in_turn
 
-from hatch_ytupload.build_folders.cypress import client as cypress_client
 from hatch_ytupload.build_folders.cypress import files as cypress_files
-from hatch_ytupload.build_folders.cypress import lock as cypress_lock
 from hatch_ytupload.details import Listener
 from hatch_ytupload.releases import prefixes
 from hatch_ytupload.releases.conditions import Conditions
@@ -57,10 +55,8 @@ SMALLEST = 20_000
 
 
 @pytest.fixture
-def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProxyServer]:
+def proxy(hasty: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[ProxyServer]:
     """Return a cluster that is asked again at once, gets small pieces, and keeps short prefixes."""
-    monkeypatch.setattr(cypress_client, "_FIRST_WAIT_SECONDS", 0.01)
-    monkeypatch.setattr(cypress_lock, "_POLL_SECONDS", 0.01)
     monkeypatch.setattr(cypress_files, "_PIECE", MEGABYTE)
     monkeypatch.setattr(prefixes, "SMALLEST", SMALLEST)
     with ProxyServer() as server:
