@@ -144,7 +144,8 @@ def load_packages(text: str, shown: str, image: Image) -> list[tuple[Package, Or
 def _read(text: str, shown: str, image: Image) -> tuple[dict[str, Any], list[tuple[Package, Origin]]]:
     from packaging.pylock import Pylock, PylockSelectError, PylockValidationError
 
-    content = _parsed(text, shown)
+    # Older uv writes no list that is empty.
+    content = {"packages": [], **_parsed(text, shown)}
     try:
         chosen = Pylock.from_dict(content).select(environment=image.environment, tags=image.tags)
         return content, [(package, _origin(package.name, origin)) for package, origin in chosen]

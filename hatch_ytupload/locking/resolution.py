@@ -8,8 +8,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from hatch_ytupload.byte_reader import BLOCK_SIZE, sha256_of
 from hatch_ytupload.locking.download import Downloads
 from hatch_ytupload.locking.lock_file import TOOL, LockError
 from hatch_ytupload.locking.ways_out import asks_elsewhere
@@ -17,6 +19,7 @@ from hatch_ytupload.programs import without_secrets
 from hatch_ytupload.requirements.lines import with_variables
 from hatch_ytupload.requirements.masking import masked
 from hatch_ytupload.requirements.requirement import applies
+from hatch_ytupload.requirements.tree import path_of_file_url
 from hatch_ytupload.wording import one_line
 
 if TYPE_CHECKING:
@@ -116,7 +119,8 @@ class Resolver:
             constraints = os.path.join(directory, "pins.in")
             _write(constraints, "".join(f"{pin}\n" for pin in _plain_pins(pins)))
             output = os.path.join(directory, "pylock.toml")
-            return self._compile([asked], output, ["--format", "pylock.toml", "--constraints", constraints])
+            found = self._compile([asked], output, ["--format", "pylock.toml", "--constraints", constraints])
+            return found._replace(text=with_digests(found.text))
 
     def build(self, sdist: str, file: str, directory: str) -> str:
         """Build a wheel; return its path.
@@ -237,6 +241,17 @@ def _write_local(asked: AskedFor, directory: str) -> None:
             file.write(asked.files[path])
 
 
+def with_digests(text: str) -> str:
+    """Return a lock of uv with the digests of files on disk, which uv before 0.13 leaves out."""
+
+    def with_digest(match: re.Match[str]) -> str:
+        with open(path_of_file_url(match[1]), "rb") as file:
+            sha256 = sha256_of(iter(partial(file.read, BLOCK_SIZE), b""))
+        return f'url = "{match[1]}", hashes = {{ sha256 = "{sha256}" }}'
+
+    return re.sub(r'url = "(file:[^"\\]*)", hashes = \{\}', with_digest, text)
+
+
 def _plain_pins(pins: str) -> list[str]:
     """Return the versions among pins, without extras, which constraints cannot have."""
     return [re.sub(r"\[[^\]]*\]", "", line) for line in pins.splitlines() if re.match(r"[^#\s@]+==", line)]
@@ -244,7 +259,8 @@ def _plain_pins(pins: str) -> list[str]:
 
 def _shortened(said: str) -> str:
     """Return why uv gave up, on one line, in a bounded length."""
-    text = re.sub(r"[\u2500-\u257f\u25b6\u00d7]", " ", said)
+    text = re.sub(r"(?m)^\s*\u00d7\s", "error: ", said)  # before uv 0.12
+    text = re.sub(r"[\u2500-\u257f\u25b6]", " ", text)
     text = re.split(r"\n\s*hint:", text, maxsplit=1)[0]
     printed, _, text = f"\n{text}".rpartition("\nerror: ")
     text, *more = re.split(r"\n\s*\[std(?:out|err)\]\n", text)

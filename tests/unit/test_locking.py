@@ -26,6 +26,7 @@ from hatch_ytupload.checks.absence import what_provides
 from hatch_ytupload.checks.checking import check
 from hatch_ytupload.checks.packed_code import code_of_plan
 from hatch_ytupload.configuration.project import parsed_toml
+from hatch_ytupload.locking.resolution import with_digests
 from hatch_ytupload.packing.build import Built, build_bundle
 from hatch_ytupload.packing.wheels import plan_with_wheels
 from hatch_ytupload.planning.plan import make_plan
@@ -296,6 +297,18 @@ class TestLocks:
         locking.build()
         assert locking.manifest()["wheels"][0]["sha256"] == built["hashes"]["sha256"]
 
+    def test_digests_that_an_older_uv_leaves_out_are_added(self, tmp_path: Path) -> None:
+        file = make_wheel("own-lib").write(tmp_path / "my dist")
+        text = 'wheels = [{ url = "%s", hashes = %s }]'
+        digest = f'{{ sha256 = "{make_wheel("own-lib").sha256}" }}'
+        assert with_digests(text % (file.as_uri(), "{}")) == text % (file.as_uri(), digest)
+        assert with_digests(text % (file.as_uri(), "{ x }")) == text % (file.as_uri(), "{ x }")
+
+    def test_a_list_that_an_older_uv_leaves_out_is_empty(self, locking: Locking) -> None:
+        locking.require('app; python_version < "3"')
+        locking.path().write_text('lock-version = "1.0"\ncreated-by = "uv"\n')
+        assert locking.stale() == []
+
     @pytest.mark.parametrize("command", OTHERS.values(), ids=OTHERS)
     def test_locks_of_others_are_taken(self, locking: Locking, command: str) -> None:
         """They may hold what other machines would get, and no word of ours."""
@@ -517,6 +530,7 @@ class TestFit:
         [
             "no TOML",
             "",
+            HEAD[:20],
             HEAD,
             'lock-version = "9.0"\ncreated-by = "x"\npackages = []',
             "[tool]\nhatch-ytupload = 1",
