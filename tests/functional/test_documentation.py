@@ -203,6 +203,7 @@ def test_every_page_is_in_the_table_of_contents() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="yt-framework needs Python 3.11")
 @pytest.mark.parametrize("page", GUIDES)
+@pytest.mark.usefixtures("unmeasured")
 def test_what_a_guide_shows_is_what_is_printed(page: str, shell: Shell) -> None:
     """Each console block, from the first to the last, as somebody types it who follows the page."""
     text = (CHECKOUT / page).read_text(encoding="utf-8")
@@ -213,6 +214,7 @@ def test_what_a_guide_shows_is_what_is_printed(page: str, shell: Shell) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="yt-framework needs Python 3.11")
+@pytest.mark.usefixtures("unmeasured")
 def test_the_workflows_of_github_and_gitlab_publish_and_promote(shell: Shell) -> None:
     """Their commands, in the pipeline of the page that shows them, twice: a merge and a tag on each."""
     page = (CHECKOUT / "docs" / "teams.md").read_text(encoding="utf-8")
