@@ -14,7 +14,7 @@ from hatch_ytupload.configuration.project import PYPROJECT
 from hatch_ytupload.errors import SourceError
 from hatch_ytupload.planning.plan import Generated, entry_size
 from hatch_ytupload.planning.wrappers import started_script
-from hatch_ytupload.reading.contents import KeptFiles, read_files, read_members
+from hatch_ytupload.reading.contents import KeptFiles, read_members
 from hatch_ytupload.requirements.reading import read_requirements
 from hatch_ytupload.requirements.tree import Files
 from hatch_ytupload.wording import cannot
@@ -203,7 +203,7 @@ def code_of_archive(archive: Reader, manifest: Manifest | None, shown: str, *, p
     def read(path: str) -> bytes:
         """Return the content of what requirements refer to, and keep it: it may have any name."""
         if path not in kept and files[path].size > _HEADER and not path.endswith(_READ):
-            kept.keep(path, [read_files(archive, manifest, [path], shown, progress=progress).get(path, b"")])
+            kept.get_any(archive, path, shown, progress=progress)
         return code.read_whole(path)
 
     for stage in code.stages():

@@ -9,7 +9,7 @@ from hatch_ytupload.archive_layout import CONFIG, MAP_REDUCE, REQUIREMENTS, WHEE
 from hatch_ytupload.byte_reader import LARGEST_FILE
 from hatch_ytupload.errors import YtUploadError
 from hatch_ytupload.planning.stage_config import StageConfig
-from hatch_ytupload.reading.contents import KeptFiles, described, read_files, read_members
+from hatch_ytupload.reading.contents import KeptFiles, described, read_members
 from hatch_ytupload.requirements.reading import read_requirements
 from hatch_ytupload.requirements.tree import Files
 from hatch_ytupload.wording import listed, one_line
@@ -101,4 +101,4 @@ class Content:
             return text
         # What is included may have any name.
         with self._archive.reader() as reader:
-            return read_files(reader, None, [path], self._archive.shown).get(path, b"")
+            return self._texts.get_any(reader, path, self._archive.shown)

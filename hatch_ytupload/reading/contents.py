@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 # Of what is kept of an archive, so much stays in memory.
 _IN_MEMORY = 32 << 20
+_SMALL_FILE = 1 << 20
 
 
 class KeptFiles:
@@ -41,6 +42,7 @@ class KeptFiles:
         weakref.finalize(self, self._file.close)
         self._places: dict[str, tuple[int, int]] = {}
         self._end = 0
+        self._has_rest = False
 
     def keep(self, path: str, chunks: Iterable[bytes]) -> None:
         """Keep the content of a file."""
@@ -53,6 +55,29 @@ class KeptFiles:
 
     def __contains__(self, path: str) -> bool:
         return path in self._places
+
+    def get_any(self, archive: Reader, path: str, name: str, *, progress: Progress = no_progress) -> bytes:
+        """Return the content of a file, kept or not; nothing of one that is too large.
+
+        All small files are kept the first time: whatever refers to one often refers to more.
+
+        Args:
+            archive: the bytes of the archive.
+            path: of the file in it.
+            name: of the archive, for messages.
+            progress: called with how many bytes of how many have been read.
+
+        Raises:
+            ArtifactError: the archive is damaged.
+        """
+        if path not in self and not self._has_rest:
+            self._has_rest = True
+            for member, chunks in read_members(archive, name, progress=progress):
+                if member.path not in self and member.size <= _SMALL_FILE:
+                    self.keep(member.path, chunks)
+        if path not in self:
+            self.keep(path, [read_files(archive, None, [path], name, progress=progress).get(path, b"")])
+        return self.get(path) or b""
 
     def get(self, path: str) -> bytes | None:
         """Return the content of a file; None: it was not kept."""

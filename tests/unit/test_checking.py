@@ -930,3 +930,23 @@ def test_code_of_any_size_fits_into_memory(tmp_path: Path, monkeypatch: pytest.M
     finally:
         tracemalloc.stop()
     assert packed.read("stages/s/src/7.txt") == code
+
+
+def test_what_refers_to_much_is_read_once(tmp_path: Path) -> None:
+    """Files that are included may have any name, and there may be thousands."""
+    numbers = range(50)
+    files = {
+        "operation_wrapper_s_map.sh": b"exec python3 stages/s/src/mapper.py\n",
+        "stages/s/src/mapper.py": b"",
+        "stages/s/requirements.txt": b"".join(b"-r %d.in\n" % number for number in numbers),
+        **{f"stages/s/{number}.in": b"six  # %s\n" % bytes(200).replace(b"\0", b"x") for number in numbers},
+    }
+    archive = Bytes(archive_of(files))
+    code = code_of_archive(archive, None, "x", progress=no_progress)
+    findings = check(code, make_pipeline(tmp_path / "demo").settings(), text_of(HERE), sources=False)
+    assert {item.rule for item in findings} == {"unpinned-requirement"}
+    assert len([offset for offset, _ in archive.asked if offset == 0]) == 2
+    place = tmp_path / "x.tar.gz"
+    place.write_bytes(archive.data)
+    content = Content(ArchiveCopy(str(place), "x"))
+    assert len(content.requirements("s", {})) == 1 + len(numbers)
