@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import platform
+import runpy
 import shutil
 import stat
 import subprocess
@@ -113,6 +115,27 @@ def test_another_python_is_refused_in_one_line(sandbox: Sandbox, version: str) -
 def test_another_machine_is_refused_in_one_line(sandbox: Sandbox, processor: str, libc: str, wanted: str) -> None:
     sandbox.lock(make_wheel("six-two"), machine=f"processor {processor}\nlibc {libc}")
     assert f"its wheels are for {wanted}" in sandbox.problem()
+
+
+@pytest.mark.parametrize(
+    ("loaders", "said", "expected"),
+    [
+        (1, "musl libc (x86_64)\nVersion 1.2.4\nDynamic Program Loader", ("musl", "1.2.4")),
+        (1, "", ("musl", "")),
+        (0, "", ("an unknown C library", "")),
+    ],
+)
+def test_the_loader_of_musl_tells_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loaders: int, said: str, expected: tuple[str, str]
+) -> None:
+    """As on Alpine, where the system knows no name for the C library."""
+    program = runpy.run_path(str(BOOTSTRAP))
+    loader = tmp_path / "ld-musl-x86_64.so.1"
+    loader.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 1\n")
+    loader.chmod(0o755)
+    monkeypatch.setattr(glob, "glob", lambda _pattern: [str(loader)][:loaders])
+    monkeypatch.setattr(os, "confstr", lambda _name: None)
+    assert program["c_library"]() == expected
 
 
 def test_what_a_script_gets_to_see(sandbox: Sandbox) -> None:
