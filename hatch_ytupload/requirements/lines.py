@@ -123,8 +123,9 @@ def with_variables(line: str, environ: Mapping[str, str]) -> str:
     >>> with_variables("${A}${b}${C}", {"A": "1", "b": "2"})
     '1${b}${C}'
     """
-    for name in _VARIABLE.findall(line):
-        line = line.replace(f"${{{name}}}", environ.get(name) or f"${{{name}}}")
+    for name in dict.fromkeys(_VARIABLE.findall(line)):
+        if value := environ.get(name):
+            line = line.replace(f"${{{name}}}", value)
     return line
 
 

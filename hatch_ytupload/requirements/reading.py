@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 INVALID = "invalid-requirement"
 MISSING = "missing-file"
 _INCLUDES = ("--requirement", "--constraint")
+# With hashes of a thousand files. pip's own parsers take a time that grows with the square.
+_LONGEST_LINE = 100_000
 _URLS = ("http", "https", "file")
 
 
@@ -195,6 +197,10 @@ class _Reading:
         if masked(line.whole) != line.whole:
             self._credentials[Credential(file, line.number, masked(line.whole.strip()))] = None
         if not line.written:
+            return
+        if len(line.text) > _LONGEST_LINE:
+            message = f"a line of {len(line.text)} characters is no requirement"
+            self._problems.append(Problem(file, line.number, INVALID, message))
             return
         try:
             required, given = split_options(line.text)

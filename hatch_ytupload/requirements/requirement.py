@@ -31,7 +31,6 @@ _SUFFIXES = (
     *(".whl", ".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz"),
     *(".tar.xz", ".txz", ".tlz", ".tar.lz", ".tar.lzma"),
 )
-_EXTRAS = re.compile(r"(.+)(\[[^\]]+\])")
 _EGG = re.compile(r"[#&]egg=([^&]*)")
 _SUBDIRECTORY = re.compile(r"[#&]subdirectory=([^&]*)")
 
@@ -268,10 +267,10 @@ def _check_marker(marker: str) -> None:
 
 
 def _without_extras(path: str) -> tuple[str, frozenset[str]]:
-    match = _EXTRAS.fullmatch(path)
-    if match is not None:
+    before, bracket, extras = path.rpartition("[")
+    if before and extras.find("]") == len(extras) - 1 > 0:
         with suppress(InvalidRequirementError):
-            return match[1].rstrip(), _normalized_all(_parsed(f"name{match[2].lower()}").extras)
+            return before.rstrip(), _normalized_all(_parsed(f"name{bracket}{extras.lower()}").extras)
     return path, frozenset()
 
 

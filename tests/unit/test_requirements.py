@@ -406,6 +406,14 @@ def test_long_lines_take_linear_time() -> None:
     assert len(masked(text)) > 300_000
 
 
+@pytest.mark.parametrize("text", ["six" + "[" * 99_000, "${A}" * 24_000, "six ; " + "(" * 90_000, "x[a]" * 24_000])
+def test_lines_of_anybody_take_linear_time(text: str) -> None:
+    """What is longer than anybody writes is not given to pip's parsers."""
+    read(text, A="1")
+    (problem,) = read(text * 2).problems
+    assert (problem.rule, problem.message) == (INVALID, f"a line of {2 * len(text)} characters is no requirement")
+
+
 def test_packaging_is_imported_only_when_a_file_requires_something() -> None:
     """A build without requirements does not pay for it."""
     code = (
