@@ -18,7 +18,6 @@ from hatch_ytupload.locking.locked_stage import NO_TARGET
 from hatch_ytupload.locking.make import make_locks
 from hatch_ytupload.planning.plan import make_plan
 from hatch_ytupload.requirements.reading import read_requirements
-from hatch_ytupload.requirements.requirement import applies
 from hatch_ytupload.wording import cannot, did_you_mean, one_line
 
 if TYPE_CHECKING:
@@ -133,13 +132,14 @@ def _asked(settings: Settings, stages: Sequence[str]) -> list[AskedFor]:
         target = settings.target_of(stage)
         if target is None:
             raise SettingsError([f"stage `{one_line(stage)}`: {NO_TARGET}"])
+        image = Image(target)
         requirements = read_requirements(stage_file(stage, REQUIREMENTS), code.contents)
         for problem in requirements.problems:
-            if applies(problem.marker, target.python):
+            if image.applies(problem.marker):
                 line = f", line {problem.line}" if problem.line else ""
                 raise LockError(f"`{one_line(problem.file)}`{line}: {problem.message}")
         needs = framework_needs(code, stage, settings.provided_modules, target.python)
-        asked.append(AskedFor(stage, Image(target), requirements, code.contents, needs))
+        asked.append(AskedFor(stage, image, requirements, code.contents, needs))
     return asked
 
 

@@ -84,12 +84,10 @@ def _refuse_unsatisfied(lock: Lock, asked: AskedFor, shown: str, again: str) -> 
     """Check that a lock that does not say what it was made from has what is required, in allowed versions."""
     from packaging.specifiers import SpecifierSet
 
-    from hatch_ytupload.requirements.requirement import applies
-
     versions = {wheel.name: wheel.version for wheel in lock.wheels}
     for item in (*asked.requirements.required, *asked.requirements.constraints):
         is_required = item in asked.requirements.required
-        if item.name is None or not applies(item.marker, asked.image.target.python):
+        if item.name is None or not asked.image.applies(item.marker):
             continue
         found = versions.get(item.name)
         if found is None and is_required:

@@ -76,6 +76,13 @@ class Image:
             "sys_platform": "linux",
         }
 
+    def applies(self, marker: str | None) -> bool:
+        """Tell whether a marker holds, whatever machine this is; None: there is none."""
+        from packaging.markers import Marker
+
+        environment = {name: str(value) for name, value in self.environment.items()}
+        return marker is None or Marker(marker).evaluate(environment)
+
     def _platforms(self) -> Iterator[str]:
         major, minor = self.library
         if self.is_musl:

@@ -18,7 +18,6 @@ from hatch_ytupload.locking.ways_out import asks_elsewhere
 from hatch_ytupload.programs import without_secrets
 from hatch_ytupload.requirements.lines import with_variables
 from hatch_ytupload.requirements.masking import masked
-from hatch_ytupload.requirements.requirement import applies
 from hatch_ytupload.requirements.tree import path_of_file_url
 from hatch_ytupload.wording import one_line
 
@@ -173,7 +172,7 @@ class Resolver:
     def _lines(self, asked: AskedFor) -> Iterator[str]:
         """Yield what a stage requires as uv wants it."""
         for item in asked.requirements.required:
-            if not applies(item.marker, asked.image.target.python):
+            if not asked.image.applies(item.marker):
                 continue
             reference = item.reference
             is_file = reference is not None and reference.path in asked.files

@@ -45,6 +45,7 @@ OTHERS = {
     "pip lock": "pip lock -r requirements.txt -o pylock.toml",
 }
 THERE = "cp311-win_amd64, cp312-manylinux_2_28_x86_64"
+PROCESSORS = {"arm": "aarch64", "intel": "x86_64"}
 DEAD = "http://127.0.0.1:9"
 # Whose requirements say which boto3.
 needs_framework = pytest.mark.skipif(sys.version_info < (3, 11), reason="yt-framework needs Python 3.11")
@@ -250,6 +251,15 @@ class TestLocks:
         ).lock()
         assert (locking.versions(), locking.stale(), locking.notices) == ({}, [], [])
         assert locking.build().changed
+
+    def test_markers_are_those_of_the_target(self, locking: Locking) -> None:
+        """Of both processors one is not that of this machine."""
+        own = 'stage_targets.second = { python = "3.12", platform = "aarch64-manylinux_2_28" }\n'
+        make_pipeline(locking.pipeline.root, settings=TARGET + own)
+        locking.index.add(make_wheel("arm"), make_wheel("intel"))
+        lines = [f'{name}; platform_machine == "{machine}"' for name, machine in PROCESSORS.items()]
+        locking.require(*lines).require(*lines, stage="second").lock()
+        assert (locking.versions(), locking.versions("second")) == ({"intel": "1.0"}, {"arm": "1.0"})
 
     def test_what_is_included_counts(self, locking: Locking) -> None:
         locking.index.add(make_wheel("app"), make_wheel("dep"), make_wheel("dep", "2.0"))
