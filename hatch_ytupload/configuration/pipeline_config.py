@@ -24,6 +24,8 @@ DEFAULT_CONFIG = "configs/config.yaml"
 SECRETS_FILE = "configs/secrets.env"
 
 _LONGEST_SHOWN = 60
+# What is parsed takes more than a hundred times as much memory.
+_LARGEST_YAML = 2 << 20
 
 
 class InterpolationError(Exception):
@@ -136,6 +138,8 @@ def parse_yaml_mapping(text: bytes, name: str, *, sections: Collection[str] = ()
     Raises:
         SettingsError: it cannot be parsed, is no mapping, holds a key twice or a `${` without its `}`.
     """
+    if len(text) > _LARGEST_YAML:
+        raise SettingsError([f"`{one_line(name)}` is larger than {_LARGEST_YAML >> 20} MiB: keep data out of it"])
     import yaml
 
     problems: list[str] = []

@@ -102,6 +102,15 @@ class TestYaml:
             == "cannot read `configs/config.yaml`: Is a directory"
         )
 
+    def test_data_is_no_configuration(self, tmp_path: Path) -> None:
+        """Parsed it would fill the memory."""
+        (tmp_path / "configs").mkdir()
+        (tmp_path / "configs/config.yaml").write_bytes(b"a: [" + b"x," * (1 << 20) + b"]\n")
+        assert (
+            refusal(lambda: load_pipeline_config(str(tmp_path), None))
+            == "`configs/config.yaml` is larger than 2 MiB: keep data out of it"
+        )
+
     def test_a_fifo_does_not_stop_everything(self, tmp_path: Path) -> None:
         """Nobody waits for the other end of a FIFO."""
         (tmp_path / "configs").mkdir()
