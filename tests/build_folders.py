@@ -163,7 +163,9 @@ def watched(read: Callable[[], bytes | None]) -> Iterator[set[bytes | None]]:
     try:
         yield seen
         once.clear()
-        once.wait()
+        # It may have ended with an error.
+        while thread.is_alive() and not once.wait(0.1):
+            pass
     finally:
         done.set()
         thread.join()
