@@ -51,14 +51,16 @@ def pipeline(tmp_path: Path) -> Pipeline:
 
 
 @pytest.fixture
-def late_git(tmp_path: Path) -> Path:
+def late_git(tmp_path: Path) -> Iterator[Path]:
     """Return a directory with the git that answers late, and signs of when it was asked."""
     directory = tmp_path / "late-git"
     directory.mkdir()
     git = directory / "git"
     git.write_text(LATE_GIT.format(directory=directory))
     git.chmod(0o755)
-    return directory
+    yield directory
+    # It has a session of its own, so that it outlives a build that is killed.
+    (directory / "go").touch()
 
 
 @contextmanager
