@@ -161,7 +161,7 @@ def test_a_job_without_a_path_of_programs_finds_them_where_systems_have_them(san
     )
     sandbox.script.write_text("import subprocess; print(subprocess.call('t') + subprocess.call('true'))")
     start = "exec python3 -I operation_bootstrap.py s stages/s/src/vanilla.py"
-    command = ["/bin/bash", "-c", f"PATH={Path(sys.executable).parent}; export -n PATH; {start}"]
+    command = ["/bin/bash", "-c", f"PATH='{Path(sys.executable).parent}'; export -n PATH; {start}"]
     done = subprocess.run(command, cwd=sandbox.directory, env={}, capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr, done.returncode) == ("0\n", "", 0)
 
