@@ -32,7 +32,7 @@ def main() -> None:
         others = [f"--ignore=tests/{name}" for name in ("cluster", "functional", "proxy")]
         tests[1:1] = ["-m", "not slow", *others]
         env = {"YTUPLOAD_FUZZ_EXAMPLES": "50", **env}
-    say("on two quiet cores all tests take 6 minutes (a little more with --coverage), the unit and oracle tests of --quick one")
+    say("on two quiet cores all tests take 6 minutes (7 with --coverage), the unit and oracle tests of --quick one")
     if "--coverage" not in sys.argv:
         run([python, "-m", *tests], env=env)
         return
