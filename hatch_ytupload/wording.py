@@ -125,8 +125,9 @@ def refused_by_the_system(error: BaseException) -> str | None:
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "start new thread" in str(error)):
         return "there is not enough memory, or no room for another thread: free some, or raise the limits (`ulimit -a`)"
     if isinstance(error, OSError):
-        place = f"`{one_line(error.filename)}`" if error.filename else "the output"
-        return f"cannot use {place}: {one_line(error.strerror or error)}"
+        if error.filename:
+            return cannot("use", error.filename, error)
+        return f"cannot use the output: {one_line(error.strerror or error)}"
     return None
 
 

@@ -9,7 +9,7 @@ import tempfile
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.byte_reader import BLOCK_SIZE, no_progress, sha256_of
+from hatch_ytupload.byte_reader import blocks, no_progress, opened, sha256_of
 from hatch_ytupload.locking.download import DownloadError
 from hatch_ytupload.locking.indexes import find_indexes
 from hatch_ytupload.locking.lock_file import (
@@ -254,8 +254,8 @@ class _Making:
                 file = os.path.basename(built)
                 if file.endswith("-none-any.whl"):
                     refuse_path_files(built, sdist._replace(file=file), self.asked.stage)
-                    with open(built, "rb") as opened:
-                        kept, sha256 = self.files.keep(iter(partial(opened.read, BLOCK_SIZE), b""))
+                    with opened(built) as reader:
+                        kept, sha256 = self.files.keep(blocks(reader))
                     version = sdist.version or file.split("-")[1]
                     origin = SourceDistribution(sdist.file, sdist.url, sdist.sha256, sdist.path)
                     return LockedWheel(sdist.name, version, file, sha256, os.path.getsize(kept), None, None, origin)
@@ -279,7 +279,7 @@ def _has_digest(path: str, wanted: str) -> bool:
     """Tell whether a file has a digest such as `sha256:…`."""
     algorithm, _, digest = wanted.partition(":")
     found = hashlib.new(algorithm)
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK_SIZE):
+    with opened(path) as reader:
+        for block in blocks(reader):
             found.update(block)
     return found.hexdigest() == digest

@@ -8,10 +8,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from hatch_ytupload.byte_reader import BLOCK_SIZE, sha256_of
+from hatch_ytupload.byte_reader import blocks, opened, sha256_of
 from hatch_ytupload.locking.download import Downloads
 from hatch_ytupload.locking.lock_file import TOOL, LockError
 from hatch_ytupload.locking.ways_out import asks_elsewhere
@@ -244,8 +243,8 @@ def with_digests(text: str) -> str:
     """Return a lock of uv with the digests of files on disk, which uv before 0.13 leaves out."""
 
     def with_digest(match: re.Match[str]) -> str:
-        with open(path_of_file_url(match[1]), "rb") as file:
-            sha256 = sha256_of(iter(partial(file.read, BLOCK_SIZE), b""))
+        with opened(path_of_file_url(match[1])) as reader:
+            sha256 = sha256_of(blocks(reader))
         return f'url = "{match[1]}", hashes = {{ sha256 = "{sha256}" }}'
 
     return re.sub(r'url = "(file:[^"\\]*)", hashes = \{\}', with_digest, text)

@@ -8,10 +8,9 @@ import tempfile
 import time
 import zipfile
 from contextlib import suppress
-from functools import partial
 from typing import IO, TYPE_CHECKING
 
-from hatch_ytupload.byte_reader import BLOCK_SIZE, no_progress, regular_file
+from hatch_ytupload.byte_reader import BLOCK_SIZE, blocks, no_progress, opened, regular_file
 from hatch_ytupload.locking.download import DownloadError, Downloads, received
 from hatch_ytupload.locking.lock_file import TOOL, LockError, without_credentials
 from hatch_ytupload.locking.ways_out import INTO_THE_IMAGE
@@ -94,7 +93,7 @@ class WheelFiles:
             os.utime(place, ns=(time.time_ns(), status.st_mtime_ns))
         return place
 
-    def keep(self, blocks: Iterator[bytes], expected: str | None = None) -> tuple[str, str]:
+    def keep(self, content: Iterator[bytes], expected: str | None = None) -> tuple[str, str]:
         """Keep a file; return its path and SHA-256.
 
         Raises:
@@ -106,7 +105,7 @@ class WheelFiles:
         try:
             digest = hashlib.sha256()
             with open(descriptor, "wb") as file:
-                for block in blocks:
+                for block in content:
                     digest.update(block)
                     file.write(block)
             found = digest.hexdigest()
@@ -137,8 +136,8 @@ class WheelFiles:
         Raises:
             LockError: it has other bytes.
         """
-        with open(path, "rb") as file:
-            place, sha256 = self.keep(iter(partial(file.read, BLOCK_SIZE), b""))
+        with opened(path) as reader:
+            place, sha256 = self.keep(blocks(reader))
         if sha256 != wheel.sha256:
             raise LockError(
                 f"`{wheel.file}`, built here from its sources, has other bytes than the one that was locked: "
